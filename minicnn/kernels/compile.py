@@ -1,0 +1,180 @@
+"""The one way a kernel is compiled.
+
+A kernel is written as a plain Python function over arrays and compiled on a line of its own below it:
+
+    def add_rows(x, y):
+        ...
+
+    add_rows_compiled = compile(add_rows, parallel=True)
+
+The plain name stays an ordinary function that a debugger can step through; callers use the `_compiled` name. With
+NUMBA_DISABLE_JIT=1 in the environment `compile` returns the plain function, so that everything runs in Python.
+
+Compiled kernels are cached on disk. Numba's own cache compares only the file of the kernel itself, so it would keep a
+stale kernel after an edit of a function in another file that the kernel calls (numba#1833). Here the folder of the cache is
+named after a hash over all files of this package: any edit compiles everything anew, and nothing else does.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import config
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
+
+# Sums may be reordered and multiply-adds fused. The flags that let the compiler assume that there is no NaN and no
+# infinity ("nnan", "ninf", and with them plain fastmath=True) are never used: they delete NaN tests.
+REORDER = frozenset({"reassoc", "contract", "nsz", "arcp"})
+
+_KEPT_FOLDERS = 8
+
+
+def compile(function: Callable, *, parallel: bool = False, fastmath: frozenset[str] = frozenset(), **options) -> Any:
+    """`function` compiled by Numba on its first call for each combination of argument types.
+
+    `parallel` runs `numba.prange` loops on all threads; `fastmath` is `REORDER` for sums that may be reordered, and
+    stays empty for kernels that compare or look for NaN. Other options go to `numba.njit`.
+    Returns `function` itself if NUMBA_DISABLE_JIT=1 is set.
+    """
+    if config.DISABLE_JIT:
+        return function
+    kernel = numba.njit(parallel=parallel, fastmath=set(fastmath), **options)(function)
+    kernel._cache = _Unstored() if cache_folder() is None else _KernelCache(function)
+    return kernel
+
+
+@cache
+def cache_folder() -> Path | None:
+    """The folder that holds the compiled kernels, or None if no folder can be written (they are then compiled anew).
+
+    It lies below NUMBA_CACHE_DIR if that is set, else below the user's cache folder.
+    """
+    if config.DISABLE_JIT:
+        return None
+    parent = Path(config.CACHE_DIR) / "minicnn" if config.CACHE_DIR else _user_cache_folder() / "minicnn" / "kernels"
+    folder = parent / _source_hash()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return None
+    _remove_old_folders(parent, keep=folder)
+    return folder
+
+
+def set_num_threads(threads: int) -> None:
+    """Let parallel kernels run on `threads` threads from now on; their results do not depend on it.
+
+    Raises ValueError if `threads` is not between 1 and the number that Numba started with.
+    """
+    most = config.NUMBA_NUM_THREADS
+    if not 1 <= threads <= most:
+        raise ValueError(f"threads: expected 1 to {most} (the number of threads Numba was started with), got {threads}")
+    numba.set_num_threads(threads)
+
+
+def kernel_array(array: np.ndarray) -> np.ndarray:
+    """`array` if a kernel can take it as it is, else a copy: C-contiguous, aligned, writable.
+
+    Numba compiles a kernel once for each *kind* of array. Read-only and strided arrays are kinds of their own, and
+    several seconds of compilation cost more than the copy.
+    """
+    return array if array.flags.carray else np.require(array, requirements=["C", "A", "W"])
+
+
+@cache
+def _source_hash() -> str:
+    """A name for the present state of all kernels: changes with every edit, and with bounds checking."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    # Numba forgets to ask whether a cached kernel was compiled with bounds checks.
+    return digest.hexdigest()[:16] + ("-boundscheck" if config.BOUNDSCHECK else "")
+
+
+def _user_cache_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _remove_old_folders(parent: Path, keep: Path) -> None:
+    """Delete all but the newest few caches: each edit of a kernel leaves one behind."""
+    siblings = [folder for folder in parent.iterdir() if folder.is_dir() and folder != keep]
+    siblings.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in siblings[_KEPT_FOLDERS:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Locator:
+    """Tells Numba where a kernel is cached and what it depends on (Numba asks for these six names)."""
+
+    def __init__(self, function: Callable, file: str):
+        self._py_file = file
+        self._line = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, function: Callable, file: str) -> "_Locator":
+        return cls(function, file)
+
+    def ensure_cache_path(self) -> None:
+        Path(self.get_cache_path()).mkdir(parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        return str(cache_folder())
+
+    def get_source_stamp(self) -> str:
+        return _source_hash()
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+class _Implementation(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # noqa: RUF012 (the name and the type are Numba's)
+
+
+class _KernelCache(FunctionCache):
+    """Numba's cache in our folder; says once that it compiles, and survives a folder that vanishes or fills up."""
+
+    _impl_class = _Implementation
+
+    def load_overload(self, sig, target_context):
+        try:
+            kernel = super().load_overload(sig, target_context)
+        except OSError:
+            kernel = None
+        if kernel is None:
+            _announce()
+        return kernel
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            self.disable()
+
+
+class _Unstored(NullCache):
+    """Stands in where no folder can be written: says once that it compiles, keeps nothing."""
+
+    def load_overload(self, sig, target_context):
+        _announce()
+
+
+@cache
+def _announce() -> None:
+    """Say, once in the life of the process, why the first call takes so long."""
+    folder = cache_folder()
+    where = f"cached in {folder}" if folder else "no cache folder can be written, so at every start"
+    print(f"minicnn: compiling kernels ({'once; ' if folder else ''}{where})", file=sys.stderr)
