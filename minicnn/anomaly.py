@@ -1,0 +1,84 @@
+"""detect_anomaly: stop at the operation in which a NaN or an infinity first appears, and say where that is.
+
+Knows arrays and names only; the engine (tensor.py) and nn.Module call in. While it is off, each call is one test.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+_enabled = False
+_module_names: list[str] = []  # the names of the modules being called, outermost first
+
+
+@contextlib.contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """While this is open, the first NaN or infinity that an operation makes raises FloatingPointError.
+
+    The message names the module path, the operation, the shapes, the first bad index and whether it appeared in the
+    forward or in the backward pass. For the module path in backward, open it around the forward pass too. Slower: every
+    result is searched.
+    """
+    global _enabled
+    before, _enabled = _enabled, True
+    try:
+        yield
+    finally:
+        _enabled = before
+
+
+def is_enabled() -> bool:
+    """True inside `detect_anomaly()`."""
+    return _enabled
+
+
+@contextlib.contextmanager
+def module_scope(name: str) -> Iterator[None]:
+    """While this is open, operations belong to the child module `name` of the module around it."""
+    _module_names.append(name)
+    try:
+        yield
+    finally:
+        _module_names.pop()
+
+
+def module_path() -> str:
+    """The dotted path of the module that is being called, such as "features.3"; "" outside of any."""
+    return ".".join(name for name in _module_names if name)
+
+
+def check_forward(name: str, result: np.ndarray, inputs: Sequence[Any]) -> None:
+    """Raise FloatingPointError if an operation made a value that is not finite out of inputs that were."""
+    if not _enabled or result.dtype.kind != "f" or np.isfinite(result).all():
+        return
+    if all(np.isfinite(tensor.data).all() for tensor in inputs if tensor.data.dtype.kind == "f"):
+        origin = "all inputs were finite"
+    else:
+        origin = "an input was not finite already"
+    shapes = ", ".join(str(tensor.shape) for tensor in inputs)
+    _raise(f"forward of {name}{_where(module_path())}", f"inputs of shape {shapes}; {origin}", "result", result)
+
+
+def check_backward(node: Any, gradients: Sequence[np.ndarray | None]) -> None:
+    """Raise FloatingPointError if the gradient of one of a node's inputs is not finite."""
+    if not _enabled:
+        return
+    for position, gradient in enumerate(gradients):
+        if gradient is not None and not np.isfinite(gradient).all():
+            about = f"the result's gradient, of shape {node.shape}, was finite"
+            _raise(f"backward of {node.name}{_where(node.path)}", about, f"gradient of input {position}", gradient)
+
+
+def _where(path: str) -> str:
+    return f" in module {path!r}" if path else ""
+
+
+def _raise(operation: str, context: str, what: str, array: np.ndarray) -> None:
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmin(np.isfinite(array))), array.shape))
+    bad = int(array.size - np.isfinite(array).sum())
+    raise FloatingPointError(
+        f"{operation}: {what} of shape {array.shape} has {array[index]} at index {index}"
+        f" (the first of {bad} bad elements); {context}"
+    )

@@ -1,0 +1,674 @@
+"""Tensor and Node: an array, its gradient, and the way back. Open this file first.
+
+A Tensor is a NumPy array that remembers how it was made. An operation is a plain function (see functional/): it
+computes its result from the arrays, defines its own backward as a local function beside it, and hands both over to
+`make_result`. That builds this graph, in which Nodes point from results to inputs:
+
+    x = Tensor(..., requires_grad=True)        Node(leaf) <-------+
+    y = relu(x)                                                   +--- Node("relu", backward)  <---+
+    loss = y.sum()                                                                                 +--- Node("sum", backward)
+
+`loss.backward()` walks the Nodes in topological order, latest first. Each Node receives the gradient of the loss with
+respect to its own result, whole, before its backward turns it into the gradients of its inputs.
+
+What to know before reading:
+- A Node is apart from its Tensor and does not hold the Tensor's array. An array lives on only if some backward names it.
+- `Node.receive` is the one place where a gradient is summed over broadcast axes, cast, laid out in memory as its value
+  is, and added to what came before. No backward has to think of these.
+- A graph is freed as it is walked. A second backward over it says so, unless retain_graph=True kept it.
+- Tensor's operators are one-line calls into functional's arithmetic, which imports this file: the package's one cycle
+  of imports. It is closed by the import at the bottom of this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minicnn import anomaly
+from minicnn.kernels import layout
+
+Backward = Callable[[np.ndarray], "Sequence[np.ndarray | None]"]
+Axes = int | tuple[int, ...] | list[int] | None
+
+_grad_enabled = True
+
+
+def is_grad_enabled() -> bool:
+    """True while operations record how to go back, False inside `no_grad()`."""
+    return _grad_enabled
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """While this is open, operations record nothing: results do not require gradients, and intermediates die at once."""
+    global _grad_enabled
+    before, _grad_enabled = _grad_enabled, False
+    try:
+        yield
+    finally:
+        _grad_enabled = before
+
+
+class Node:
+    """One operation of the graph, or one leaf: how to turn the result's gradient into those of the inputs."""
+
+    __slots__ = (
+        "backward",
+        "channels_last",
+        "dtype",
+        "freed",
+        "gradient",
+        "hooks",
+        "inputs",
+        "leaf",
+        "name",
+        "path",
+        "shape",
+    )
+
+    def __init__(
+        self, name: str, value: np.ndarray, inputs: tuple[Node | None, ...] = (), backward: Backward | None = None
+    ):
+        self.name = name
+        self.shape, self.dtype = value.shape, value.dtype
+        self.channels_last = layout.is_channels_last(value)
+        self.inputs = inputs  # one entry an input of the operation; None where that input requires no gradient
+        self.backward = backward  # None for a leaf
+        # The Tensor whose .grad is filled, if this is a leaf. Weak, for the Tensor holds its node: a cycle of strong
+        # references would keep both until the garbage collector comes.
+        self.leaf: weakref.ref[Tensor] | None = None
+        self.gradient: np.ndarray | None = None  # filled and emptied during one walk
+        self.hooks: list[Callable[[Tensor], Tensor | None]] = []
+        self.freed = False
+        self.path = anomaly.module_path()  # "features.3" where anomaly detection is on, else ""
+
+    def receive(self, gradient: np.ndarray) -> None:
+        """Add one contribution to the gradient of this node's value, in the value's shape, dtype and memory order."""
+        gradient = np.asarray(_sum_to_shape(gradient, self.shape), dtype=self.dtype)
+        if gradient.ndim == 4:
+            gradient = layout.match(gradient, self.channels_last)
+        # Out of place: `gradient` may be shared with another input of the same operation.
+        self.gradient = gradient if self.gradient is None else self.gradient + gradient
+
+    def __repr__(self) -> str:
+        return f"Node({self.name}, shape={self.shape})"
+
+
+def _sum_to_shape(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The gradient of a value that was broadcast: summed over every axis along which it was repeated."""
+    if gradient.shape == shape:
+        return gradient
+    added = gradient.ndim - len(shape)  # axes that broadcasting put in front
+    repeated = tuple(range(added)) + tuple(
+        added + axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[added + axis] != 1
+    )
+    return np.asarray(gradient.sum(axis=repeated, keepdims=True)).reshape(shape)
+
+
+def _topological_order(root: Node) -> list[Node]:
+    """All nodes from which `root` was made, each after every node that uses it. Iterative: a graph may be deep."""
+    order: list[Node] = []
+    seen: set[Node] = {root}
+    stack: list[tuple[Node, Iterator[Node | None]]] = [(root, iter(root.inputs))]
+    while stack:
+        node, remaining = stack[-1]
+        for child in remaining:
+            if child is not None and child not in seen:
+                seen.add(child)
+                stack.append((child, iter(child.inputs)))
+                break
+        else:
+            order.append(node)
+            stack.pop()
+    order.reverse()
+    return order
+
+
+def run_backward(
+    root: Node, gradient: np.ndarray, retain_graph: bool, leaf_gradient: Callable[[Node, np.ndarray], None]
+) -> None:
+    """Walk the graph back from `root`; `leaf_gradient(node, gradient)` receives each leaf's whole gradient.
+
+    Raises RuntimeError if the graph was freed by an earlier backward.
+    """
+    order = _topological_order(root)
+    for node in order:
+        if node.freed:
+            raise RuntimeError(
+                f"backward was called a second time over a graph that the first one freed (at operation {node.name!r}); "
+                "pass retain_graph=True to the first backward, or compute the result anew"
+            )
+    root.receive(gradient)
+    try:
+        for node in order:
+            received, node.gradient = node.gradient, None
+            if received is None:  # no input of a later operation passed a gradient on, as with argmax
+                continue
+            for hook in node.hooks:
+                replacement = hook(Tensor(received))
+                if replacement is not None:
+                    received = as_tensor(replacement).data
+            if node.backward is None:
+                leaf_gradient(node, received)
+                continue
+            contributions = node.backward(received)
+            anomaly.check_backward(node, contributions)
+            for child, contribution in zip(node.inputs, contributions, strict=True):
+                if child is not None and contribution is not None:
+                    child.receive(contribution)
+            if not retain_graph:
+                _free(node)
+    finally:
+        for node in order:
+            node.gradient = None
+            if not retain_graph:
+                _free(node)
+
+
+def _free(node: Node) -> None:
+    """Let go of the arrays that a node's backward holds, and of the nodes before it."""
+    if node.backward is not None:
+        node.backward, node.inputs, node.freed = _already_freed, (), True
+
+
+def _accumulate_into_leaf(node: Node, gradient: np.ndarray) -> None:
+    _add_to_grad(node.leaf() if node.leaf is not None else None, gradient)
+
+
+def _add_to_grad(tensor: Tensor | None, gradient: np.ndarray) -> None:
+    """Add to `tensor.grad`. The array is always a new one, so that a user may change one .grad and no other with it."""
+    if tensor is None:  # the Tensor died before its gradient came; nobody can ask for it
+        return
+    total = gradient.copy(order="K") if tensor.grad is None else tensor.grad.data + gradient
+    tensor.grad = Tensor(total)
+
+
+def _already_freed(gradient: np.ndarray) -> Sequence[np.ndarray | None]:
+    raise RuntimeError("this part of the graph was freed by an earlier backward")
+
+
+class Tensor:
+    """A NumPy array with a gradient and a memory of how it was made.
+
+    `array` is anything NumPy can read. NumPy arrays keep their dtype and are not copied; Python floats, and lists of
+    them, become float32, and Python integers int64. Only floating-point Tensors can require gradients (TypeError).
+    """
+
+    __slots__ = ("__weakref__", "_node", "_requires_grad", "data", "grad")
+    __array_priority__ = 1000.0  # so that `array + tensor` asks the Tensor first
+
+    def __init__(self, array: Any, requires_grad: bool = False):
+        self.data: np.ndarray = _to_array(array)
+        self.grad: Tensor | None = None
+        self._node: Node | None = None
+        self._requires_grad = False
+        if requires_grad:
+            self.requires_grad_()
+
+    # What it is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes; an image batch is (N, C, H, W)."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """NumPy's dtype of the elements."""
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.data.ndim
+
+    @property
+    def requires_grad(self) -> bool:
+        """True if a gradient flows to this Tensor: it is a leaf that asked for one, or was made from such a leaf."""
+        return self._requires_grad
+
+    @property
+    def is_leaf(self) -> bool:
+        """True if no recorded operation made this Tensor; only leaves keep `.grad` without being asked."""
+        return self._node is None or self._node.leaf is not None
+
+    @property
+    def node(self) -> Node | None:
+        """The graph's node for this Tensor, or None if it requires no gradient."""
+        return self._node
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.data.ndim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(self.data.size)
+
+    def size(self, dim: int | None = None) -> tuple[int, ...] | int:
+        """The shape, or the size of one axis."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def numpy(self) -> np.ndarray:
+        """The array itself, not a copy. Raises RuntimeError if the Tensor requires a gradient: detach() it first."""
+        if self._requires_grad:
+            raise RuntimeError(
+                "numpy() of a Tensor that requires a gradient would cut the graph unseen; use .detach().numpy()"
+            )
+        return self.data
+
+    def item(self) -> float | int | bool:
+        """The one element as a Python number. Raises ValueError if there is not exactly one."""
+        if self.data.size != 1:
+            raise ValueError(
+                f"item() needs a Tensor of one element, but the shape is {self.shape}: {self.data.size} elements"
+            )
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested Python lists."""
+        return self.data.tolist()
+
+    def __len__(self) -> int:
+        if not self.data.ndim:
+            raise TypeError("len() of a Tensor without axes")
+        return self.data.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.data, precision=4, separator=", ", threshold=100, edgeitems=3, prefix="Tensor(")
+        dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
+        history = f", made by {self._node.name}" if self._node is not None and self._node.leaf is None else ""
+        grad = ", requires_grad=True" if self._requires_grad and not history else ""
+        return f"Tensor({values}, shape={self.shape}{dtype}{grad}{history})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    # Gradients
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """This Tensor, now a leaf that asks for its gradient (or no longer asks).
+
+        Raises TypeError for integer or boolean data and RuntimeError if an operation made this Tensor.
+        """
+        if not self.is_leaf:
+            raise RuntimeError(
+                f"requires_grad_() is for leaves, but {self._node!r} made this Tensor; use .detach() to cut it from its graph"
+            )
+        if requires_grad and self.dtype.kind != "f":
+            raise TypeError(
+                f"only floating-point Tensors can require gradients, but the dtype is {self.dtype}; use .float()"
+            )
+        self._requires_grad = requires_grad
+        self._node = None
+        if requires_grad:
+            self._node = Node("leaf", self.data)
+            self._node.leaf = weakref.ref(self)
+        return self
+
+    def detach(self) -> Tensor:
+        """A Tensor over the same array that no gradient flows through."""
+        return Tensor(self.data)
+
+    def retain_grad(self) -> None:
+        """Keep `.grad` of this Tensor although it is not a leaf. Raises RuntimeError if it requires no gradient."""
+        node = self._differentiable_node("retain_grad()")
+        if node.leaf is None:
+            this = weakref.ref(self)  # weak for the reason that Node.leaf is
+            node.hooks.append(lambda gradient: _add_to_grad(this(), gradient.data))
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call `hook(gradient)` whenever this Tensor's whole gradient is known; what it returns, if not None, replaces it.
+
+        Returns a function that removes the hook. Raises RuntimeError if this Tensor requires no gradient.
+        """
+        node = self._differentiable_node("register_hook()")
+        node.hooks.append(hook)
+
+        def remove() -> None:
+            if hook in node.hooks:
+                node.hooks.remove(hook)
+
+        return remove
+
+    def _differentiable_node(self, what: str) -> Node:
+        if self._node is None:
+            raise RuntimeError(
+                f"{what} needs a Tensor that requires a gradient, but this one (shape {self.shape}) does not: it was made "
+                "inside no_grad(), was detached, or no input of its operations has requires_grad=True"
+            )
+        return self._node
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Fill `.grad` of every leaf that this Tensor was made from with the gradient of this Tensor, adding to what is there.
+
+        `gradient` has this Tensor's shape and may be left out if that is a single element. `retain_graph=True` keeps the
+        graph for a second walk. Raises RuntimeError without a graph, ValueError for a gradient of another shape, and
+        NotImplementedError for `create_graph=True`: there are no gradients of gradients here.
+        """
+        if create_graph:
+            raise NotImplementedError(
+                "create_graph=True (gradients of gradients) is not offered; use central differences of the gradient, "
+                "as minicnn.gradcheck does"
+            )
+        node = self._differentiable_node("backward()")
+        run_backward(node, self.starting_gradient(gradient), retain_graph, _accumulate_into_leaf)
+
+    def starting_gradient(self, gradient: Any) -> np.ndarray:
+        """The array that backward starts from: `gradient` checked against this Tensor's shape, or 1 for a single element."""
+        if gradient is None:
+            if self.data.size != 1:
+                raise ValueError(
+                    f"backward() without `gradient` needs a Tensor of one element, such as a loss, but the shape is {self.shape}; "
+                    "pass a gradient of that shape, or reduce with .sum() or .mean() first"
+                )
+            return np.ones_like(self.data)
+        array = np.asarray(as_tensor(gradient).data, dtype=self.dtype)
+        if array.shape != self.shape:
+            raise ValueError(
+                f"gradient has shape {array.shape}, but the Tensor has shape {self.shape}; they must be equal"
+            )
+        return array
+
+    # Operators and methods: each is a call of the function of the same name in minicnn.functional.
+
+    def __add__(self, other: Any) -> Tensor:
+        return arithmetic.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return arithmetic.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return arithmetic.sub(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return arithmetic.sub(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return arithmetic.mul(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return arithmetic.mul(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return arithmetic.div(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return arithmetic.div(other, self)
+
+    def __pow__(self, exponent: Any) -> Tensor:
+        return arithmetic.pow(self, exponent)
+
+    def __rpow__(self, base: Any) -> Tensor:
+        return arithmetic.pow(base, self)
+
+    def __neg__(self) -> Tensor:
+        return arithmetic.neg(self)
+
+    def __abs__(self) -> Tensor:
+        return arithmetic.abs(self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return linear_algebra.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return linear_algebra.matmul(other, self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return indexing.getitem(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        _raise_in_place(
+            "tensor[index] = value", "where(mask, value, tensor), or change tensor.data before the graph is built"
+        )
+
+    def __iadd__(self, other: Any) -> Tensor:
+        _raise_in_place("tensor += value", "tensor = tensor + value")
+
+    def __isub__(self, other: Any) -> Tensor:
+        _raise_in_place("tensor -= value", "tensor = tensor - value")
+
+    def __imul__(self, other: Any) -> Tensor:
+        _raise_in_place("tensor *= value", "tensor = tensor * value")
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        _raise_in_place("tensor /= value", "tensor = tensor / value")
+
+    def __ipow__(self, other: Any) -> Tensor:  # type: ignore[misc]
+        _raise_in_place("tensor **= value", "tensor = tensor ** value")
+
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return Tensor(self.data == as_tensor(other).data)
+
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return Tensor(self.data != as_tensor(other).data)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return Tensor(self.data < as_tensor(other).data)
+
+    def __le__(self, other: Any) -> Tensor:
+        return Tensor(self.data <= as_tensor(other).data)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return Tensor(self.data > as_tensor(other).data)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return Tensor(self.data >= as_tensor(other).data)
+
+    __hash__ = object.__hash__  # == compares elements, so identity is what a dictionary may use
+
+    def __invert__(self) -> Tensor:
+        return Tensor(~self.data)
+
+    def __and__(self, other: Any) -> Tensor:
+        return Tensor(self.data & as_tensor(other).data)
+
+    def __or__(self, other: Any) -> Tensor:
+        return Tensor(self.data | as_tensor(other).data)
+
+    def exp(self) -> Tensor:
+        """e to the power of every element."""
+        return arithmetic.exp(self)
+
+    def log(self) -> Tensor:
+        """The natural logarithm of every element."""
+        return arithmetic.log(self)
+
+    def sqrt(self) -> Tensor:
+        """The square root of every element."""
+        return arithmetic.sqrt(self)
+
+    def abs(self) -> Tensor:
+        """The absolute value of every element."""
+        return arithmetic.abs(self)
+
+    def pow(self, exponent: Any) -> Tensor:
+        """Every element to the power of `exponent`."""
+        return arithmetic.pow(self, exponent)
+
+    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
+        """Every element, no lower than `min` and no higher than `max`."""
+        return arithmetic.clamp(self, min, max)
+
+    def maximum(self, other: Any) -> Tensor:
+        """The larger of two, element by element."""
+        return arithmetic.maximum(self, other)
+
+    def minimum(self, other: Any) -> Tensor:
+        """The smaller of two, element by element."""
+        return arithmetic.minimum(self, other)
+
+    def sum(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
+        """The sum over all axes or over those named."""
+        return reduction.sum(self, dim, keepdim)
+
+    def mean(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
+        """The mean over all axes or over those named."""
+        return reduction.mean(self, dim, keepdim)
+
+    def var(self, dim: Axes = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+        """The variance: squared deviations summed, divided by their count less `correction`."""
+        return reduction.var(self, dim, correction, keepdim)
+
+    def std(self, dim: Axes = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+        """The standard deviation: the square root of `var`."""
+        return reduction.std(self, dim, correction, keepdim)
+
+    def prod(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """The product over all axes or over one."""
+        return reduction.prod(self, dim, keepdim)
+
+    def amax(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
+        """The largest element over all axes or over those named."""
+        return reduction.amax(self, dim, keepdim)
+
+    def amin(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
+        """The smallest element over all axes or over those named."""
+        return reduction.amin(self, dim, keepdim)
+
+    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        """The largest element; with `dim`, a pair (values, indices)."""
+        return reduction.max(self, dim, keepdim)
+
+    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        """The smallest element; with `dim`, a pair (values, indices)."""
+        return reduction.min(self, dim, keepdim)
+
+    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """The index of the largest element (the first, on a tie)."""
+        return reduction.argmax(self, dim, keepdim)
+
+    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """The index of the smallest element (the first, on a tie)."""
+        return reduction.argmin(self, dim, keepdim)
+
+    def logsumexp(self, dim: Axes, keepdim: bool = False) -> Tensor:
+        """log(sum(exp(x))), without overflow."""
+        return reduction.logsumexp(self, dim, keepdim)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in another shape; one size may be -1."""
+        return shaping.reshape(self, _flat(shape))
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """The axes from `start_dim` to `end_dim` joined into one."""
+        return shaping.flatten(self, start_dim, end_dim)
+
+    def permute(self, *dims: Any) -> Tensor:
+        """The axes in another order."""
+        return shaping.permute(self, _flat(dims))
+
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        """Two axes exchanged."""
+        return shaping.transpose(self, dim0, dim1)
+
+    @property
+    def T(self) -> Tensor:
+        """A matrix with its two axes exchanged. Raises ValueError unless there are two."""
+        if self.ndim != 2:
+            raise ValueError(f".T needs a matrix, but the shape is {self.shape}; use .permute(...) or .transpose(a, b)")
+        return shaping.transpose(self, 0, 1)
+
+    def squeeze(self, dim: Axes = None) -> Tensor:
+        """Without its axes of size 1, or without those of the named ones that have size 1."""
+        return shaping.squeeze(self, dim)
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        """With a new axis of size 1 at `dim`."""
+        return shaping.unsqueeze(self, dim)
+
+    def expand(self, *sizes: Any) -> Tensor:
+        """Repeated along axes of size 1, without a copy; -1 keeps a size."""
+        return shaping.expand(self, _flat(sizes))
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The same values in another dtype; gradients flow between floating-point ones."""
+        return shaping.astype(self, dtype)
+
+    def float(self) -> Tensor:
+        """The values as float32."""
+        return shaping.astype(self, np.float32)
+
+    def double(self) -> Tensor:
+        """The values as float64."""
+        return shaping.astype(self, np.float64)
+
+    def long(self) -> Tensor:
+        """The values as int64, fractions cut off; no gradient flows."""
+        return shaping.astype(self, np.int64)
+
+
+def make_result(data: np.ndarray, inputs: Sequence[Tensor], backward: Backward, name: str) -> Tensor:
+    """The Tensor that an operation returns, with the way back to its inputs if any of them requires a gradient.
+
+    `backward(gradient)` gets an array of `data`'s shape and returns one array or None for each of `inputs`. It may return
+    `gradient` itself, a view of it, or a fresh array, in any shape that broadcasting the input could have given; it must
+    not change `gradient` and must not return an array that it keeps.
+    """
+    result = Tensor.__new__(Tensor)
+    result.data = data = np.asarray(data)
+    result.grad = result._node = None
+    result._requires_grad = False
+    anomaly.check_forward(name, data, inputs)
+    if _grad_enabled and data.dtype.kind == "f" and any(tensor._requires_grad for tensor in inputs):
+        result._node = Node(name, data, tuple(_node_of(tensor) for tensor in inputs), backward)
+        result._requires_grad = True
+    return result
+
+
+def _node_of(tensor: Tensor) -> Node | None:
+    node = tensor._node
+    if node is not None and node.leaf is not None:  # a leaf's array may have been replaced since the last use
+        node.shape, node.dtype = tensor.data.shape, tensor.data.dtype
+        node.channels_last = layout.is_channels_last(tensor.data)
+    return node
+
+
+def as_tensor(value: Any) -> Tensor:
+    """`value` itself if it is a Tensor, else a Tensor of it that requires no gradient."""
+    return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def _to_array(value: Any) -> np.ndarray:
+    if isinstance(value, Tensor):
+        return value.data
+    array = np.asarray(value)
+    if array.dtype == np.float64 and not isinstance(value, (np.ndarray, np.generic)):
+        array = array.astype(np.float32)  # Python's floats say nothing of precision; the default is float32
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a Tensor holds numbers or booleans, but got {type(value).__name__} of dtype {array.dtype}")
+    return array
+
+
+def _flat(arguments: tuple) -> tuple[int, ...]:
+    """reshape(2, 3) and reshape((2, 3)) mean the same."""
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
+        return tuple(arguments[0])
+    return arguments
+
+
+def _raise_in_place(what: str, instead: str) -> NoReturn:
+    raise NotImplementedError(
+        f"in-place operations ({what}) would change a value that some backward may need; write {instead}"
+    )
+
+
+# The one cycle of imports: the functions below are written with Tensor, and Tensor's methods call them.
+from minicnn.functional import arithmetic, indexing, linear_algebra, reduction, shaping  # noqa: E402
