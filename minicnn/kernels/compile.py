@@ -134,7 +134,8 @@ class _Locator:
         return str(cache_folder())
 
     def get_source_stamp(self) -> str:
-        return _source_hash()
+        # A kernel outside this package (PartWorld's) also depends on its own file.
+        return _source_hash() + hashlib.sha256(Path(self._py_file).read_bytes()).hexdigest()[:16]
 
     def get_disambiguator(self) -> str:
         return str(self._line)
