@@ -1,0 +1,6 @@
+"""PartWorld: generated pictures that come with their edges, textures, parts and objects (see composition for the table)."""
+
+from minicnn.data.partworld.composition import FAMILIES, HUES, ORIENTATIONS, PARTS, SPLITS, TEXTURES, Family
+from minicnn.data.partworld.dataset import PartTruth, PartWorld
+
+__all__ = ["FAMILIES", "HUES", "ORIENTATIONS", "PARTS", "SPLITS", "TEXTURES", "Family", "PartTruth", "PartWorld"]

@@ -1,0 +1,186 @@
+"""From random words to the numbers that describe a picture: factors, and the tables that the pencil reads.
+
+The factors are drawn independently of the class and of each other. Lengths are in pixels at 32 x 32; parts and their
+spacing grow with the picture, while the period of a texture, the width of a stroke and the noise stay in pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minicnn.data.partworld.composition import LAYOUTS, PARTS, TEXTURES, Family
+from minicnn.data.partworld.words import between, choices
+
+RADIUS = 4.4  # of a part, px at scale 1 in a picture of 32
+SPACING = 8.8  # of the slots, likewise
+SCALE = (0.74, 1.06)
+TURN = 0.2  # tangent of half the largest turn: 23 degrees for the object
+PART_TURN = 0.095  # and 11 for a part within it
+JITTER = 0.9  # of a slot, px to either side
+CONTRAST = (0.26, 0.44)
+AMPLITUDE = (0.6, 0.85)  # how much of the contrast is missing in the gaps of a texture
+SATURATION = (0.1, 0.2)
+GROUND = (0.36, 0.64)
+GROUND_TINT = 0.05
+SHADE = 0.12
+NOISE = (0.02, 0.055)  # standard deviation, in units of full brightness
+STROKES = 4
+STROKE_LENGTH = (2.0, 4.5)  # half of it
+STROKE_CONTRAST = (0.12, 0.3)
+
+_PICTURE_WORDS = 32
+_OBJECT_WORDS = 32
+_PLACES = (3, 24, 26, 28, 30)  # words (x, y) of an object's places: the first that is free is taken
+
+_NOISE_UNIT = 104.5  # standard deviation of the sum of two random bytes
+_DIRECTIONS = np.array([[1.0, 0.0], [0.5**0.5, 0.5**0.5], [0.0, 1.0], [-(0.5**0.5), 0.5**0.5]])  # y points down
+# Red, green and blue of each hue, less its mean: a hue moves the colour, not the brightness.
+_HUES = np.array([[2, -1, -1], [1, 1, -2], [-1, 2, -1], [-2, 1, 1], [-1, -1, 2], [1, -2, 1]]) / 2.0
+# Shortest and longest period of each texture, px.
+_PERIODS = np.array([[3, 3], [2.8, 3.4], [4.6, 5.6], [3.6, 4.4], [3.8, 4.6], [3.2, 3.8], [3.4, 4.2], [5.6, 6.6]])
+
+
+@dataclass
+class Recipe:
+    """What the pencil needs for N pictures of up to M objects. float64 but for the two that are int64."""
+
+    ground: np.ndarray  # (N, 6): red, green, blue, slope to the right, slope downwards, noise per unit of bytes
+    strokes: np.ndarray  # (N, STROKES, 4): x, y, half length, contrast
+    directions: np.ndarray  # (N, 2): unit vector along strokes and textures
+    objects: np.ndarray  # (N, M, 7): red, green, blue above ground, period, two phases, amplitude
+    parts: np.ndarray  # (N, M, 3, 6): x, y, cosine and sine of the turn, radius, -1 if mirrored
+    kinds: np.ndarray  # (N, M, 4) int64: parts in slots 0, 1, 2, and the texture
+    counts: np.ndarray  # (N,) int64: objects drawn
+
+
+def words_needed(objects: int) -> int:
+    """How many words describe a picture of up to `objects` objects, its noise apart."""
+    return _PICTURE_WORDS + objects * _OBJECT_WORDS
+
+
+def write_recipe(words: np.ndarray, labels: np.ndarray, family: Family, size: int, unit: float, counts: np.ndarray):
+    """(recipe, factors) of N pictures from words (N, words_needed(M)), labels (N, M) and wanted counts (N,).
+
+    `unit` is the size of a picture that one object would fill: RADIUS and SPACING are multiplied by unit / 32. An
+    object that finds no free place in five draws is left out, and so are those after it.
+    """
+    n, m = labels.shape
+    ground, strokes, orientation, factors = _ground(words[:, :_PICTURE_WORDS], size)
+    own = words[:, _PICTURE_WORDS : words_needed(m)].reshape(n, m, _OBJECT_WORDS)
+    objects, texture, object_factors = _fills(own, family)
+    offsets, turns, mirror, radius, body = _bodies(own, labels, family, unit / 32.0)
+    x, y, counts = _places(own, offsets, 1.12 * radius, size, counts)
+    parts = np.empty((n, m, 3, 6))
+    parts[..., 0] = x[:, :, None] + offsets[..., 0]
+    parts[..., 1] = y[:, :, None] + offsets[..., 1]
+    parts[..., 2], parts[..., 3] = turns
+    parts[..., 4] = radius[:, :, None]
+    parts[..., 5] = mirror[:, :, None]
+    kinds = np.empty((n, m, 4), np.int64)
+    arrangements = np.array([[PARTS.index(part) for part in parts] for _, parts in family.arrangements])
+    kinds[..., :3] = arrangements[labels]
+    kinds[..., 3] = texture
+    factors |= object_factors | body | {"centre": np.stack([x, y], axis=-1)}
+    return Recipe(ground, strokes, _DIRECTIONS[orientation], objects, parts, kinds, counts), factors
+
+
+def _ground(words: np.ndarray, size: int):
+    """Ground, strokes and orientation of N pictures from their first words (N, 32)."""
+    n = len(words)
+    ground = np.empty((n, 6))
+    tint = between(words[:, 2], 0.0, GROUND_TINT)[:, None] * _HUES[choices(words[:, 1], len(_HUES))]
+    ground[:, :3] = between(words[:, 0], *GROUND)[:, None] + tint
+    ground[:, 3] = between(words[:, 3], -SHADE, SHADE)
+    ground[:, 4] = between(words[:, 4], -SHADE, SHADE)
+    noise = between(words[:, 5], *NOISE)
+    ground[:, 5] = noise / _NOISE_UNIT
+    orientation = choices(words[:, 6], len(_DIRECTIONS))
+    own = words[:, 8 : 8 + 4 * STROKES].reshape(n, STROKES, 4)
+    strokes = np.empty((n, STROKES, 4))
+    strokes[..., 0] = between(own[..., 0], 0.0, size)
+    strokes[..., 1] = between(own[..., 1], 0.0, size)
+    strokes[..., 2] = between(own[..., 2], *STROKE_LENGTH)
+    contrast = between(own[..., 3], -1.0, 1.0)
+    low, high = STROKE_CONTRAST
+    strokes[..., 3] = np.where(contrast < 0, -low, low) + contrast * (high - low)
+    return ground, strokes, orientation, {"orientation": orientation, "noise": noise}
+
+
+def _fills(words: np.ndarray, family: Family):
+    """Colour and texture of the objects from their words (N, M, 32)."""
+    hue = choices(words[..., 5], len(_HUES))
+    texture = choices(words[..., 6], len(family.textures))
+    kind = np.array([TEXTURES.index(name) for name in family.textures])[texture]
+    period = between(words[..., 7], _PERIODS[kind, 0], _PERIODS[kind, 1])
+    sign = 1.0 - 2.0 * choices(words[..., 11], 2)
+    contrast = sign * between(words[..., 12], *CONTRAST)
+    fills = np.empty((*hue.shape, 7))
+    fills[..., :3] = contrast[..., None] + between(words[..., 13], *SATURATION)[..., None] * _HUES[hue]
+    fills[..., 3] = period
+    fills[..., 4] = period * between(words[..., 8], 0.0, 1.0)
+    fills[..., 5] = period * between(words[..., 9], 0.0, 1.0)
+    fills[..., 6] = between(words[..., 10], *AMPLITUDE)
+    return fills, kind, {"hue": hue, "texture": texture, "contrast": contrast, "period": period}
+
+
+def _bodies(words: np.ndarray, labels: np.ndarray, family: Family, unit: float):
+    """Where the parts lie about an object's centre, and how they are turned, from its words (N, M, 32)."""
+    mirrored = choices(words[..., 0], 2)
+    mirror = 1.0 - 2.0 * mirrored
+    scale = between(words[..., 2], *SCALE)
+    tangent = between(words[..., 1], -TURN, TURN)
+    cosine, sine = _turn(tangent)
+    own = words[..., 14:23].reshape(*labels.shape, 3, 3)
+    slots = np.array([LAYOUTS[layout] for layout, _ in family.arrangements])[labels]  # (N, M) -> (N, M, 3, 2)
+    spacing = (scale * (SPACING * unit))[..., None]
+    across = mirror[..., None] * slots[..., 0] * spacing + between(own[..., 0], -JITTER * unit, JITTER * unit)
+    down = slots[..., 1] * spacing + between(own[..., 1], -JITTER * unit, JITTER * unit)
+    offsets = np.empty((*labels.shape, 3, 2))
+    offsets[..., 0] = across * cosine[..., None] - down * sine[..., None]
+    offsets[..., 1] = across * sine[..., None] + down * cosine[..., None]
+    part_cosine, part_sine = _turn(between(own[..., 2], -PART_TURN, PART_TURN))
+    turns = (
+        part_cosine * cosine[..., None] - part_sine * sine[..., None],
+        part_sine * cosine[..., None] + part_cosine * sine[..., None],
+    )
+    layout = np.array([family.layouts.index(name) for name, _ in family.arrangements])[labels]
+    parts = np.array([[family.parts.index(part) for part in parts] for _, parts in family.arrangements])[labels]
+    factors = {"layout": layout, "parts": parts, "mirrored": mirrored, "scale": scale, "turn": sine}
+    return offsets, turns, mirror, scale * (RADIUS * unit), factors
+
+
+def _turn(tangent: np.ndarray):
+    """Cosine and sine of a turn, from the tangent of half of it: no trigonometric function, whose last bit may vary."""
+    square = tangent * tangent
+    return (1.0 - square) / (1.0 + square), 2.0 * tangent / (1.0 + square)
+
+
+def _places(words: np.ndarray, offsets: np.ndarray, reach: np.ndarray, size: int, wanted: np.ndarray):
+    """Centres (N, M) of the objects, anywhere they fit whole and free of those before them, and how many found a place.
+
+    `reach` (N, M) is how far a part stretches from its centre.
+    """
+    n, m = reach.shape
+    low = reach[..., None] - offsets.min(axis=2)  # the least centre that keeps every part inside: (N, M, 2)
+    high = size - reach[..., None] - offsets.max(axis=2)
+    middle, room = (low + high) / 2.0, np.maximum((high - low) / 2.0, 0.0)
+    centre = np.zeros((n, m, 2))
+    placed = np.zeros((n, m), bool)
+    for k in range(m):
+        possible = wanted > k if k == 0 else (wanted > k) & placed[:, k - 1]
+        for place in _PLACES:
+            fraction = between(words[:, k, place : place + 2], -1.0, 1.0)
+            candidate = middle[:, k] + fraction * room[:, k]
+            free = np.ones(n, bool)
+            for other in range(k):
+                apart_before = candidate + offsets[:, k].max(axis=1) + reach[:, k, None] <= (
+                    centre[:, other] + offsets[:, other].min(axis=1) - reach[:, other, None]
+                )
+                apart_after = candidate + offsets[:, k].min(axis=1) - reach[:, k, None] >= (
+                    centre[:, other] + offsets[:, other].max(axis=1) + reach[:, other, None]
+                )
+                free &= (apart_before | apart_after).any(axis=1)
+            take = possible & free & ~placed[:, k]
+            centre[take, k] = candidate[take]
+            placed[:, k] |= take
+    return centre[..., 0], centre[..., 1], placed.sum(axis=1)
