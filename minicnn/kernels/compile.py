@@ -20,8 +20,9 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +37,21 @@ REORDER = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 _KEPT_FOLDERS = 8
 
+_running = threading.Lock()
+
 
 def compile(function: Callable, *, parallel: bool = False, fastmath: frozenset[str] = frozenset(), **options) -> Any:
     """`function` compiled by Numba on its first call for each combination of argument types.
 
     `parallel` runs `numba.prange` loops on all threads; `fastmath` is `REORDER` for sums that may be reordered, and
-    stays empty for kernels that compare or look for NaN. Other options go to `numba.njit`.
-    Returns `function` itself if NUMBA_DISABLE_JIT=1 is set.
+    stays empty for kernels that compare or look for NaN. Other options go to `numba.njit`. A parallel kernel is called from
+    Python, never from another kernel. Returns `function` itself if NUMBA_DISABLE_JIT=1 is set.
     """
     if config.DISABLE_JIT:
         return function
     kernel = numba.njit(parallel=parallel, fastmath=set(fastmath), **options)(function)
     kernel._cache = _Unstored() if cache_folder() is None else _KernelCache(function)
-    return kernel
+    return _one_at_a_time(kernel) if parallel else kernel
 
 
 @cache
@@ -68,6 +71,22 @@ def cache_folder() -> Path | None:
         return None
     _remove_old_folders(parent, keep=folder)
     return folder
+
+
+def _one_at_a_time(kernel: Callable) -> Callable:
+    """`kernel`, made to wait until no other parallel kernel runs.
+
+    Numba's workqueue layer, the only one on some systems, aborts the process when two Python threads enter parallel
+    kernels at the same time (numba#8563). Two kernels share the same cores, so waiting costs next to nothing. A process that has
+    run a parallel kernel should not fork and run another in the child: GNU OpenMP ends the child.
+    """
+
+    @wraps(kernel)
+    def call(*arguments):
+        with _running:
+            return kernel(*arguments)
+
+    return call
 
 
 def set_num_threads(threads: int) -> None:
