@@ -1,0 +1,68 @@
+"""Unpacking a tarball that someone else made: its files by name, inside one folder, and nothing else."""
+
+import os
+import tarfile
+import tempfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+
+def extract(archive: Path, destination: Path, folder: str) -> Path:
+    """The path `destination/folder`, filled with the files that `archive` holds under `folder/`.
+
+    The files are unpacked beside their final place and moved there when all are whole, so that an interrupted run
+    leaves no half-filled folder that looks complete. Members elsewhere in the archive are not unpacked.
+
+    Raises ValueError, and unpacks nothing, if a member would land outside the folder (an absolute path, `..`), is a
+    link or a device, if there is nothing under `folder/`, or if the archive is cut short or damaged.
+    """
+    destination.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=destination, prefix=".unpacking-") as temporary:
+        try:
+            with tarfile.open(archive) as tar:
+                members = [member for member in tar.getmembers() if _wanted(member, archive, folder)]
+                if not members:
+                    raise ValueError(f"{archive} holds nothing under {folder}/: is it another archive?")
+                for member in members:
+                    _write(tar, member, Path(temporary) / member.name)
+        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk, not the archive
+            raise ValueError(f"{archive} is damaged or cut short ({error}); delete it and fetch it again") from error
+        _move(Path(temporary) / folder, destination / folder)
+    return destination / folder
+
+
+def _wanted(member: tarfile.TarInfo, archive: Path, folder: str) -> bool:
+    parts = PurePosixPath(member.name).parts
+    if member.name.startswith(("/", "\\")) or ".." in parts or ":" in member.name or "\\" in member.name:
+        raise ValueError(f"{archive} was refused: its member {member.name!r} points outside the folder")
+    if parts[:1] != (folder,) or member.isdir():
+        return False
+    if not member.isreg():
+        raise ValueError(f"{archive} was refused: its member {member.name!r} is a link or a device, not a file")
+    return True
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """Copies the contents only: no owner, no permissions, no times from the archive."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source = tar.extractfile(member)
+    written = 0
+    with open(path, "wb") as target:
+        while source is not None and (chunk := source.read(2**20)):
+            target.write(chunk)
+            written += len(chunk)
+    if written != member.size:
+        raise EOFError(f"{member.name} has {written} of {member.size} bytes")
+
+
+def _move(source: Path, target: Path) -> None:
+    """`source` becomes `target`; if that folder exists (some files were put there by hand), file by file."""
+    if not target.exists():
+        os.replace(source, target)
+        return
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target / path.relative_to(source))

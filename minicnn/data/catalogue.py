@@ -1,0 +1,48 @@
+"""The data sets by name, as the command line and the recipes ask for them."""
+
+import builtins
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+from minicnn.data.cifar import CIFAR10, CIFAR100
+from minicnn.data.dataset import Dataset
+from minicnn.data.folder import ImageFolder, Imagenette
+from minicnn.data.mnist import KMNIST, MNIST, FashionMNIST
+
+REAL_SETS: dict[str, Any] = {
+    "mnist": MNIST,
+    "fashion-mnist": FashionMNIST,
+    "kmnist": KMNIST,
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+    "imagenette": Imagenette,
+}
+PARTWORLD_FAMILIES = {"partworld": "base", "partworld-near": "near", "partworld-mid": "mid", "partworld-far": "far"}
+
+
+def list() -> builtins.list[str]:
+    """The names that `create` knows; beside these it takes the path of a folder of pictures."""
+    return [*PARTWORLD_FAMILIES, *REAL_SETS]
+
+
+def create(name: str, split: str = "train", **options: Any) -> Dataset:
+    """The data set `name` (one of `list()`), or the folder of pictures at that path; options go to its class.
+
+        create("cifar10", "val")    create("partworld-near", size=200)    create("my/photos", "train", size=64)
+
+    Raises ValueError if the name is neither, naming the nearest; and what the class raises.
+    """
+    if name in PARTWORLD_FAMILIES:
+        from minicnn.data.partworld import PartWorld
+
+        return PartWorld(split=split, family=PARTWORLD_FAMILIES[name], **options)
+    if name in REAL_SETS:
+        return REAL_SETS[name](split=split, **options)
+    if os.sep in name or Path(name).expanduser().is_dir():
+        return ImageFolder(name, split=split, **options)
+    near = difflib.get_close_matches(name, list(), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    known = ", ".join(list())
+    raise ValueError(f"there is no data set or folder {name!r}.{hint} Known are {known}, or the path of a folder")

@@ -1,0 +1,254 @@
+"""Data sets: something with a length, whose item i is (image, label), and which hands out whole batches at once.
+
+    dataset[i]              (image float32 (C, H, W) in [0, 1], label int)
+    dataset.batch(indices)  (images float32 (B, C, H, W), labels int64 (B,)), the same pictures in one go
+    dataset.labels          int64 (N,), for splitting and sampling by class
+    dataset.classes         the names of the classes, in the order of their labels
+
+Pictures are kept as uint8 where they came so: a quarter of the memory, and a quarter of the memory traffic.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn.kernels import layout
+
+
+class Dataset:
+    """What a data set offers. A subclass writes `__len__` and `__getitem__`; the rest follows from these two.
+
+    A subclass that holds arrays overrides `batch` and `labels`, which are slow here: they visit the items one by one.
+    `__getitem__` raises IndexError past the end, so that a `for` loop over the data set stops there.
+    """
+
+    classes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} must define __len__")
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        raise NotImplementedError(f"{type(self).__name__} must define __getitem__")
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, ...]:
+        """The items at `indices` as one tuple of arrays, (images (B, C, H, W), labels (B,)) as a rule."""
+        return collate([self[int(index)] for index in indices])
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (N,): the label of every item. Visits every item; data sets that hold arrays do better."""
+        return np.array([self[index][1] for index in range(len(self))], dtype=np.int64)
+
+
+class TensorDataset(Dataset):
+    """A data set of arrays that share their first axis: item i is (arrays[0][i], arrays[1][i], ...).
+
+    uint8 arrays with four axes are pictures (N, C, H, W): kept as uint8, handed out as float32 in [0, 1]. Other floats
+    are handed out as float32, other integers as int64. The name is torch's; the arrays are NumPy's.
+
+    Raises TypeError for what is neither numbers nor booleans, ValueError if the lengths differ or a label is outside
+    the classes.
+    """
+
+    def __init__(self, *arrays: Any, classes: Sequence[str] = ()):
+        if not arrays:
+            raise ValueError("TensorDataset needs at least one array, e.g. TensorDataset(images, labels)")
+        self.arrays = tuple(_stored(array, position) for position, array in enumerate(arrays))
+        lengths = [len(array) for array in self.arrays]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"the arrays of a TensorDataset must have equal lengths, but have {lengths}")
+        self.classes = tuple(classes)
+        if self.classes and len(self.arrays) > 1:
+            check_labels(self.labels, len(self.classes))
+
+    @property
+    def images(self) -> np.ndarray:
+        """The first array as it is stored: pictures (N, C, H, W), uint8 if they came as uint8."""
+        return self.arrays[0]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The second array, int64 (N,) for labels. Raises ValueError if there is only one array."""
+        if len(self.arrays) < 2:
+            raise ValueError("this TensorDataset has no labels: it was made from one array")
+        return self.arrays[1]
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        item = (handed_out(array[check_index(index, len(self))]) for array in self.arrays)
+        return tuple(int(value) if np.ndim(value) == 0 and value.dtype.kind == "i" else value for value in item)
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(handed_out(array[np.asarray(indices, dtype=np.int64)]) for array in self.arrays)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{array.dtype} {array.shape}' for array in self.arrays)})"
+
+
+class Subset(Dataset):
+    """The items of `dataset` at `indices`, in that order; an index may come more than once.
+
+    Raises ValueError if an index is outside the data set.
+    """
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int] | np.ndarray):
+        self.dataset = dataset
+        self.indices = np.asarray(indices, dtype=np.int64).reshape(-1)
+        if len(self.indices) and (self.indices.min() < 0 or self.indices.max() >= len(dataset)):
+            raise ValueError(
+                f"indices of a Subset must be in 0..{len(dataset) - 1}, the places of its data set, "
+                f"but run from {self.indices.min()} to {self.indices.max()}"
+            )
+        self.classes = dataset.classes
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.dataset.labels[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        return self.dataset[int(self.indices[check_index(index, len(self))])]
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, ...]:
+        return self.dataset.batch(self.indices[np.asarray(indices, dtype=np.int64)])
+
+    def __repr__(self) -> str:
+        return f"Subset({len(self)} of {self.dataset!r})"
+
+
+class ConcatDataset(Dataset):
+    """The items of several data sets, one after the other. Labels are not renumbered: the classes must be the same.
+
+    Raises ValueError if there is no data set, or if their classes differ.
+    """
+
+    def __init__(self, datasets: Sequence[Dataset]):
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("ConcatDataset needs at least one data set")
+        named = [dataset.classes for dataset in self.datasets if dataset.classes]
+        if any(classes != named[0] for classes in named):
+            raise ValueError(f"the data sets of a ConcatDataset must have the same classes, but have {named}")
+        self.classes = named[0] if named else ()
+        self.ends = np.cumsum([len(dataset) for dataset in self.datasets])
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.concatenate([dataset.labels for dataset in self.datasets])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        index = check_index(index, len(self))
+        which = int(np.searchsorted(self.ends, index, side="right"))
+        return self.datasets[which][index - self._start(which)]
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, ...]:
+        indices = np.asarray(indices, dtype=np.int64)
+        which = np.searchsorted(self.ends, indices, side="right")
+        places, parts = [], []
+        for part in np.unique(which):
+            places.append(np.flatnonzero(which == part))
+            parts.append(self.datasets[part].batch(indices[places[-1]] - self._start(part)))
+        return tuple(_merge(places, fields, len(indices)) for fields in zip(*parts, strict=True))
+
+    def _start(self, which: int) -> int:
+        return int(self.ends[which]) - len(self.datasets[which])
+
+    def __repr__(self) -> str:
+        return f"ConcatDataset({self.datasets!r})"
+
+
+def collate(items: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, ...]:
+    """One array for each field of the items: pictures (C, H, W) -> (B, C, H, W), float32; integers -> int64.
+
+    Raises ValueError if pictures differ in size, TypeError if a field is not a number or an array.
+    """
+    return tuple(_stack(list(field), position) for position, field in enumerate(zip(*items, strict=True)))
+
+
+def check_index(index: int, length: int) -> int:
+    """`index` counted from the front (-1 is the last). Raises IndexError outside -length..length-1."""
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is outside this data set of {length} items")
+    return index % length
+
+
+def check_labels(labels: np.ndarray, num_classes: int) -> None:
+    """Raises ValueError unless every label is in 0..num_classes-1; names the first that is not."""
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(wrong):
+        raise ValueError(
+            f"labels must be in 0..{num_classes - 1} for {num_classes} classes, "
+            f"but label {wrong[0]} is {labels[wrong[0]]} ({len(wrong)} of {len(labels)} are out of range)"
+        )
+
+
+def handed_out(array: np.ndarray) -> np.ndarray:
+    """Stored values as a user gets them: uint8 pictures become float32 in [0, 1], in the memory order they have."""
+    if array.dtype != np.uint8:
+        return array
+    return np.divide(array, np.float32(255), dtype=np.float32)
+
+
+def _stored(array: Any, position: int) -> np.ndarray:
+    """`array` as a TensorDataset keeps it: uint8 pictures as they are, other floats float32, other integers int64."""
+    array = np.asarray(array)
+    if array.ndim == 0 or array.dtype.kind not in "buif":
+        raise TypeError(
+            f"array {position} of a TensorDataset must hold numbers and have at least one axis, "
+            f"but has dtype {array.dtype} and shape {array.shape}"
+        )
+    if array.ndim == 4 and array.dtype.kind in "uf":
+        return channels_last(array, np.uint8 if array.dtype == np.uint8 else np.float32)
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64, copy=False)
+
+
+def channels_last(images: np.ndarray, dtype: Any = None) -> np.ndarray:
+    """(N, C, H, W) with channels-last memory: itself if it is so already, else a copy.
+
+    Unlike `layout.as_channels_last` this copy is not counted: a data set makes it once, not a training step.
+    """
+    dtype = images.dtype if dtype is None else dtype
+    if layout.is_channels_last(images) and images.dtype == dtype:
+        return images
+    result = layout.empty(images.shape, dtype)
+    result[...] = images
+    return result
+
+
+def _stack(values: list[Any], position: int) -> np.ndarray:
+    arrays = [np.asarray(value) for value in values]
+    if any(array.dtype.kind not in "buif" for array in arrays):
+        kinds = sorted({type(value).__name__ for value in values})
+        raise TypeError(
+            f"field {position} of the items ({', '.join(kinds)}) cannot become one array; "
+            "give DataLoader a collate_fn that makes a batch from a list of items"
+        )
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        raise ValueError(
+            f"field {position} has items of different shapes, {shapes[0]} and {shapes[1]}, which cannot become one "
+            "array; resize pictures to one size (ImageFolder(size=...)), or give DataLoader a collate_fn"
+        )
+    dtype = np.float32 if arrays[0].dtype.kind == "f" else np.int64
+    stacked = layout.empty((len(arrays), *shapes[0]), dtype)  # B x (C, H, W) -> (B, C, H, W)
+    for place, array in enumerate(arrays):
+        stacked[place] = array
+    return stacked
+
+
+def _merge(places: list[np.ndarray], parts: Sequence[np.ndarray], length: int) -> np.ndarray:
+    shapes = sorted({part.shape[1:] for part in parts})
+    if len(shapes) > 1:
+        raise ValueError(f"the data sets of a ConcatDataset differ in the shape of their items: {shapes}")
+    merged = layout.empty((length, *shapes[0]), parts[0].dtype)
+    for place, part in zip(places, parts, strict=True):
+        merged[place] = part
+    return merged

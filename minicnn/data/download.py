@@ -1,0 +1,107 @@
+"""Finding the files of a real data set on this machine, and fetching from their sources those that are missing.
+
+Where files are looked for, in this order:
+
+    root=...                     if it is given, there and nowhere else; a download goes there too
+    the folder MINICNN_DATA      if that variable is set; it is only read
+    the cache of this user       where downloads go (on Linux ~/.cache/minicnn)
+
+A download is checked by its md5 before it gets its name, so a file that has its name is whole.
+"""
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = (10.0, 30.0)  # seconds to connect, and of silence in the middle of a file
+
+
+def data_folders(root: str | os.PathLike | None = None) -> list[Path]:
+    """The folders that are searched, first to last; a download goes to the last one."""
+    if root is not None:
+        return [Path(root).expanduser()]
+    named = os.environ.get("MINICNN_DATA")
+    return ([Path(named).expanduser()] if named else []) + [cache_folder()]
+
+
+def cache_folder() -> Path:
+    """Where downloads of this user are kept: the cache folder that the platform prescribes."""
+    import pooch
+
+    return Path(pooch.os_cache("minicnn"))
+
+
+def find(names: Sequence[str], folders: Sequence[Path]) -> Path | None:
+    """The first of `folders` / `names` that exists, folder by folder; None if there is none."""
+    return next((folder / name for folder in folders for name in names if (folder / name).exists()), None)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that can be downloaded: its name, its md5, and the addresses of the folders that serve it."""
+
+    name: str
+    md5: str
+    sources: tuple[str, ...]
+    subfolder: str = ""  # of the data folder: where it is looked for and kept
+
+
+def obtain(
+    file: RemoteFile,
+    folders: Sequence[Path],
+    purpose: str,
+    download: bool = True,
+    timeout: tuple[float, float] = TIMEOUT,
+) -> Path:
+    """The path of `file` in one of `folders`; if it is in none, it is downloaded into the last one.
+
+    `purpose` says in an error what the file is needed for. Nothing is left behind by a download that fails or is
+    interrupted. Raises FileNotFoundError if no source served the file whole, saying what each did and where the file
+    may be put by hand; OSError if the folder cannot be written.
+    """
+    found = find([file.name], [folder / file.subfolder for folder in folders])
+    if found is not None:
+        return found
+    failures: list[str] = []
+    for source in file.sources if download else ():
+        failure = _fetch(file, source.rstrip("/") + "/" + file.name, folders[-1] / file.subfolder, timeout)
+        if failure is None:
+            return folders[-1] / file.subfolder / file.name
+        failures.append(failure)
+    raise FileNotFoundError(_missing(file, folders, purpose, failures))
+
+
+def _fetch(file: RemoteFile, url: str, folder: Path, timeout: tuple[float, float]) -> str | None:
+    """Downloads `url` into `folder`; what went wrong at the other end, or None."""
+    import pooch
+    from requests.exceptions import RequestException
+
+    # identity: a server that compresses on the fly would have the bytes unpacked on arrival, and the md5 would differ.
+    downloader = pooch.HTTPDownloader(
+        progressbar=True, chunk_size=2**16, timeout=timeout, headers={"Accept-Encoding": "identity"}
+    )
+    try:
+        pooch.retrieve(url, f"md5:{file.md5}", fname=file.name, path=folder, downloader=downloader)
+    except RequestException as error:
+        return f"{url}: {type(error).__name__}: {error}"
+    except ValueError:
+        return f"{url}: what came has another md5 than {file.md5}: it was cut short or altered"
+    except OSError as error:
+        code = error.errno or errno.EIO
+        advice = f"{os.strerror(code)}: cannot keep {file.name} here; make room, or give another folder as root="
+        raise OSError(code, advice, str(folder)) from error
+    return None
+
+
+def _missing(file: RemoteFile, folders: Sequence[Path], purpose: str, failures: Sequence[str]) -> str:
+    looked = "".join(f"\n  {folder / file.subfolder / file.name}" for folder in folders)
+    tried = "".join(f"\n  {failure}" for failure in failures) or " not tried (download=False)"
+    sources = "".join(f"\n  {source.rstrip('/')}/{file.name}" for source in file.sources)
+    return (
+        f"{purpose}. It is not here:{looked}\nDownload:{tried}\n"
+        f"Without a network, fetch the file (md5 {file.md5}) elsewhere from{sources}\n"
+        f"and put it at {folders[-1] / file.subfolder / file.name}, or set MINICNN_DATA to a folder that holds "
+        f"{os.path.join(file.subfolder, file.name)}."
+    )

@@ -1,0 +1,234 @@
+"""ImageFolder: a data set from folders of picture files, one folder a class; and Imagenette, which comes so."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minicnn.data.archive import extract
+from minicnn.data.dataset import Dataset, check_index, collate, handed_out
+from minicnn.data.download import RemoteFile, data_folders, find, obtain
+from minicnn.data.image_set import check_split
+from minicnn.data.split import stratified_split
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+IGNORED = ("thumbs.db", "desktop.ini")  # what file managers leave behind, as are names that begin with a dot
+NAMES_OF_VAL = ("val", "valid", "validation")
+
+
+class ImageFolder(Dataset):
+    """The pictures of `root/CLASS/**/*.jpg` (and other formats) as (image float32 (3, H, W) in [0, 1], label).
+
+    size    None hands out each picture as it is; an int or (H, W) fits it when it is read: the shorter side is resized
+            to fill the size (bilinear, antialiased), then the centre is cut out. A batch needs one size.
+    split   None takes all of `root`. With folders `root/train` (and `root/val`, `root/test`) a split is its folder.
+            Without such a folder, "val" is a fixed share of the pictures of every class, and "train" the rest.
+    held_out  that share
+
+    Classes are the folder names in alphabetical order. Grey, palette and transparent pictures become RGB, and photos
+    are turned as their camera says. A picture is read when it is first asked for and kept as uint8: later epochs are
+    fast.
+
+    Raises FileNotFoundError if `root` is missing, ValueError if it has no classes, a class no picture, or a class
+    folder a file that is no picture; and, when it is read, for a broken picture; each names the path.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str | None = None,
+        size: int | tuple[int, int] | None = None,
+        held_out: float = 0.2,
+    ):
+        self.root = Path(root).expanduser()
+        self.split = split
+        self.size = _size_pair(size)
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"there is no folder {self.root}; it should hold one folder of pictures per class")
+        if not 0 < held_out < 1:
+            raise ValueError(f"held_out is a share of the pictures between 0 and 1, but is {held_out}")
+        self.classes, self.paths, self._labels = _of_split(self.root, split, held_out)
+        self._kept: list[np.ndarray | None] = [None] * len(self.paths)
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self._labels
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        index = check_index(index, len(self))
+        return handed_out(self._pixels(index)).transpose(2, 0, 1), int(self._labels[index])  # (H, W, 3) -> (3, H, W)
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, ...]:
+        if self.size is None:
+            return collate([self[int(index)] for index in indices])
+        pixels = np.stack([self._pixels(int(index)) for index in indices])  # B x (H, W, 3) -> (B, H, W, 3)
+        return handed_out(pixels).transpose(0, 3, 1, 2), self._labels[np.asarray(indices, dtype=np.int64)]
+
+    def _pixels(self, index: int) -> np.ndarray:
+        """uint8 (H, W, 3), from memory if it was read before."""
+        pixels = self._kept[index]
+        if pixels is None:
+            pixels = self._kept[index] = read_image(self.paths[index], self.size)
+        return pixels
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({str(self.root)!r}, split={self.split!r}: {len(self)} pictures, "
+            f"{len(self.classes)} classes, size={self.size})"
+        )
+
+
+class Imagenette(ImageFolder):
+    """Ten easily told classes of ImageNet photographs: 9,469 to train (1,000 of them "val") and 3,925 for the test.
+
+    `size` is that of the pictures handed out; the files have a shorter side of 160. Splits are those of
+    `minicnn.data.image_set`; "test" is what the archive calls val. Looked for in the subfolder `imagenette2-160`, as
+    the archive `imagenette2-160.tgz`, or fetched. `mean` and `std` are ImageNet's. github.com/fastai/imagenette.
+    """
+
+    subfolder: ClassVar[str] = "imagenette2-160"
+    archive: ClassVar[tuple[str, str]] = ("imagenette2-160.tgz", "e793b78cc4c9e9a4ccc0c1155377a412")  # name, md5
+    sources: ClassVar[tuple[str, ...]] = ("https://s3.amazonaws.com/fast-ai-imageclas/",)
+    held_out_count: ClassVar[int] = 1000
+    words: ClassVar[dict[str, str]] = {
+        "n01440764": "tench",
+        "n02102040": "English springer",
+        "n02979186": "cassette player",
+        "n03000684": "chain saw",
+        "n03028079": "church",
+        "n03394916": "French horn",
+        "n03417042": "garbage truck",
+        "n03425413": "gas pump",
+        "n03445777": "golf ball",
+        "n03888257": "parachute",
+    }
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
+
+    def __init__(
+        self,
+        split: str = "train",
+        size: int | tuple[int, int] = 128,
+        root: str | os.PathLike | None = None,
+        download: bool = True,
+        sources: Sequence[str] | None = None,
+    ):
+        check_split(split, type(self).__name__)
+        folder = self._folder(split, root, download, tuple(self.sources if sources is None else sources))
+        super().__init__(folder / ("val" if split == "test" else "train"), size=size)
+        self.split = split
+        self.classes = tuple(self.words.get(name, name) for name in self.classes)
+        if split in ("train", "val"):
+            counts = [self.held_out_count, len(self) - self.held_out_count]
+            val, train = stratified_split(self._labels, counts, seed=0)
+            chosen = val if split == "val" else train
+            self.paths = [self.paths[index] for index in chosen]
+            self._labels = self._labels[chosen]
+            self._kept = [None] * len(self.paths)
+
+    def _folder(self, split: str, root: str | os.PathLike | None, download: bool, sources: tuple[str, ...]) -> Path:
+        folders = data_folders(root)
+        found = find([self.subfolder], folders)
+        if found is not None:
+            return found
+        name, md5 = self.archive
+        here = find([name], folders)
+        purpose = f"{type(self).__name__} (split {split!r}) needs the folder {self.subfolder} or {name}"
+        archive = here or obtain(RemoteFile(name, md5, sources), folders, purpose, download)
+        folder = extract(archive, folders[-1], self.subfolder)
+        if here is None:
+            archive.unlink()  # its contents lie beside it now
+        return folder
+
+
+def read_image(path: str | os.PathLike, size: int | tuple[int, int] | None = None) -> np.ndarray:
+    """uint8 (H, W, 3) of the picture file at `path`, fitted to `size` as ImageFolder does it.
+
+    Raises ValueError, naming the path, if the file is broken, cut short or no picture.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGB")
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is a broken picture, or none ({error}); repair or remove it") from error
+    pair = _size_pair(size)
+    if pair is not None:
+        height, width = pair
+        picture = ImageOps.fit(picture, (width, height), method=Image.Resampling.BILINEAR)
+    return np.asarray(picture)
+
+
+def _size_pair(size: Any) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, (int, np.integer)) else size
+    if height < 1 or width < 1:
+        raise ValueError(f"size must be 1 or more pixels, or (height, width), but is {size}")
+    return int(height), int(width)
+
+
+def _of_split(root: Path, split: str | None, held_out: float) -> tuple[tuple[str, ...], list[Path], np.ndarray]:
+    """Class names, paths and labels of the pictures of a split."""
+    if split is None:
+        return _scan(root)
+    by_folder = {"train": ["train"], "val": list(NAMES_OF_VAL), "test": ["test"]}
+    has_folders = (root / "train").is_dir()
+    own = find(by_folder.get(check_split(split, f"the folder {root}", tuple(by_folder)), []), [root])
+    if split == "test" and (own is None or not has_folders):
+        raise ValueError(f"split 'test' needs folders {root / 'train'} and {root / 'test'}; ask for 'train' or 'val'")
+    val_is_apart = has_folders and find(NAMES_OF_VAL, [root]) is not None
+    if has_folders and own is not None and (split != "train" or val_is_apart):
+        classes, paths, labels = _scan(own)
+        _check_same_classes(classes, root / "train")
+        return classes, paths, labels
+    classes, paths, labels = _scan(root / "train" if has_folders else root)
+    val, train = stratified_split(labels, [held_out, 1.0 - held_out], seed=0)
+    chosen = val if split == "val" else train
+    if len(chosen) == 0:
+        raise ValueError(f"split {split!r} of {root} would be empty: {len(labels)} pictures, held_out {held_out}")
+    return classes, [paths[index] for index in chosen], labels[chosen]
+
+
+def _check_same_classes(classes: tuple[str, ...], train: Path) -> None:
+    expected = _class_names(train)
+    if classes != expected:
+        raise ValueError(f"the classes {list(classes)} of a split differ from those of {train}: {list(expected)}")
+
+
+def _class_names(root: Path) -> tuple[str, ...]:
+    names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not names:
+        raise ValueError(f"{root} holds no folders: pictures must lie in one folder per class, {root}/CLASS/PICTURE")
+    return tuple(names)
+
+
+def _scan(root: Path) -> tuple[tuple[str, ...], list[Path], np.ndarray]:
+    classes = _class_names(root)
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        files = sorted(path for path in (root / name).rglob("*") if path.is_file() and not _ignored(path))
+        strangers = [path for path in files if path.suffix.lower() not in EXTENSIONS]
+        if strangers:
+            raise ValueError(
+                f"{strangers[0]} is no picture ({len(strangers)} such files in class {name!r}); "
+                f"remove it, or use one of {', '.join(EXTENSIONS)}"
+            )
+        if not files:
+            raise ValueError(f"class folder {root / name} holds no pictures; remove it or fill it")
+        paths += files
+        labels += [label] * len(files)
+    return classes, paths, np.array(labels, dtype=np.int64)
+
+
+def _ignored(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in IGNORED

@@ -1,0 +1,102 @@
+"""What MNIST, CIFAR and their kin have in common: splits, checks, and pictures kept in memory as uint8.
+
+    "train"     the training pictures without those of "val"
+    "val"       a fixed part of the training pictures, the same share of each class: choose and tune on it
+    "trainval"  both: all training pictures
+    "test"      the test pictures, read only when this split is asked for
+
+"train" and "val" never share a picture, and no seed moves the line between them.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from minicnn.data.dataset import Dataset, TensorDataset, check_labels
+from minicnn.data.download import data_folders
+from minicnn.data.split import stratified_split
+
+SPLITS = ("train", "val", "trainval", "test")
+
+
+class ImageSet(TensorDataset):
+    """Base of the sets that fit in memory. A subclass says what it holds, and reads the files of a split in `read`.
+
+    root       a folder to search and to download to, instead of MINICNN_DATA and the cache (see minicnn.data.download)
+    download   False never touches the network
+    sources    addresses of folders that serve the files, tried in order, instead of the known ones
+
+    `images` (N, C, H, W) uint8, `labels` (N,) int64, `classes`; `mean` and `std` are those of a channel over all
+    training pictures, as `channel_statistics(TheSet("trainval"))` gives them.
+
+    Raises ValueError for an unknown split or files that do not hold what they should, FileNotFoundError if files are
+    neither here nor to be had.
+    """
+
+    class_names: ClassVar[tuple[str, ...]]
+    image_shape: ClassVar[tuple[int, int, int]]  # (C, H, W)
+    counts: ClassVar[dict[str, int]]  # pictures in the "train" and the "test" files
+    held_out: ClassVar[int] = 5000  # pictures in "val"
+    sources: ClassVar[tuple[str, ...]]
+    mean: ClassVar[tuple[float, ...]]
+    std: ClassVar[tuple[float, ...]]
+
+    def __init__(
+        self,
+        split: str = "train",
+        root: str | os.PathLike | None = None,
+        download: bool = True,
+        sources: Sequence[str] | None = None,
+    ):
+        self.split = check_split(split, type(self).__name__)
+        self.download = download
+        self.active_sources = tuple(self.sources if sources is None else sources)
+        files = "test" if split == "test" else "train"
+        images, labels = self.read(files, data_folders(root))
+        self._check(files, images, labels)
+        if split in ("train", "val"):
+            val, train = stratified_split(labels, [self.held_out, len(labels) - self.held_out], seed=0)
+            chosen = val if split == "val" else train
+            images, labels = images[chosen], labels[chosen]
+        super().__init__(images, labels, classes=self.class_names)
+
+    def read(self, files: str, folders: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+        """images (N, C, H, W) uint8 and labels (N,) of the "train" or the "test" files."""
+        raise NotImplementedError(f"{type(self).__name__} must define read")
+
+    def _check(self, files: str, images: np.ndarray, labels: np.ndarray) -> None:
+        expected = (self.counts[files], *self.image_shape)
+        if images.shape != expected or labels.shape != expected[:1]:
+            raise ValueError(
+                f"the {files} files of {type(self).__name__} should hold pictures {expected} and "
+                f"labels {expected[:1]}, but hold {images.shape} and {labels.shape}; fetch them again"
+            )
+        check_labels(labels, len(self.class_names))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(split={self.split!r}: {len(self)} pictures {self.images.shape[1:]})"
+
+
+def check_split(split: str, name: str, splits: Sequence[str] = SPLITS) -> str:
+    """`split` if it is one of `splits`. Raises ValueError that names them."""
+    if split not in splits:
+        raise ValueError(f"split of {name} must be one of {', '.join(map(repr, splits))}, but is {split!r}")
+    return split
+
+
+def channel_statistics(dataset: Dataset, batch_size: int = 1000) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, standard deviation) of every channel over all pixels of all pictures, in [0, 1], summed in float64."""
+    if len(dataset) == 0:
+        raise ValueError("the data set is empty: it has no mean")
+    count, total, squares = 0, np.zeros(1), np.zeros(1)
+    for start in range(0, len(dataset), batch_size):
+        images = dataset.batch(np.arange(start, min(start + batch_size, len(dataset))))[0].astype(np.float64)
+        count += images.size // images.shape[1]
+        total = total + images.sum(axis=(0, 2, 3))  # (B, C, H, W) -> (C,)
+        squares = squares + np.square(images).sum(axis=(0, 2, 3))
+    mean = total / count
+    std = np.sqrt(squares / count - np.square(mean))
+    return tuple(float(value) for value in mean), tuple(float(value) for value in std)
