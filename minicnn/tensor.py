@@ -110,7 +110,7 @@ def _sum_to_shape(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(gradient.sum(axis=repeated, keepdims=True)).reshape(shape)
 
 
-def _topological_order(root: Node) -> list[Node]:
+def topological_order(root: Node) -> list[Node]:
     """All nodes from which `root` was made, each after every node that uses it. Iterative: a graph may be deep."""
     order: list[Node] = []
     seen: set[Node] = {root}
@@ -136,7 +136,7 @@ def run_backward(
 
     Raises RuntimeError if the graph was freed by an earlier backward.
     """
-    order = _topological_order(root)
+    order = topological_order(root)
     for node in order:
         if node.freed:
             raise RuntimeError(

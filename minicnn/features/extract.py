@@ -1,0 +1,89 @@
+"""Activations of named modules inside a model: `extract` runs the model and hands over what the taps put out.
+
+The hooks are context managers: whatever happens inside, they are gone afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from minicnn.nn import Module
+from minicnn.tensor import Tensor, no_grad
+
+Reduce = Callable[[np.ndarray, slice], np.ndarray]
+
+
+def extract(
+    model: Module,
+    images: np.ndarray,
+    taps: Sequence[str],
+    *,
+    reduce: Reduce | None = None,
+    batch_size: int = 250,
+) -> dict[str, np.ndarray]:
+    """A dictionary from tap to what that module puts out for `images` (N, C, H, W), in evaluation mode, without gradients.
+
+    `taps` are dotted module names ("layer2", "features.3"). Whole activations, (N, C, h, w), are large; `reduce(maps,
+    pictures)` may shrink each batch's, given the slice of pictures that it covers, before the next one is computed.
+    Raises ValueError for a name that the model does not have.
+    """
+    names = dict(model.named_modules())
+    unknown = [tap for tap in taps if tap not in names]
+    if unknown:
+        raise ValueError(f"taps {unknown} are no modules of this model; it has {[name for name in names if name]}")
+    pieces: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
+    with evaluation_mode(model), no_grad():
+        for start in range(0, len(images), batch_size):
+            pictures = slice(start, min(start + batch_size, len(images)))
+            with contextlib.ExitStack() as hooks:
+                seen: dict[str, np.ndarray] = {}
+                for tap in taps:
+                    hooks.enter_context(names[tap].register_forward_hook(_keep_output(seen, tap)))
+                model(Tensor(images[pictures]))
+            for tap in taps:
+                pieces[tap].append(seen[tap] if reduce is None else reduce(seen[tap], pictures))
+    return {tap: np.concatenate(arrays) for tap, arrays in pieces.items()}
+
+
+def _keep_output(seen: dict[str, np.ndarray], tap: str):
+    def hook(module: Module, inputs: tuple, output: Tensor) -> None:
+        seen[tap] = output.data
+
+    return hook
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: Module) -> Iterator[None]:
+    """While this is open the model is in evaluation mode; afterwards each module is as it was."""
+    modes = [(module, module.training) for _, module in model.named_modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def average_pool(maps: np.ndarray, pictures: slice) -> np.ndarray:
+    """The mean of every channel over the picture: (N, C, h, w) -> (N, C)."""
+    return maps.mean(axis=(2, 3), dtype=np.float64)
+
+
+def pool_under_masks(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """The mean of every channel under a mask: maps (N, C, h, w) and masks (N, K, H, W) -> (N, K, C).
+
+    A mask is brought to the maps' size by averaging, so that a cell that the mask covers by half counts half. H and W
+    must be multiples of h and w (ValueError). A mask without a single pixel gives zeros.
+    """
+    n, c, h, w = maps.shape
+    _, k, height, width = masks.shape
+    if height % h or width % w:
+        raise ValueError(f"masks of {height}x{width} can't be averaged to maps of {h}x{w}: not a multiple")
+    blocks = masks.reshape(n, k, h, height // h, w, width // w)  # (N, K, H, W) -> (N, K, h, H/h, w, W/w)
+    weights = blocks.mean(axis=(3, 5), dtype=np.float64).reshape(n, k, h * w)
+    pixels = maps.transpose(0, 2, 3, 1).reshape(n, h * w, c)  # (N, C, h, w) -> (N, h*w, C)
+    total = weights.sum(axis=2, keepdims=True)
+    return weights @ pixels / np.maximum(total, 1e-12)  # (N, K, h*w) @ (N, h*w, C) -> (N, K, C)
