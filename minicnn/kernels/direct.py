@@ -39,6 +39,8 @@ from numba import prange
 from minicnn.kernels.vector import (
     ROWS,
     add_to,
+    clear,
+    copy,
     element,
     multiply_add,
     narrow_columns,
@@ -293,25 +295,23 @@ _accumulate = numba.njit(_accumulate, forceinline=True)
 def _copy_unit(images, unit, plan, scratch):
     """Copy the image rows that a unit sees to `scratch`, with zeros for the padding."""
     n, height, width, channels = images.shape
-    flat = images.reshape(-1)
     first_image = unit // plan.bands * plan.images
     first_row = unit % plan.bands * plan.rows * plan.row_step + plan.top
+    # A line of the scratch array: zeros on the left, numbers of the image, zeros on the right.
     zeros_left = min(max(-plan.left, 0), plan.scratch_width)
-    first_column = max(plan.left, 0)
-    copied = max(0, min(plan.scratch_width - zeros_left, width - first_column))
+    copied = max(0, min(plan.scratch_width - zeros_left, width - max(plan.left, 0)))
+    begin, end = zeros_left * channels, (zeros_left + copied) * channels
     line = plan.scratch_width * channels
     position = 0
     for image in range(first_image, min(first_image + plan.images, n)):
         for row in range(first_row, first_row + plan.scratch_rows):
             if row < 0 or row >= height or copied == 0:
-                scratch[position : position + line] = 0
+                clear(scratch, position, line)
             else:
-                begin = position + zeros_left * channels
-                end = begin + copied * channels
-                source = ((image * height + row) * width + first_column) * channels
-                scratch[position:begin] = 0
-                scratch[begin:end] = flat[source : source + copied * channels]
-                scratch[end : position + line] = 0
+                source = ((image * height + row) * width + max(plan.left, 0)) * channels
+                clear(scratch, position, begin)
+                copy(images, source, scratch, position + begin, end - begin)
+                clear(scratch, position + end, line - end)
             position += line
 
 
@@ -415,14 +415,10 @@ _patches_times_weights = numba.njit(_patches_times_weights, parallel=True, cache
 def _pack_gradient(gradient, begin, count, first, columns, packed):
     """Copy `columns` channels of `count` positions from number `begin` on to packed rows; missing channels are zeros."""
     channels = gradient.shape[3]
-    flat = gradient.reshape(-1)
     real = min(columns, channels - first)
     for position in range(count):
-        source = (begin + position) * channels + first
-        for column in range(real):
-            packed[position * columns + column] = flat[source + column]
-        for column in range(real, columns):
-            packed[position * columns + column] = 0
+        copy(gradient, (begin + position) * channels + first, packed, position * columns, real)
+        clear(packed, position * columns + real, columns - real)
 
 
 _pack_gradient = numba.njit(_pack_gradient)

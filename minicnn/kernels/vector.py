@@ -281,6 +281,48 @@ def _lower_element(context, builder, signature, arguments):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def copy(source, first, target, offset, count):
+    """Copy `count` numbers from `first` on in `source` to `offset` in `target`, an array of the same type."""
+    _read(target, offset, count)[:] = _read(source, first, count)
+
+
+@type_callable(copy)
+def _type_copy(context):
+    return lambda source, first, target, offset, count: types.none
+
+
+@lower_builtin(copy, types.Array, types.intp, types.Array, types.intp, types.intp)
+def _lower_copy(context, builder, signature, arguments):
+    source_type, _, target_type, _, _ = signature.args
+    source, first, target, offset, count = arguments
+    read = _element_pointer(context, builder, source_type, source, first)
+    written = _element_pointer(context, builder, target_type, target, offset)
+    cgutils.raw_memcpy(builder, written, read, count, _element_bytes(source_type))
+    return context.get_dummy_value()
+
+
+def clear(target, offset, count):
+    """Set the `count` numbers that begin at `offset` to zero."""
+    _read(target, offset, count)[:] = 0
+
+
+@type_callable(clear)
+def _type_clear(context):
+    return lambda target, offset, count: types.none
+
+
+@lower_builtin(clear, types.Array, types.intp, types.intp)
+def _lower_clear(context, builder, signature, arguments):
+    target, offset, count = arguments
+    written = _element_pointer(context, builder, signature.args[0], target, offset)
+    size = builder.mul(count, count.type(_element_bytes(signature.args[0])))
+    cgutils.memset(builder, written, size, 0)
+    return context.get_dummy_value()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
 def _read(array: np.ndarray, offset: int, count: int) -> np.ndarray:
     """A view of `count` elements from `offset`; raises IndexError if any of them lies outside the array."""
     if not array.flags.c_contiguous:
