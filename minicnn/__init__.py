@@ -3,7 +3,23 @@
 from minicnn import autograd, functional, random
 from minicnn.anomaly import detect_anomaly
 from minicnn.gradcheck import gradcheck
+from minicnn.kernels.algorithm import use_algorithm
+from minicnn.kernels.compile import set_num_threads
 from minicnn.random import manual_seed
 from minicnn.tensor import Tensor, is_grad_enabled, no_grad
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Tensor",
+    "autograd",
+    "detect_anomaly",
+    "functional",
+    "gradcheck",
+    "is_grad_enabled",
+    "manual_seed",
+    "no_grad",
+    "random",
+    "set_num_threads",
+    "use_algorithm",
+]

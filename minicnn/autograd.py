@@ -23,7 +23,7 @@ def grad(
 ) -> list[Tensor | None]:
     """The gradients of `output` with respect to `inputs`, in their order; no `.grad` is touched.
 
-    `inputs` may be leaves or results in between. `gradient` has output's shape and may be left out for a single element.
+    `inputs` may be leaves or results in between; `gradient` has output's shape and may be left out for one element.
     Raises ValueError if an input was not used to make the output, unless `allow_unused=True`, which gives None for it.
     """
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)

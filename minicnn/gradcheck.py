@@ -40,7 +40,7 @@ def gradcheck(
     `inputs`: Tensors, of which those that require gradients must be float64 (TypeError); others are passed on. The
     function returns a Tensor, or a sequence of which the floating-point Tensors are checked, and must give the same
     values each time (ValueError).
-    Raises ValueError that names the input, the worst index, both slopes and, if the point lies on a kink or a tie, says so.
+    Raises ValueError that names the input, the worst index and both slopes, and says if the point lies on a kink or tie.
     """
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     checked = [i for i, value in enumerate(arguments) if isinstance(value, Tensor) and value.requires_grad]
@@ -161,8 +161,8 @@ def _explain(
     kink = ""
     if abs(left - right) > 10 * (atol + rtol * max(abs(left), abs(right))) + 1e-3 * max(abs(left), abs(right)):
         kink = (
-            f"; the slope is {left:.6g} on the left and {right:.6g} on the right, so the point lies on a kink or a tie: "
-            "move the input off it"
+            f"; the slope is {left:.6g} on the left and {right:.6g} on the right, so the point lies on a kink or a "
+            "tie: move the input off it"
         )
     raise ValueError(
         f"gradcheck: input {i} of shape {gradient.shape}: along a random direction backward gives {along:.8g}, central "

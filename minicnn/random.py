@@ -6,7 +6,7 @@ counter-based generator (Philox; Salmon et al. 2011, "Parallel random numbers: a
 
     stream("shuffle", epoch)            the order of the pictures in that epoch
     stream("augment", epoch, batch)     the flips and crops of that batch
-    next_stream("dropout")              a fresh stream at every call, keyed by the place in training and a count of calls
+    next_stream("dropout")              a fresh stream at every call, keyed by the place in training and a count
 
 `next_stream` counts its calls by purpose, and the count begins again at each `set_position(epoch, batch)`, which the
 training loop calls before every step. A run that is killed and resumed at that step therefore draws the same numbers.

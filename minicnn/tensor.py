@@ -4,15 +4,15 @@ A Tensor is a NumPy array that remembers how it was made. An operation is a plai
 computes its result from the arrays, defines its own backward as a local function beside it, and hands both over to
 `make_result`. That builds this graph, in which Nodes point from results to inputs:
 
-    x = Tensor(..., requires_grad=True)        Node(leaf) <-------+
-    y = relu(x)                                                   +--- Node("relu", backward)  <---+
-    loss = y.sum()                                                                                 +--- Node("sum", backward)
+    x = Tensor(..., requires_grad=True)        Node("leaf")  <---+
+    y = relu(x)                                Node("relu")  ----+  <---+
+    loss = y.sum()                             Node("sum")   -----------+
 
 `loss.backward()` walks the Nodes in topological order, latest first. Each Node receives the gradient of the loss with
 respect to its own result, whole, before its backward turns it into the gradients of its inputs.
 
 What to know before reading:
-- A Node is apart from its Tensor and does not hold the Tensor's array. An array lives on only if some backward names it.
+- A Node is apart from its Tensor and does not hold its array. An array lives on only if some backward names it.
 - `Node.receive` is the one place where a gradient is summed over broadcast axes, cast, laid out in memory as its value
   is, and added to what came before. No backward has to think of these.
 - A graph is freed as it is walked. A second backward over it says so, unless retain_graph=True kept it.
@@ -45,7 +45,7 @@ def is_grad_enabled() -> bool:
 
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
-    """While this is open, operations record nothing: results do not require gradients, and intermediates die at once."""
+    """While this is open, operations record nothing: results require no gradients, and intermediates die at once."""
     global _grad_enabled
     before, _grad_enabled = _grad_enabled, False
     try:
@@ -140,7 +140,7 @@ def run_backward(
     for node in order:
         if node.freed:
             raise RuntimeError(
-                f"backward was called a second time over a graph that the first one freed (at operation {node.name!r}); "
+                f"backward came a second time over a graph that the first one freed (at operation {node.name!r}); "
                 "pass retain_graph=True to the first backward, or compute the result anew"
             )
     root.receive(gradient)
@@ -310,7 +310,7 @@ class Tensor:
         """
         if not self.is_leaf:
             raise RuntimeError(
-                f"requires_grad_() is for leaves, but {self._node!r} made this Tensor; use .detach() to cut it from its graph"
+                f"requires_grad_() is for leaves, but {self._node!r} made this Tensor; .detach() cuts it from its graph"
             )
         if requires_grad and self.dtype.kind != "f":
             raise TypeError(
@@ -335,7 +335,7 @@ class Tensor:
             node.hooks.append(lambda gradient: _add_to_grad(this(), gradient.data))
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
-        """Call `hook(gradient)` whenever this Tensor's whole gradient is known; what it returns, if not None, replaces it.
+        """Call `hook(gradient)` when this Tensor's whole gradient is known; what it returns, if not None, replaces it.
 
         Returns a function that removes the hook. Raises RuntimeError if this Tensor requires no gradient.
         """
@@ -351,16 +351,16 @@ class Tensor:
     def _differentiable_node(self, what: str) -> Node:
         if self._node is None:
             raise RuntimeError(
-                f"{what} needs a Tensor that requires a gradient, but this one (shape {self.shape}) does not: it was made "
-                "inside no_grad(), was detached, or no input of its operations has requires_grad=True"
+                f"{what} needs a Tensor that requires a gradient, but this one (shape {self.shape}) does not: it was "
+                "made inside no_grad(), was detached, or no input of its operations has requires_grad=True"
             )
         return self._node
 
     def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
-        """Fill `.grad` of every leaf that this Tensor was made from with the gradient of this Tensor, adding to what is there.
+        """Add this Tensor's gradient with respect to each leaf that it was made from to that leaf's `.grad`.
 
-        `gradient` has this Tensor's shape and may be left out if that is a single element. `retain_graph=True` keeps the
-        graph for a second walk. Raises RuntimeError without a graph, ValueError for a gradient of another shape, and
+        `gradient` has this Tensor's shape and may be left out for a single element. `retain_graph=True` keeps the graph
+        for a second walk. Raises RuntimeError without a graph, ValueError for a gradient of another shape, and
         NotImplementedError for `create_graph=True`: there are no gradients of gradients here.
         """
         if create_graph:
@@ -372,12 +372,12 @@ class Tensor:
         run_backward(node, self.starting_gradient(gradient), retain_graph, _accumulate_into_leaf)
 
     def starting_gradient(self, gradient: Any) -> np.ndarray:
-        """The array that backward starts from: `gradient` checked against this Tensor's shape, or 1 for a single element."""
+        """The array that backward starts from: `gradient`, checked against this Tensor's shape, or 1 for one element."""
         if gradient is None:
             if self.data.size != 1:
                 raise ValueError(
-                    f"backward() without `gradient` needs a Tensor of one element, such as a loss, but the shape is {self.shape}; "
-                    "pass a gradient of that shape, or reduce with .sum() or .mean() first"
+                    f"backward() without `gradient` needs a Tensor of one element, such as a loss, but the shape is "
+                    f"{self.shape}; pass a gradient of that shape, or reduce with .sum() or .mean() first"
                 )
             return np.ones_like(self.data)
         array = np.asarray(as_tensor(gradient).data, dtype=self.dtype)
@@ -618,9 +618,9 @@ class Tensor:
 def make_result(data: np.ndarray, inputs: Sequence[Tensor], backward: Backward, name: str) -> Tensor:
     """The Tensor that an operation returns, with the way back to its inputs if any of them requires a gradient.
 
-    `backward(gradient)` gets an array of `data`'s shape and returns one array or None for each of `inputs`. It may return
-    `gradient` itself, a view of it, or a fresh array, in any shape that broadcasting the input could have given; it must
-    not change `gradient` and must not return an array that it keeps.
+    `backward(gradient)` gets an array of `data`'s shape and returns one array or None for each of `inputs`: `gradient`
+    itself, a view of it, or a fresh array, in any shape that broadcasting the input could have given. It must not
+    change `gradient`, nor return an array that it keeps.
     """
     result = Tensor.__new__(Tensor)
     result.data = data = np.asarray(data)

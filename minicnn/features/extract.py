@@ -24,7 +24,7 @@ def extract(
     reduce: Reduce | None = None,
     batch_size: int = 250,
 ) -> dict[str, np.ndarray]:
-    """A dictionary from tap to what that module puts out for `images` (N, C, H, W), in evaluation mode, without gradients.
+    """A dictionary from tap to what that module puts out for `images` (N, C, H, W): evaluation mode, no gradients.
 
     `taps` are dotted module names ("layer2", "features.3"). Whole activations, (N, C, h, w), are large; `reduce(maps,
     pictures)` may shrink each batch's, given the slice of pictures that it covers, before the next one is computed.

@@ -62,8 +62,9 @@ def level_features(pooled: np.ndarray) -> dict[str, np.ndarray]:
     return {"orientation": whole, "colour": on_object, "texture": on_object, "part": on_parts, "object": whole}
 
 
-def probe_ladder(model: Module, stages: Sequence[str], train: PartWorld, test: PartWorld,
-                 normalize: Normalize) -> dict[str, list[float]]:
+def probe_ladder(
+    model: Module, stages: Sequence[str], train: PartWorld, test: PartWorld, normalize: Normalize
+) -> dict[str, list[float]]:
     """For each level, the test accuracy of a linear probe on each of `stages` (dotted module names of `model`).
 
     `normalize` turns images (N, 3, H, W) of 0..1 into what the model was trained on. Probes are fitted on `train`.
@@ -86,8 +87,9 @@ def probe_pixels(train: PartWorld, test: PartWorld) -> dict[str, float]:
     return {level: accuracies[0] for level, accuracies in _probe(["pixels"], features, train, test).items()}
 
 
-def _probe(stages: Sequence[str], features: dict[str, dict[str, np.ndarray]], train: PartWorld,
-           test: PartWorld) -> dict[str, list[float]]:
+def _probe(
+    stages: Sequence[str], features: dict[str, dict[str, np.ndarray]], train: PartWorld, test: PartWorld
+) -> dict[str, list[float]]:
     labels, test_labels, sizes = level_labels(train), level_labels(test), level_sizes(train)
     results: dict[str, list[float]] = {level: [] for level in LEVELS}
     for stage in stages:

@@ -29,8 +29,9 @@ class LinearProbe:
         return float((self.predict(features) == labels).mean())
 
 
-def fit_linear_probe(features: np.ndarray, labels: np.ndarray, num_classes: int, *, l2: float = 1e-3,
-                     max_iterations: int = 200) -> LinearProbe:
+def fit_linear_probe(
+    features: np.ndarray, labels: np.ndarray, num_classes: int, *, l2: float = 1e-3, max_iterations: int = 200
+) -> LinearProbe:
     """The LinearProbe with the least mean cross-entropy plus `l2`/2 times the squared weights, found by L-BFGS.
 
     features: (N, D); labels: (N,) integers in 0..num_classes-1. Features are standardised first, by this set's mean and

@@ -24,7 +24,9 @@ def draw_graph(tensor: Tensor, gradient: Any = None) -> Figure:
     more than 150 nodes: draw a smaller model, or one part.
     """
     if tensor.node is None:
-        raise RuntimeError("draw_graph needs a Tensor that requires a gradient; was it made inside no_grad(), or detached?")
+        raise RuntimeError(
+            "draw_graph needs a Tensor that requires a gradient; was it made inside no_grad(), or detached?"
+        )
     nodes = topological_order(tensor.node)
     if len(nodes) > MOST_NODES:
         raise ValueError(f"the graph has {len(nodes)} nodes; more than {MOST_NODES} can't be read in one drawing")
@@ -47,7 +49,11 @@ def draw_graph(tensor: Tensor, gradient: Any = None) -> Figure:
             ha="center",
             va="center",
             fontsize=7,
-            bbox={"boxstyle": "round,pad=0.35", "facecolor": "#FFF3D6" if node.leaf else "#E3EEF7", "edgecolor": "#555555"},
+            bbox={
+                "boxstyle": "round,pad=0.35",
+                "facecolor": "#FFF3D6" if node.leaf else "#E3EEF7",
+                "edgecolor": "#555555",
+            },
         )
     # An arrow ends where a box begins, which is known once the boxes have been laid out; then arrows go behind boxes.
     figure.draw_without_rendering()
@@ -67,7 +73,9 @@ def _gradient_norms(tensor: Tensor, nodes: list[Node], gradient: Any) -> dict[No
     for node, watcher in watchers:
         node.hooks.append(watcher)
     try:
-        run_backward(nodes[0], tensor.starting_gradient(gradient), retain_graph=True, leaf_gradient=lambda node, array: None)
+        run_backward(
+            nodes[0], tensor.starting_gradient(gradient), retain_graph=True, leaf_gradient=lambda node, array: None
+        )
     finally:
         for node, watcher in watchers:
             node.hooks.remove(watcher)

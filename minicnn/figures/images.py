@@ -39,14 +39,18 @@ def filter_grid(weight: np.ndarray, columns: int = 8, title: str = "") -> Figure
     filters over deeper features have no colours.
     """
     if weight.ndim != 4 or weight.shape[1] not in (1, 3):
-        raise ValueError(f"filters must be (C_out, 1 or 3, KH, KW) to be seen as colours, but have shape {weight.shape}")
+        raise ValueError(
+            f"filters must be (C_out, 1 or 3, KH, KW) to be seen as colours, but have shape {weight.shape}"
+        )
     rows = -(-len(weight) // columns)
     figure, axes = new_figure(rows, columns, (columns * 0.85, rows * 0.85 + (0.35 if title else 0)))
     limit = float(np.abs(weight).max()) or 1.0
     for position, one in enumerate(axes.flat):
         if position < len(weight):
             # (C, KH, KW) -> (KH, KW, C), and -limit..limit -> 0..1
-            show_image(one, np.squeeze(0.5 + 0.5 * weight[position].transpose(1, 2, 0) / limit), cmap="gray", vmin=0, vmax=1)
+            show_image(
+                one, np.squeeze(0.5 + 0.5 * weight[position].transpose(1, 2, 0) / limit), cmap="gray", vmin=0, vmax=1
+            )
         else:
             one.axis("off")
     if title:

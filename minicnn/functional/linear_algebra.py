@@ -120,14 +120,14 @@ def _parse(equation: str, arrays: list[np.ndarray]) -> tuple[list[str], str]:
 def _gradient_of(
     letters: str, shape: tuple[int, ...], other_letters: list[str], others: list[np.ndarray]
 ) -> np.ndarray:
-    """The gradient of one operand: the product of the result's gradient and the other operands, summed to its letters."""
+    """The gradient of one operand: the result's gradient times the other operands, summed to this one's letters."""
     unique = "".join(dict.fromkeys(letters))
     available = set("".join(other_letters))
     # Letters that only this operand has were summed over: their gradient is the same along them.
     present = "".join(letter for letter in unique if letter in available)
     # An axis of size 1 that was broadcast against a longer one is summed here.
     partial = np.einsum(f"{','.join(other_letters)}->{present}", *others)
-    sizes = {letter: size for letter, size in zip(letters, shape, strict=True)}
+    sizes = dict(zip(letters, shape, strict=True))
     for axis, letter in enumerate(present):
         if sizes[letter] == 1 and partial.shape[axis] != 1:
             partial = partial.sum(axis=axis, keepdims=True)

@@ -11,7 +11,10 @@ from minicnn.tensor import Axes, Tensor, as_tensor, make_result
 
 
 def axes_of(dim: Axes, ndim: int) -> tuple[int, ...]:
-    """The axes that `dim` names, none negative; None and () mean all. Raises ValueError if one is out of range or named twice."""
+    """The axes that `dim` names, none negative; None and () mean all.
+
+    Raises ValueError if one is out of range or named twice.
+    """
     if dim is None or (isinstance(dim, (tuple, list)) and not len(dim)):
         return tuple(range(ndim))
     named = (dim,) if isinstance(dim, (int, np.integer)) else tuple(dim)
@@ -169,12 +172,12 @@ def _extreme_along(input: Any, dim: int, keepdim: bool, choose: Any, name: str) 
 
 
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the largest element, the first on a tie; over all elements it counts in C order. No gradient flows."""
+    """The index of the largest element, the first on a tie; over all, it counts in C order. No gradient flows."""
     return _arg(input, dim, keepdim, np.argmax, "argmax")
 
 
 def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the smallest element, the first on a tie; over all elements it counts in C order. No gradient flows."""
+    """The index of the smallest element, the first on a tie; over all, it counts in C order. No gradient flows."""
     return _arg(input, dim, keepdim, np.argmin, "argmin")
 
 

@@ -50,7 +50,7 @@ def _complete(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...
 
 
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The axes from `start_dim` to `end_dim`, both included, joined into one: (N, C, H, W) -> (N, C*H*W) with start_dim=1."""
+    """The axes from `start_dim` to `end_dim`, both included, joined: (N, C, H, W) -> (N, C*H*W) with start_dim=1."""
     x = as_tensor(input)
     if not x.ndim:
         return reshape(x, (1,))

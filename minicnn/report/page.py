@@ -26,8 +26,10 @@ padding-top: 1.4rem; }
 p { max-width: 44rem; margin: .5rem 0 1rem; } .lead { color: #555; }
 figure { margin: 1rem 0; overflow-x: auto; } figure img { max-width: 100%; height: auto; display: block; }
 figcaption { font: 13px/1.45 system-ui, sans-serif; color: #555; max-width: 46rem; margin-top: .3rem; }
-table { border-collapse: collapse; font: 14px/1.4 system-ui, sans-serif; margin: 1rem 0; display: block; overflow-x: auto; }
-th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #e3e3e3; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font: 14px/1.4 system-ui, sans-serif; margin: 1rem 0; display: block;
+overflow-x: auto; }
+th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #e3e3e3;
+font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #999; font-weight: 600; }
 code { font-size: .9em; background: #f0efe9; padding: .05em .3em; border-radius: 3px; }
 """
