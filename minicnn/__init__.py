@@ -2,6 +2,7 @@
 
 from minicnn import autograd, functional, random
 from minicnn.anomaly import detect_anomaly
+from minicnn.creation import from_numpy, ones, randn, zeros
 from minicnn.gradcheck import gradcheck
 from minicnn.kernels.algorithm import use_algorithm
 from minicnn.kernels.compile import set_num_threads
@@ -14,12 +15,16 @@ __all__ = [
     "Tensor",
     "autograd",
     "detect_anomaly",
+    "from_numpy",
     "functional",
     "gradcheck",
     "is_grad_enabled",
     "manual_seed",
     "no_grad",
+    "ones",
+    "randn",
     "random",
     "set_num_threads",
     "use_algorithm",
+    "zeros",
 ]

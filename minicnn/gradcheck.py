@@ -40,7 +40,7 @@ def gradcheck(
     `inputs`: Tensors, of which those that require gradients must be float64 (TypeError); others are passed on. The
     function returns a Tensor, or a sequence of which the floating-point Tensors are checked, and must give the same
     values each time (ValueError).
-    Raises ValueError that names the input, the worst index and both slopes, and says if the point lies on a kink or tie.
+    Raises ValueError that names the input, the worst index and both slopes, and if the point is a kink or a tie.
     """
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     checked = [i for i, value in enumerate(arguments) if isinstance(value, Tensor) and value.requires_grad]

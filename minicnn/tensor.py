@@ -372,7 +372,7 @@ class Tensor:
         run_backward(node, self.starting_gradient(gradient), retain_graph, _accumulate_into_leaf)
 
     def starting_gradient(self, gradient: Any) -> np.ndarray:
-        """The array that backward starts from: `gradient`, checked against this Tensor's shape, or 1 for one element."""
+        """The array that backward starts from: `gradient`, checked against this Tensor's shape, or a 1."""
         if gradient is None:
             if self.data.size != 1:
                 raise ValueError(
