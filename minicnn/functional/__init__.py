@@ -1,5 +1,18 @@
 """Differentiable operations, forward and backward side by side, one family a file; names as in torch.nn.functional."""
 
+from minicnn.functional.activation import elu as elu
+from minicnn.functional.activation import gelu as gelu
+from minicnn.functional.activation import hardswish as hardswish
+from minicnn.functional.activation import hardtanh as hardtanh
+from minicnn.functional.activation import leaky_relu as leaky_relu
+from minicnn.functional.activation import log_softmax as log_softmax
+from minicnn.functional.activation import relu as relu
+from minicnn.functional.activation import relu6 as relu6
+from minicnn.functional.activation import sigmoid as sigmoid
+from minicnn.functional.activation import silu as silu
+from minicnn.functional.activation import softmax as softmax
+from minicnn.functional.activation import softplus as softplus
+from minicnn.functional.activation import tanh as tanh
 from minicnn.functional.arithmetic import abs as abs
 from minicnn.functional.arithmetic import add as add
 from minicnn.functional.arithmetic import clamp as clamp
@@ -14,8 +27,22 @@ from minicnn.functional.arithmetic import pow as pow
 from minicnn.functional.arithmetic import sqrt as sqrt
 from minicnn.functional.arithmetic import sub as sub
 from minicnn.functional.arithmetic import where as where
+from minicnn.functional.convolution import conv2d as conv2d
+from minicnn.functional.convolution import conv_transpose2d as conv_transpose2d
+from minicnn.functional.dropout import dropout as dropout
+from minicnn.functional.dropout import dropout2d as dropout2d
+from minicnn.functional.linear import linear as linear
 from minicnn.functional.linear_algebra import einsum as einsum
 from minicnn.functional.linear_algebra import matmul as matmul
+from minicnn.functional.loss import cross_entropy as cross_entropy
+from minicnn.functional.loss import nll_loss as nll_loss
+from minicnn.functional.normalization import batch_norm as batch_norm
+from minicnn.functional.padding import pad as pad
+from minicnn.functional.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from minicnn.functional.pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from minicnn.functional.pooling import avg_pool2d as avg_pool2d
+from minicnn.functional.pooling import max_pool2d as max_pool2d
+from minicnn.functional.pooling import max_unpool2d as max_unpool2d
 from minicnn.functional.reduction import amax as amax
 from minicnn.functional.reduction import amin as amin
 from minicnn.functional.reduction import argmax as argmax

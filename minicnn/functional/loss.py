@@ -1,0 +1,171 @@
+"""Classification losses: how far scores are from labels.
+
+Sums over the batch are taken in float64: their error must not grow with the number of pixels or pictures.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn.functional.activation import log_softmax
+from minicnn.functional.checks import need_choice, need_float, need_size
+from minicnn.tensor import Tensor, as_tensor, make_result
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log softmax(input) at the target class, averaged, summed or place by place: the loss of raw scores.
+
+    `input` is (N, C), (N, C, H, W) or any (N, C, ...), or (C,) without a batch. `target` is either class numbers of
+    the input's shape without C, or class probabilities of the input's whole shape. `weight` (C,) scales each class;
+    the mean divides by the sum of the weights that counted. Places whose target is `ignore_index` don't count.
+    `label_smoothing` in [0, 1] mixes that much of the uniform distribution into the target.
+    Raises ValueError or TypeError for shapes that don't fit and for labels out of range or not integer.
+    Source of label smoothing: Szegedy et al. 2016, section 7.
+    """
+    need_choice("cross_entropy", "reduction", reduction, REDUCTIONS)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing must lie in [0, 1], but is {label_smoothing}")
+    x, y = as_tensor(input), as_tensor(target)
+    need_float("cross_entropy", x.data)
+    if not x.ndim:
+        raise ValueError("cross_entropy needs an input (C,), (N, C) or (N, C, ...), but it has no axes")
+    axis = 0 if x.ndim == 1 else 1
+    if y.shape == x.shape:
+        return _against_probabilities(x, y, weight, reduction, label_smoothing, axis)
+    log_probability = log_softmax(x, axis)
+    loss = nll_loss(log_probability, y, weight, ignore_index, reduction)
+    if not label_smoothing:
+        return loss
+    uniform = _against_uniform(log_probability, y.data, weight, ignore_index, reduction, axis)
+    return loss * (1 - label_smoothing) + uniform * label_smoothing
+
+
+def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+    """-input at the target class: the negative log likelihood, where `input` holds log probabilities.
+
+    Shapes, `weight`, `ignore_index` and errors as in cross_entropy with class numbers.
+    """
+    need_choice("nll_loss", "reduction", reduction, REDUCTIONS)
+    x, labels = as_tensor(input), as_tensor(target).data
+    need_float("nll_loss", x.data)
+    axis, shape = _class_axis("nll_loss", x.shape, labels.shape), x.shape
+    counted = _check_labels("nll_loss", labels, shape[axis], ignore_index)
+    class_weight = _class_weight("nll_loss", weight, shape[axis], x.dtype)
+    # Ignored places look up class 0, with weight 0.
+    index = np.expand_dims(np.where(counted, labels, 0).astype(np.int64, copy=False), axis)  # (N, ...) -> (N, 1, ...)
+    place_weight = np.where(counted, class_weight[index.squeeze(axis)] if shape[axis] else 0, 0).astype(x.dtype)
+    picked = np.take_along_axis(x.data, index, axis).squeeze(axis)  # (N, C, ...) -> (N, ...)
+    values = np.where(counted, -picked * place_weight, 0)  # a score of -inf at an ignored place must not make NaN
+    divisor = float(place_weight.sum(dtype=np.float64)) if reduction == "mean" else 1.0
+    result = values if reduction == "none" else _quotient(values.sum(dtype=np.float64), divisor, x.dtype)
+
+    def backward(gradient: np.ndarray):  # keeps the labels and the weight of each place
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at_target = -place_weight * (gradient / np.asarray(divisor, gradient.dtype))
+        to_x = np.zeros(shape, gradient.dtype)
+        np.put_along_axis(to_x, index, np.expand_dims(np.where(counted, at_target, 0), axis), axis)
+        return (to_x,)
+
+    return make_result(result, (x,), backward, "nll_loss")
+
+
+def _quotient(total: Any, divisor: float, dtype: np.dtype) -> np.ndarray:
+    """total / divisor, NaN for 0 / 0: the mean over nothing, as in PyTorch."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.float64(total) / divisor, dtype)
+
+
+def _class_axis(name: str, input: tuple[int, ...], target: tuple[int, ...]) -> int:
+    """The axis of the classes, after checking that the target has the input's shape without it."""
+    axis = 0 if len(input) == 1 else 1
+    if not input or target != input[:axis] + input[axis + 1 :]:
+        raise ValueError(
+            f"{name}: class numbers for an input {input} must have the shape "
+            f"{input[:axis] + input[axis + 1 :]} (the input's, without its classes), but the target has {target}"
+        )
+    return axis
+
+
+def _check_labels(name: str, labels: np.ndarray, classes: int, ignore_index: int) -> np.ndarray:
+    """Where the labels count; TypeError unless they are integers, ValueError if one that counts is out of range."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: class numbers must be integers, but the target's dtype is {labels.dtype}; convert with .long() "
+            "(class probabilities must have the input's whole shape)"
+        )
+    counted = labels != ignore_index
+    bad = counted & ((labels < 0) | (labels >= classes))
+    if bad.any():
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
+        raise ValueError(
+            f"{name}: label {int(labels[index])} at index {index} of the target is out of range: {classes} classes "
+            f"allow 0 to {classes - 1}, or ignore_index = {ignore_index}"
+        )
+    return counted
+
+
+def _class_weight(name: str, weight: Any, classes: int, dtype: np.dtype) -> np.ndarray:
+    if weight is None:
+        return np.ones(classes, dtype)
+    array = as_tensor(weight).data
+    need_size(name, "weight", array, classes, "one number a class")
+    return array.astype(dtype, copy=False)
+
+
+def _against_uniform(
+    log_probability: Tensor, labels: np.ndarray, weight: Any, ignore_index: int, reduction: str, axis: int
+) -> Tensor:
+    """The loss against the uniform distribution over the classes, at the places that count; for label smoothing."""
+    shape, dtype = log_probability.shape, log_probability.dtype
+    classes = shape[axis]
+    along = tuple(classes if i == axis else 1 for i in range(len(shape)))
+    class_weight = _class_weight("cross_entropy", weight, classes, dtype)
+    share = (class_weight / np.asarray(max(classes, 1), dtype)).reshape(along)
+    counted = labels != ignore_index
+    values = np.where(counted, -(log_probability.data * share).sum(axis=axis), 0)
+    divisor = 1.0
+    if reduction == "mean":  # by the weights of the true classes, as nll_loss does, so that the two parts can be mixed
+        divisor = float(class_weight[labels[counted]].sum(dtype=np.float64))
+    result = values if reduction == "none" else _quotient(values.sum(dtype=np.float64), divisor, dtype)
+
+    def backward(gradient: np.ndarray):  # keeps the share of each class and where the labels count
+        with np.errstate(divide="ignore", invalid="ignore"):
+            place = np.where(counted, gradient / np.asarray(divisor, gradient.dtype), 0)
+        return (-share * np.expand_dims(place, axis),)
+
+    return make_result(result, (log_probability,), backward, "uniform_cross_entropy")
+
+
+def _against_probabilities(
+    x: Tensor, target: Tensor, weight: Any, reduction: str, label_smoothing: float, axis: int
+) -> Tensor:
+    """Cross-entropy between the softmax of the scores and given distributions; the mean is over places."""
+    need_float("cross_entropy", target.data, "target of the input's shape (class probabilities)")
+    log_probability = log_softmax(x, axis)
+    logs, classes, dtype = log_probability.data, x.shape[axis], x.dtype
+    along = tuple(classes if i == axis else 1 for i in range(x.ndim))
+    class_weight = _class_weight("cross_entropy", weight, classes, dtype).reshape(along)
+    kept, spread = 1 - label_smoothing, label_smoothing / max(classes, 1)
+    mixed = (target.data * kept + spread).astype(dtype, copy=False) * class_weight
+    with np.errstate(invalid="ignore"):  # 0 * -inf, as in PyTorch
+        values = -(logs * mixed).sum(axis=axis)
+    divisor = float(values.size) if reduction == "mean" else 1.0
+    result = values if reduction == "none" else _quotient(values.sum(dtype=np.float64), divisor, dtype)
+    to_target_too = target.requires_grad
+
+    def backward(gradient: np.ndarray):  # keeps the log probabilities and the mixed target, for each other's gradient
+        place = np.expand_dims(np.broadcast_to(gradient / np.asarray(divisor, gradient.dtype), values.shape), axis)
+        return -mixed * place, -logs * class_weight * kept * place if to_target_too else None
+
+    return make_result(result, (log_probability, target), backward, "cross_entropy")
