@@ -1,0 +1,7 @@
+"""Files of weights: what is written and read, and how a write can never leave half a file."""
+
+from minicnn.weights.atomic import write_atomically
+from minicnn.weights.files import load, load_metadata, load_with_metadata, save
+from minicnn.weights.nested import flatten, unflatten
+
+__all__ = ["flatten", "load", "load_metadata", "load_with_metadata", "save", "unflatten", "write_atomically"]

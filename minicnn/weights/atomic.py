@@ -1,0 +1,81 @@
+"""Writing a file so that a crash, a full disk or Ctrl-C leaves the old file or the new one, never half of one."""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import BinaryIO
+
+# What must be made room for or unlocked before a second try can work; anything else is reported as it came.
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: make room or choose another folder",
+    errno.EDQUOT: "your quota is used up: make room or choose another folder",
+    errno.EFBIG: "the file would be larger than this system or process may write (see `ulimit -f`)",
+    errno.EACCES: "the folder cannot be written: change its permissions or choose another folder",
+    errno.EPERM: "the folder cannot be written: change its permissions or choose another folder",
+    errno.EROFS: "the file system is read-only: choose another folder",
+    errno.ENOENT: "the folder does not exist: create it first",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+}
+
+
+def write_atomically(path: str | os.PathLike, content: bytes | bytearray | memoryview) -> None:
+    """Write `content` to `path`, whole or not at all.
+
+    The bytes go to a temporary file in the same folder and are forced to the disk before that file takes the name in
+    one step. If anything fails, the temporary file is removed and what `path` held before is untouched.
+
+    Raises the OSError that the system gave (PermissionError, FileNotFoundError, ...) with the path, the bytes needed,
+    the bytes free and what to do. Raises IsADirectoryError if `path` is a folder.
+    """
+    target = Path(os.path.realpath(path))  # a symbolic link stays one: the file that it stands for is replaced
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "cannot write a file here, this is a folder: add a file name", str(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            _write_all(file, content)
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        _remove(temporary)
+        raise _explained(error, path, len(content), target.parent) from error
+    except BaseException:  # Ctrl-C too must not leave a temporary file behind
+        _remove(temporary)
+        raise
+
+
+def _write_all(file: BinaryIO, content: bytes | bytearray | memoryview) -> None:
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _remove(temporary: Path) -> None:
+    with contextlib.suppress(OSError):  # it may never have come to be; the error under way is the one to tell
+        temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the new name to the disk too. Windows cannot open folders, and needs no such step."""
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):  # some network file systems refuse; the file itself is safe already
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _explained(error: OSError, path: str | os.PathLike, needed: int, folder: Path) -> OSError:
+    code = error.errno or errno.EIO
+    try:
+        free = f", free: {shutil.disk_usage(folder).free:,} bytes"
+    except OSError:  # no such folder: there is no number to tell
+        free = ""
+    advice = _ADVICE.get(code, os.strerror(code))
+    message = f"cannot write this file ({advice}; needed: {needed:,} bytes{free}; an older file is untouched)"
+    return OSError(code, message, str(path))  # OSError makes itself the subclass that belongs to the code

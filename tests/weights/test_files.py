@@ -1,0 +1,287 @@
+"""What is saved is what is loaded, in either format; and whatever else lies in a file gives an error that says so."""
+
+import contextlib
+import io
+import json
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from minicnn import Tensor
+from minicnn.kernels import layout
+from minicnn.weights import load, load_metadata, safetensors_format, save
+
+SUFFIXES = [".safetensors", ".npz"]
+DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
+
+arrays_of_any_kind = st.sampled_from([*DTYPES, ">f4", ">i8"]).flatmap(
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
+)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0/\\:"), min_size=1, max_size=20).filter(
+    lambda name: name != "__metadata__"
+)
+
+
+def equal_bits(a, b):
+    return a.shape == b.shape and a.dtype == b.dtype and np.ascontiguousarray(a).tobytes() == b.tobytes()
+
+
+@pytest.fixture(params=SUFFIXES)
+def path(request, tmp_path):
+    return tmp_path / ("weights" + request.param)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@settings(deadline=None, max_examples=40)
+@given(st.dictionaries(names, arrays_of_any_kind, max_size=4), st.data())
+def test_arrays_of_every_type_shape_and_memory_order_come_back(tmp_path_factory, suffix, arrays, data):
+    for name, array in arrays.items():
+        order = data.draw(st.permutations(range(array.ndim)))
+        arrays[name] = array.transpose(order)[..., ::-1] if array.ndim else array
+    path = tmp_path_factory.mktemp("files") / ("a" + suffix)
+    save(arrays, path)
+    loaded = load(path)
+    assert loaded.keys() == arrays.keys()
+    for name, array in arrays.items():
+        native = array.astype(array.dtype.newbyteorder("="))
+        assert equal_bits(native, loaded[name].astype(loaded[name].dtype.newbyteorder("=")))
+        assert loaded[name].flags.c_contiguous
+        assert loaded[name].flags.writeable
+
+
+def test_channels_last_memory_is_not_scrambled(path):
+    array = layout.empty((2, 3, 4, 5))
+    array[...] = np.arange(120).reshape(2, 3, 4, 5)
+    assert not array.flags.c_contiguous
+    save({"images": array}, path)
+    np.testing.assert_array_equal(load(path)["images"], np.arange(120).reshape(2, 3, 4, 5))
+
+
+def test_tensors_single_arrays_and_whatever_has_a_state_dict_can_be_saved(path):
+    class Model:
+        def state_dict(self):
+            return {"weight": Tensor([1.0, 2.0], requires_grad=True), "count": np.int64(3)}
+
+    save(Model(), path)
+    loaded = load(path)
+    assert loaded["weight"].tolist() == [1.0, 2.0]
+    assert loaded["count"].shape == ()
+    assert loaded["count"] == 3
+    save(Tensor([5.0]), path)
+    assert load(path)["tensor"].tolist() == [5.0]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.dictionaries(
+        st.text(max_size=5),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+            max_leaves=6,
+        ),
+        max_size=4,
+    ),
+    st.sampled_from(SUFFIXES),
+)
+def test_metadata_comes_back(tmp_path_factory, metadata, suffix):
+    path = tmp_path_factory.mktemp("files") / ("m" + suffix)
+    save({"a": np.zeros(2)}, path, metadata=metadata)
+    assert load_metadata(path) == metadata
+
+
+def test_other_programs_read_what_is_saved_and_theirs_is_read(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    array = np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3))
+    save({"a": array}, tmp_path / "ours.safetensors", metadata={"classes": ["cat", "dog"]})
+    np.testing.assert_array_equal(load_file(tmp_path / "ours.safetensors")["a"], array)
+    save_file({"b": np.arange(3)}, tmp_path / "theirs.safetensors", metadata={"format": "pt", "note": "1"})
+    assert load(tmp_path / "theirs.safetensors")["b"].tolist() == [0, 1, 2]
+    assert load_metadata(tmp_path / "theirs.safetensors") == {"note": "1"}
+    save({"a": array}, tmp_path / "ours.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "ours.npz")["a"], array)
+    np.savez_compressed(tmp_path / "theirs.npz", b=np.arange(3))
+    assert load(tmp_path / "theirs.npz")["b"].tolist() == [0, 1, 2]
+
+
+def test_bfloat16_is_read_as_float32(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch_files = pytest.importorskip("safetensors.torch")
+    values = torch.randn(3, 5).to(torch.bfloat16)
+    torch_files.save_file({"w": values}, tmp_path / "half.safetensors")
+    loaded = load(tmp_path / "half.safetensors")["w"]
+    assert loaded.dtype == np.float32
+    np.testing.assert_array_equal(loaded, values.float().numpy())
+
+
+def test_the_same_content_gives_the_same_bytes(path):
+    arrays = {"a": np.arange(5.0), "b": np.ones((2, 2))}
+    save(arrays, path, metadata={"seed": 1})
+    first = path.read_bytes()
+    save(arrays, path, metadata={"seed": 1})
+    assert path.read_bytes() == first
+
+
+# What must not be saved
+
+
+def test_only_two_endings_are_offered(tmp_path):
+    for name in ["weights.pth", "weights", "weights.bin"]:
+        with pytest.raises(ValueError, match=r"must end in \.safetensors or \.npz"):
+            save({}, tmp_path / name)
+        with pytest.raises(ValueError, match=r"must end in \.safetensors or \.npz"):
+            load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("object", "complaint"),
+    [
+        ({"a": np.array([{}], dtype=object)}, "'a' has dtype object"),
+        ({"a": np.array(["text"])}, "'a' has dtype <U4"),
+        ({"a": np.array([1j])}, "'a' has dtype complex128"),
+        ({1: np.zeros(2)}, "one key is 1"),
+        ([np.zeros(2)], "got list"),
+    ],
+)
+def test_what_is_no_array_is_refused(path, object, complaint):
+    with pytest.raises(TypeError, match=complaint):
+        save(object, path)
+    assert not path.exists()
+
+
+def test_metadata_that_json_cannot_hold_is_refused(path):
+    with pytest.raises(TypeError, match="what JSON can hold"):
+        save({}, path, metadata={"when": object()})
+    with pytest.raises(TypeError, match="keys of metadata"):
+        save({}, path, metadata={1: 2})
+
+
+def test_a_header_beyond_the_limit_of_the_format_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(safetensors_format, "_HEADER_LIMIT", 1000)
+    save({}, tmp_path / "a.safetensors", metadata={"text": "x" * 900})
+    with pytest.raises(ValueError, match="header holds at most 1,000"):
+        save({}, tmp_path / "a.safetensors", metadata={"text": "x" * 1001})
+    with pytest.raises(ValueError, match="header holds at most 1,000"):
+        save({f"array {number}": np.zeros(1) for number in range(10)}, tmp_path / "a.safetensors")
+
+
+# What may lie in a file
+
+
+def test_a_missing_file_and_a_folder_are_named(path):
+    with pytest.raises(FileNotFoundError, match=path.name):
+        load(path)
+    with pytest.raises(FileNotFoundError, match=path.name):
+        load_metadata(path)
+    path.mkdir()
+    with pytest.raises(IsADirectoryError, match="this is a folder"):
+        load(path)
+
+
+def test_a_file_cut_anywhere_is_noticed(path):
+    save({"a": np.arange(7.0), "b": np.arange(3)}, path, metadata={"seed": 1})
+    whole = path.read_bytes()
+    for length in {*range(0, len(whole), 7), len(whole) - 1}:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=path.name):
+            load(path)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data(), st.sampled_from(SUFFIXES))
+def test_a_changed_byte_is_noticed_or_harmless(tmp_path_factory, data, suffix):
+    path = tmp_path_factory.mktemp("files") / ("altered" + suffix)
+    arrays, metadata = {"a": np.arange(7.0), "b": np.arange(3)}, {"seed": 1}
+    save(arrays, path, metadata=metadata)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(ValueError):
+        loaded, loaded_metadata = load(path), load_metadata(path)
+        # Some bytes of a zip archive say nothing, such as dates. Then all must be as it was.
+        assert loaded_metadata == metadata
+        assert loaded.keys() == arrays.keys()
+        assert all(equal_bits(arrays[name], loaded[name]) for name in arrays)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(max_size=200), st.sampled_from(SUFFIXES))
+def test_any_bytes_at_all_give_a_clear_error(tmp_path_factory, content, suffix):
+    path = tmp_path_factory.mktemp("files") / ("bytes" + suffix)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=path.name):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "complaint"),
+    [
+        (b"not json", "no safetensors file"),
+        (b"{broken  ", "no JSON"),
+        (b"{" * 5000, "no JSON"),
+        (b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}', "damaged"),
+        (b'{"__metadata__":[1]}', "no table of arrays"),
+        (b'{"__metadata__":{"minicnn":"{"}}', "metadata is no JSON"),
+    ],
+)
+def test_a_wrong_header_is_named(tmp_path, header, complaint):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(ValueError, match=complaint):
+        load(path)
+
+
+def test_a_header_that_claims_to_be_huge_is_not_read(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", 2**60) + b"{}")
+    with pytest.raises(ValueError, match="no safetensors file"):
+        load(path)
+    path.write_bytes(struct.pack("<Q", 99_000_000) + b"{}")
+    with pytest.raises(ValueError, match="cut short"):
+        load_metadata(path)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("the pickle was run",))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_pickle_is_never_run(tmp_path, suffix):
+    path = tmp_path / ("a" + suffix)
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ValueError, match=r"pickle|npz"):
+        load(path)
+
+
+def test_a_pickle_inside_an_npz_is_never_run(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, a=np.array([Bomb()], dtype=object))
+    with pytest.raises(ValueError, match="damaged"):
+        load(path)
+
+
+def test_a_pytorch_archive_is_recognised(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(1))
+    for suffix, complaint in [(".safetensors", "zip archive"), (".npz", "PyTorch")]:
+        path = tmp_path / ("a" + suffix)
+        path.write_bytes(buffer.getvalue())
+        with pytest.raises(ValueError, match=complaint):
+            load(path)
+
+
+def test_a_type_that_numpy_has_not_is_named(tmp_path):
+    path = tmp_path / "a.safetensors"
+    header = json.dumps({"w": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 4)
+    with pytest.raises(ValueError, match="F8_E4M3"):
+        load(path)
