@@ -1,0 +1,78 @@
+"""What the image operations ask of their arguments: pairs, axes, dtypes, sizes; and the errors when they don't fit."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+
+from minicnn.kernels.shapes import pooling_output_size
+from minicnn.tensor import Tensor
+
+IntOrPair = int | Sequence[int]
+
+
+def as_pair(name: str, argument: str, value: IntOrPair, least: int) -> tuple[int, int]:
+    """`value` as a pair (h, w): an int, or a sequence of one int, counts for both.
+
+    Raises TypeError unless they are ints, ValueError unless there are one or two, all at least `least`.
+    """
+    try:
+        numbers = [operator.index(value)] if not isinstance(value, Sequence) else [operator.index(v) for v in value]
+    except TypeError:
+        raise TypeError(f"{name}: {argument} must be an int or a pair of ints (h, w), but is {value!r}") from None
+    if len(numbers) not in (1, 2):
+        raise ValueError(
+            f"{name}: {argument} must be an int or a pair (h, w), but has {len(numbers)} numbers: {value!r}"
+        )
+    if min(numbers) < least:
+        raise ValueError(f"{name}: {argument} must be at least {least}, but is {value!r}")
+    return numbers[0], numbers[-1]
+
+
+def check_image(name: str, input: Tensor) -> None:
+    """Raise ValueError unless `input` is (N, C, H, W), or (C, H, W), with C, H and W at least 1; N may be 0."""
+    if input.ndim not in (3, 4):
+        raise ValueError(
+            f"{name}: input must have 4 axes (N, C, H, W), or 3 (C, H, W) for one image, but has {input.ndim}: "
+            f"shape {input.shape}"
+        )
+    if 0 in input.shape[-3:]:
+        raise ValueError(f"{name}: only the batch may be empty, but input has shape {input.shape}")
+
+
+def check_floats(name: str, **tensors: Tensor | None) -> None:
+    """Raise TypeError unless all the tensors that are there have one floating-point dtype."""
+    dtypes = {argument: tensor.dtype for argument, tensor in tensors.items() if tensor is not None}
+    for argument, dtype in dtypes.items():
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"{name}: {argument} must be float32 or float64, but is {dtype}; convert it with .float()")
+    if len(set(dtypes.values())) > 1:
+        found = ", ".join(f"{argument} is {dtype}" for argument, dtype in dtypes.items())
+        raise TypeError(f"{name}: all dtypes must be equal, but {found}; convert with .float() or .double()")
+
+
+def window_counts(
+    name: str,
+    size: tuple[int, ...],
+    kernel_size: tuple[int, ...],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    ceil_mode: bool = False,
+) -> tuple[int, int]:
+    """(OH, OW), how many windows fit into an image (H, W). Raises ValueError, with the arithmetic, if none does."""
+    counts = []
+    for axis, letter, side in ((0, "H", "height"), (1, "W", "width")):
+        n, k, s, p, d = size[axis], kernel_size[axis], stride[axis], padding[axis], dilation[axis]
+        count = pooling_output_size(n, k, s, p, d, ceil_mode)
+        if count < 1:
+            up, up_number = (" + stride - 1", f" + {s} - 1") if ceil_mode else ("", "")
+            raise ValueError(
+                f"{name}: output {side} ({letter} + 2*padding - dilation*(K{letter}-1) - 1{up})//stride + 1 = "
+                f"({n} + 2*{p} - {d}*({k}-1) - 1{up_number})//{s} + 1 = {count} with {letter}={n}: "
+                "pad the input or use a smaller kernel"
+            )
+        counts.append(count)
+    return counts[0], counts[1]
