@@ -6,6 +6,7 @@ from minicnn.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, 
 from minicnn.data.folder import ImageFolder, Imagenette, read_image
 from minicnn.data.image_set import channel_statistics
 from minicnn.data.loader import DataLoader
+from minicnn.data.mixing import cutmix, mixup
 from minicnn.data.mnist import KMNIST, MNIST, FashionMNIST
 from minicnn.data.sampling import (
     KPerClassSampler,
@@ -39,8 +40,10 @@ __all__ = [
     "class_balanced_weights",
     "collate",
     "create",
+    "cutmix",
     "k_per_class",
     "list",
+    "mixup",
     "read_image",
     "stratified_split",
 ]
