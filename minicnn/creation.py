@@ -50,5 +50,5 @@ def randn(
 def from_numpy(array: np.ndarray) -> Tensor:
     """A Tensor over this array, sharing its memory. Raises TypeError if it is not a NumPy array."""
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"from_numpy needs a NumPy array, but got {type(array).__name__}; Tensor(...) takes lists as well")
+        raise TypeError(f"from_numpy needs a NumPy array, but got {type(array).__name__}; Tensor() takes lists as well")
     return Tensor(array)

@@ -205,24 +205,29 @@ def _extremum(input: Any, other: Any, choose: Any, wins: Any, name: str) -> Tens
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
-    """Every element, no lower than `min` and no higher than `max`; the gradient passes where nothing was cut.
+    """Every element, no lower than `min` and no higher than `max`; where they cross, `max` holds.
 
-    Raises ValueError if both bounds are None.
+    The gradient goes to the input where nothing was cut (the bounds included), else to the bound that cut it, if that is
+    a Tensor that requires one. Raises ValueError if both bounds are None.
     """
     if min is None and max is None:
         raise ValueError("clamp needs `min`, `max` or both, but got neither")
-    x = as_tensor(input)
-    a = x.data
-    low = None if min is None else np.asarray(as_tensor(min).data, dtype=a.dtype)
-    high = None if max is None else np.asarray(as_tensor(max).data, dtype=a.dtype)
+    given = [input] + [bound for bound in (min, max) if bound is not None]
+    tensors, arrays = operands_of("clamp", *given)
+    a = arrays[0]
+    low = None if min is None else arrays[1]
+    high = None if max is None else arrays[-1]
 
     def backward(gradient: np.ndarray):  # keeps the input and the bounds
-        inside = np.ones(a.shape, bool) if low is None else a >= low
+        floor, ceiling = -np.inf if low is None else low, np.inf if high is None else high
+        gradients = [np.where((a >= floor) & (a <= ceiling), gradient, 0)]
+        if low is not None:
+            gradients.append(np.where((a < floor) & (floor < ceiling), gradient, 0))
         if high is not None:
-            inside = inside & (a <= high)
-        return (np.where(inside, gradient, 0),)
+            gradients.append(np.where((a > ceiling) | (ceiling < floor), gradient, 0))
+        return gradients
 
-    return make_result(np.clip(a, low, high), (x,), backward, "clamp")
+    return make_result(np.clip(a, low, high), tensors, backward, "clamp")
 
 
 def where(condition: Any, input: Any, other: Any) -> Tensor:

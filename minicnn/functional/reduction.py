@@ -73,16 +73,16 @@ def mean(input: Any, dim: Axes = None, keepdim: bool = False) -> Tensor:
     return make_result(result, (x,), backward, "mean")
 
 
-def var(input: Any, dim: Axes = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+def var(input: Any, dim: Axes = None, correction: float | None = 1, keepdim: bool = False) -> Tensor:
     """The variance over `dim`: squared deviations from the mean, summed, over (count - correction).
 
-    NaN where count - correction is 0 and there is nothing to divide. Raises TypeError for integers.
+    `correction=None` means 1. NaN where count - correction is 0 and there is nothing to divide. Raises TypeError for integers.
     """
     x = as_tensor(input)
     _need_float("var", x.data)
     axes, shape = axes_of(dim, x.ndim), x.shape
     kept, count = _kept_shape(shape, axes), _count(shape, axes)
-    divisor = np.asarray(builtins.max(count - correction, 0), x.dtype)
+    divisor = np.asarray(builtins.max(count - (1 if correction is None else correction), 0), x.dtype)
     with np.errstate(invalid="ignore", divide="ignore"):
         deviation = x.data - x.data.sum(axis=axes, keepdims=True) / np.asarray(count, x.dtype)
         result = np.asarray(np.square(deviation).sum(axis=axes, keepdims=keepdim) / divisor)
@@ -94,7 +94,7 @@ def var(input: Any, dim: Axes = None, correction: int = 1, keepdim: bool = False
     return make_result(result, (x,), backward, "var")
 
 
-def std(input: Any, dim: Axes = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+def std(input: Any, dim: Axes = None, correction: float | None = 1, keepdim: bool = False) -> Tensor:
     """The standard deviation over `dim`, the square root of `var`. Raises TypeError for integers."""
     return var(input, dim, correction, keepdim).sqrt()
 

@@ -89,8 +89,8 @@ def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
 def squeeze(input: Any, dim: Axes = None) -> Tensor:
     """Without the axes of size 1 (or those among `dim` that have size 1)."""
     x = as_tensor(input)
-    axes = range(x.ndim) if dim is None else axes_of(dim, x.ndim)
-    gone = {axis for axis in axes if x.shape[axis] == 1}
+    named = range(x.ndim) if dim is None else () if dim in ((), []) else axes_of(dim, x.ndim)
+    gone = {axis for axis in named if x.shape[axis] == 1}
     return _reshaped_view(x, tuple(size for axis, size in enumerate(x.shape) if axis not in gone), "squeeze")
 
 
@@ -132,10 +132,14 @@ def expand(input: Any, sizes: Sequence[int]) -> Tensor:
 
 
 def concat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
-    """The Tensors one after the other along `dim`. Raises ValueError if another axis differs in size."""
+    """The Tensors one after the other along `dim`; one of shape (0,) is passed over, whatever the others' shapes.
+
+    Raises ValueError if another axis differs in size.
+    """
     if not len(tensors):
         raise ValueError("concat needs at least one Tensor, but `tensors` is empty")
-    inputs = [as_tensor(tensor) for tensor in tensors]
+    given = [as_tensor(tensor) for tensor in tensors]
+    inputs = [tensor for tensor in given if tensor.shape != (0,)] or given[:1]
     (axis,) = axes_of(dim, inputs[0].ndim)
     for position, tensor in enumerate(inputs):
         rest = [size for i, size in enumerate(tensor.shape) if i != axis]
