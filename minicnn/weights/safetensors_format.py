@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 _HEADER_LIMIT = 100_000_000  # bytes; the limit that the format itself sets
-_OUR_ENTRY, _DIGEST_ENTRY = "minicnn", "minicnn_sha256"
+_OUR_ENTRY = "minicnn"  # in the header's metadata: JSON with what the user passed, and the checksum
 
 _DTYPES = {
     "F64": "<f8",
@@ -53,7 +53,8 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
             f"names and metadata take about {header_size:,} bytes, but a safetensors header holds at most "
             f"{_HEADER_LIMIT:,}; pass large values as arrays, not as metadata"
         )
-    return save(stored, {"format": "np", _OUR_ENTRY: text, _DIGEST_ENTRY: _digest(stored, text)})
+    # One entry, for the package writes several in random order: the same content should give the same bytes.
+    return save(stored, {_OUR_ENTRY: json.dumps({"metadata": text, "sha256": _digest(stored, text)})})
 
 
 def decode(content: bytes, source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -64,26 +65,24 @@ def decode(content: bytes, source: str) -> tuple[dict[str, np.ndarray], dict[str
     """
     from safetensors import SafetensorError, deserialize
 
-    raw_metadata, _ = _parse_header(content, len(content), source)
+    metadata, ours = _parse_header(content, len(content), source)
     try:
         entries = deserialize(content)
     except SafetensorError as error:
         raise ValueError(f"{source} is damaged: {error}; get or save the file anew") from error
     arrays = {name: _array(name, entry, source) for name, entry in entries}
-    ours = _OUR_ENTRY in raw_metadata or _DIGEST_ENTRY in raw_metadata
-    if ours and raw_metadata.get(_DIGEST_ENTRY) != _digest(arrays, raw_metadata.get(_OUR_ENTRY, "")):
+    if ours is not None and ours["sha256"] != _digest(arrays, ours["metadata"]):
         raise ValueError(
             f"{source} was altered after minicnn wrote it: the checksum does not fit; get or save the file anew"
         )
-    return arrays, _public(raw_metadata, source)
+    return arrays, metadata
 
 
 def read_metadata(file: BinaryIO, size: int, source: str) -> dict[str, Any]:
     """The metadata alone, from an open file of `size` bytes; the arrays are not read. Raises as `decode` does."""
     start = file.read(8)
     length = min(int.from_bytes(start, "little"), _HEADER_LIMIT, size)
-    raw_metadata, _ = _parse_header(start + file.read(length), size, source)
-    return _public(raw_metadata, source)
+    return _parse_header(start + file.read(length), size, source)[0]
 
 
 def in_file_order(array: np.ndarray) -> np.ndarray:
@@ -92,8 +91,8 @@ def in_file_order(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def _parse_header(content: bytes, size: int, source: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """The metadata as it is stored (text to text) and the table of arrays, checked against the file's size."""
+def _parse_header(content: bytes, size: int, source: str) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """The metadata as a user sees it, and our own entry of it (None in a file of another program)."""
     if size < 8:
         raise ValueError(f"{source} is no safetensors file: it has only {size} bytes; {_hint(content)}")
     (length,) = struct.unpack("<Q", content[:8])
@@ -104,13 +103,16 @@ def _parse_header(content: bytes, size: int, source: str) -> tuple[dict[str, str
             f"{source} is cut short: its header has 8 + {length} bytes, but the file only {size}; get or save it anew"
         )
     try:
-        table = json.loads(content[8 : 8 + length])
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{source} is damaged: its header is no JSON ({error}); get or save it anew") from error
-    metadata = table.pop("__metadata__", {}) if isinstance(table, dict) else None
-    if not isinstance(metadata, dict):
-        raise ValueError(f"{source} is damaged: its header is no table of arrays; get or save it anew")
-    return metadata, table
+        raw = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+        if _OUR_ENTRY not in raw:
+            return {key: value for key, value in raw.items() if key != "format"}, None
+        ours = json.loads(raw[_OUR_ENTRY])
+        return json.loads(ours["metadata"]), {"metadata": ours["metadata"], "sha256": ours["sha256"]}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{source} is damaged: its header cannot be understood ({type(error).__name__}: {error}); "
+            "get or save it anew"
+        ) from error
 
 
 def _hint(content: bytes) -> str:
@@ -145,12 +147,3 @@ def _digest(arrays: dict[str, np.ndarray], metadata: str) -> str:
         digest.update(repr((name, array.dtype.str, array.shape)).encode())
         digest.update(array.reshape(-1).data if array.size else b"")
     return digest.hexdigest()
-
-
-def _public(raw_metadata: dict[str, str], source: str) -> dict[str, Any]:
-    """What the writer passed as metadata. Text entries of other programs stay as they are, beside ours."""
-    others = {key: value for key, value in raw_metadata.items() if key not in (_OUR_ENTRY, _DIGEST_ENTRY, "format")}
-    try:
-        return {**others, **json.loads(raw_metadata.get(_OUR_ENTRY, "{}"))}
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{source} is damaged: its metadata is no JSON ({error}); get or save it anew") from error
