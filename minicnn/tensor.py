@@ -301,6 +301,14 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(f"only leaves can be copied, but {self._node!r} made this Tensor; copy its .detach()")
+        copy = type(self).__new__(type(self))
+        memo[id(self)] = copy
+        Tensor.__init__(copy, self.data.copy(order="K"), self._requires_grad)
+        return copy
+
     # Gradients
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:

@@ -53,23 +53,19 @@ FUNCTIONS: dict[str, Callable] = {
     "nn.functional.upsample_bilinear": _interpolation("bilinear"),
 }
 
-NAMES = (
-    """
+_OF_TENSORS = """
     abs add amax amin argmax argmin cat clamp div einsum exp expand flatten __getitem__ log log_softmax logsumexp matmul
     max maximum mean min minimum mul neg permute pow prod reshape sigmoid softmax split sqrt squeeze stack std sub sum
     tanh transpose unsqueeze var where
-""".split()
-    + [
-        f"nn.functional.{name}"
-        for name in """
+"""
+_OF_NETWORKS = """
     adaptive_avg_pool2d adaptive_max_pool2d avg_pool2d batch_norm binary_cross_entropy binary_cross_entropy_with_logits
     conv2d conv_transpose2d cosine_similarity cross_entropy dropout dropout2d elu fold gelu group_norm hardswish hardtanh
     huber_loss instance_norm interpolate kl_div l1_loss layer_norm leaky_relu linear local_response_norm log_softmax
     max_pool2d max_unpool2d mse_loss nll_loss normalize one_hot pad pixel_shuffle pixel_unshuffle relu relu6 silu
     smooth_l1_loss softmax softplus unfold upsample_bilinear upsample_nearest
-    """.split()
-    ]
-)
+"""
+NAMES = [*_OF_TENSORS.split(), *(f"nn.functional.{name}" for name in _OF_NETWORKS.split())]
 
 # Entries that stand for other functions than ours: another meaning of the name, or a data type that minicnn has not.
 OTHER_FUNCTIONS = {
@@ -122,7 +118,7 @@ def ours(entry: str) -> Callable:
 
 
 def converted(value, leaves: list):
-    """`value` with NumPy-backed Tensors in place of PyTorch's; those that require gradients are also put into `leaves`."""
+    """`value` with NumPy-backed Tensors in place of PyTorch's; those that require gradients go into `leaves` too."""
     if isinstance(value, torch.Tensor):
         tensor = Tensor(value.detach().numpy().copy(), requires_grad=value.requires_grad)
         if value.requires_grad:
