@@ -14,6 +14,7 @@ import numpy as np
 
 from minicnn.functional.checks import need_choice, need_float
 from minicnn.functional.reduction import axes_of
+from minicnn.kernels.elementwise import scale_below_zero
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 
@@ -23,7 +24,7 @@ def relu(input: Any) -> Tensor:
     y = np.maximum(x.data, 0)
 
     def backward(gradient: np.ndarray):  # keeps the result, which the next layer has anyway
-        return (np.where(y <= 0, 0, gradient),)
+        return (scale_below_zero(gradient, y, 0),)
 
     return make_result(y, (x,), backward, "relu")
 
@@ -59,11 +60,9 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
     a = x.data
 
     def backward(gradient: np.ndarray):  # keeps the input: with a negative slope the result does not tell its sign
-        return (np.where(a > 0, gradient, gradient * negative_slope),)
+        return (scale_below_zero(gradient, a, negative_slope),)
 
-    with np.errstate(invalid="ignore"):  # -inf * 0
-        result = np.where(a > 0, a, a * negative_slope)
-    return make_result(result, (x,), backward, "leaky_relu")
+    return make_result(scale_below_zero(a, a, negative_slope), (x,), backward, "leaky_relu")
 
 
 def elu(input: Any, alpha: float = 1.0) -> Tensor:
@@ -103,7 +102,9 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
             density = np.exp(-0.5 * a * a) * (1 / math.sqrt(2 * math.pi))
         return (gradient * (probability + a * density),)
 
-    return make_result(a * probability, (x,), backward, "gelu")
+    with np.errstate(invalid="ignore"):  # -inf * 0 is NaN, in PyTorch too
+        result = a * probability
+    return make_result(result, (x,), backward, "gelu")
 
 
 def silu(input: Any) -> Tensor:
@@ -115,7 +116,9 @@ def silu(input: Any) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps the input and its sigmoid
         return (gradient * gate * (1 + a * (1 - gate)),)
 
-    return make_result(a * gate, (x,), backward, "silu")
+    with np.errstate(invalid="ignore"):  # -inf * 0 is NaN, in PyTorch too
+        result = a * gate
+    return make_result(result, (x,), backward, "silu")
 
 
 def hardswish(input: Any) -> Tensor:
@@ -127,7 +130,9 @@ def hardswish(input: Any) -> Tensor:
         slope = np.where(a <= -3, 0, np.where(a >= 3, 1, a / 3 + 0.5))
         return (gradient * slope.astype(a.dtype),)
 
-    return make_result(a * np.clip(a + 3, 0, 6) / 6, (x,), backward, "hardswish")
+    with np.errstate(invalid="ignore"):  # -inf * 0 is NaN, in PyTorch too
+        result = a * np.clip(a + 3, 0, 6) / 6
+    return make_result(result, (x,), backward, "hardswish")
 
 
 def sigmoid(input: Any) -> Tensor:

@@ -66,6 +66,6 @@ def _drop(x: Tensor, kept: np.ndarray, p: float, name: str) -> Tensor:
     scale = np.asarray(0 if p == 1 else 1 / (1 - p), x.dtype)
 
     def backward(gradient: np.ndarray):  # keeps the mask, one byte an element
-        return (np.where(kept, gradient * scale, 0),)
+        return (gradient * scale * kept,)
 
-    return make_result(np.where(kept, x.data * scale, 0), (x,), backward, name)
+    return make_result(x.data * scale * kept, (x,), backward, name)
