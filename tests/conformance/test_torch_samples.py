@@ -60,8 +60,9 @@ _OF_TENSORS = """
 """
 _OF_NETWORKS = """
     adaptive_avg_pool2d adaptive_max_pool2d avg_pool2d batch_norm binary_cross_entropy binary_cross_entropy_with_logits
-    conv2d conv_transpose2d cosine_similarity cross_entropy dropout dropout2d elu fold gelu group_norm hardswish hardtanh
-    huber_loss instance_norm interpolate kl_div l1_loss layer_norm leaky_relu linear local_response_norm log_softmax
+    conv2d conv_transpose2d cosine_similarity cross_entropy dropout dropout2d elu fold gelu group_norm hardswish
+    hardtanh huber_loss
+    instance_norm interpolate kl_div l1_loss layer_norm leaky_relu linear local_response_norm log_softmax
     max_pool2d max_unpool2d mse_loss nll_loss normalize one_hot pad pixel_shuffle pixel_unshuffle relu relu6 silu
     smooth_l1_loss softmax softplus unfold upsample_bilinear upsample_nearest
 """
