@@ -3,8 +3,9 @@
 Nothing about a batch depends on when it is made: its pictures are keyed by (seed, "shuffle", epoch), its augmentation
 by (seed, "augment", epoch, batch). Hence neither the depth of the prefetch nor a resume in mid-epoch changes a bit.
 
-The background thread runs data set, transform and collate_fn. None of these may call a parallel Numba kernel: Numba's
-own threads abort the process when two Python threads use them at once. NumPy, Pillow and serial code are fine.
+The background thread runs data set, transform and collate_fn: NumPy, Pillow and serial code. Nothing in this package
+calls a parallel Numba kernel from it, and neither should a transform of yours: kernels take turns (two Python threads
+in Numba's own threads at once could abort the process), so the training step would wait for it.
 """
 
 import queue

@@ -30,7 +30,7 @@ class SequentialSampler(Sampler):
 
     def __init__(self, source: int | Sequence[int] | np.ndarray):
         order = np.arange(source) if isinstance(source, (int, np.integer)) else np.asarray(source)
-        if order.ndim != 1 or order.dtype.kind not in "iu":
+        if order.ndim != 1 or (len(order) and order.dtype.kind not in "iu"):
             raise TypeError(f"SequentialSampler takes a length or a row of indices, but got {source!r}")
         self.order = order.astype(np.int64)
 
