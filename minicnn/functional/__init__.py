@@ -31,6 +31,8 @@ from minicnn.functional.convolution import conv2d as conv2d
 from minicnn.functional.convolution import conv_transpose2d as conv_transpose2d
 from minicnn.functional.dropout import dropout as dropout
 from minicnn.functional.dropout import dropout2d as dropout2d
+from minicnn.functional.folding import fold as fold
+from minicnn.functional.folding import unfold as unfold
 from minicnn.functional.linear import linear as linear
 from minicnn.functional.linear_algebra import einsum as einsum
 from minicnn.functional.linear_algebra import matmul as matmul
@@ -55,6 +57,9 @@ from minicnn.functional.reduction import prod as prod
 from minicnn.functional.reduction import std as std
 from minicnn.functional.reduction import sum as sum
 from minicnn.functional.reduction import var as var
+from minicnn.functional.resize import interpolate as interpolate
+from minicnn.functional.resize import pixel_shuffle as pixel_shuffle
+from minicnn.functional.resize import pixel_unshuffle as pixel_unshuffle
 from minicnn.functional.shaping import astype as astype
 from minicnn.functional.shaping import concat as concat
 from minicnn.functional.shaping import expand as expand

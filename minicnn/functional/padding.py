@@ -43,7 +43,7 @@ def _amounts(shape: tuple[int, ...], pad: tuple[int, ...]) -> list[tuple[int, in
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
     amounts = [(0, 0)] * (len(shape) - len(pairs)) + pairs[::-1]
     for axis, (size, (before, after)) in enumerate(zip(shape, amounts, strict=True)):
-        if size + before + after < 0 or (size + before + after == 0 and size):
+        if size + before + after < 0:
             raise ValueError(
                 f"pad: axis {axis} of shape {shape} would have {size} + {before} + {after} = {size + before + after} "
                 "places"
@@ -100,7 +100,8 @@ def _pad_with_itself(x: Tensor, amounts: list[tuple[int, int]], mode: str, axes:
 def _sources(mode: str, axis: int, shape: tuple[int, ...], before: int, after: int) -> np.ndarray:
     """For each place along the padded axis, the place of the input that it repeats."""
     size = shape[axis]
-    most = {"reflect": size - 1, "circular": size, "replicate": max(before, after)}[mode]
+    first, last = max(-before, 0), size - max(-after, 0)  # what negative amounts leave of the axis
+    most = {"reflect": size - 1, "circular": last - first, "replicate": max(before, after)}[mode]
     if max(before, after) > most or not size:
         limit = f"at most {most}" if size else "an axis that is not empty"
         raise ValueError(
@@ -109,7 +110,7 @@ def _sources(mode: str, axis: int, shape: tuple[int, ...], before: int, after: i
     places = np.arange(-before, size + after)
     if mode == "replicate":
         return np.clip(places, 0, size - 1)
-    if mode == "circular":
-        return places % size
+    if mode == "circular":  # crops first, then goes round what is left, as PyTorch does
+        return first + (places - first) % (last - first)
     mirrored = np.abs(places)  # at the first edge
     return np.where(mirrored >= size, 2 * (size - 1) - mirrored, mirrored)  # and at the last
