@@ -111,7 +111,7 @@ def silu(input: Any) -> Tensor:
     """input * sigmoid(input), also called swish."""
     x = _float_tensor("silu", input)
     a = x.data
-    gate = _logistic(a)
+    gate = logistic(a)
 
     def backward(gradient: np.ndarray):  # keeps the input and its sigmoid
         return (gradient * gate * (1 + a * (1 - gate)),)
@@ -138,7 +138,7 @@ def hardswish(input: Any) -> Tensor:
 def sigmoid(input: Any) -> Tensor:
     """1 / (1 + exp(-input)); integers become float32."""
     x = as_tensor(input)
-    y = _logistic(x.data if x.dtype.kind == "f" else x.data.astype(np.float32))
+    y = logistic(x.data if x.dtype.kind == "f" else x.data.astype(np.float32))
 
     def backward(gradient: np.ndarray):  # keeps the result
         return (gradient * y * (1 - y),)
@@ -164,7 +164,7 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     straight = scaled > threshold
 
     def backward(gradient: np.ndarray):  # keeps beta * input and where the line was used
-        return (np.where(straight, gradient, gradient * _logistic(scaled)),)
+        return (np.where(straight, gradient, gradient * logistic(scaled)),)
 
     with np.errstate(over="ignore"):
         result = np.where(straight, x.data, np.log1p(np.exp(scaled)) / beta)
@@ -218,6 +218,7 @@ def _float_tensor(name: str, input: Any) -> Tensor:
     return x
 
 
-def _logistic(a: np.ndarray) -> np.ndarray:
+def logistic(a: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-a))."""
     with np.errstate(over="ignore"):  # exp of a large number is inf, and 1 / inf the right 0
         return 1 / (1 + np.exp(-a))

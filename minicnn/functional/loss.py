@@ -1,7 +1,4 @@
-"""Classification losses: how far scores are from labels.
-
-Sums over the batch are taken in float64: their error must not grow with the number of pixels or pictures.
-"""
+"""Classification losses: how far the scores of classes are from labels."""
 
 from __future__ import annotations
 
@@ -11,9 +8,8 @@ import numpy as np
 
 from minicnn.functional.activation import log_softmax
 from minicnn.functional.checks import need_choice, need_float, need_size
+from minicnn.functional.loss_reduction import REDUCTIONS, reduce_loss, spread
 from minicnn.tensor import Tensor, as_tensor, make_result
-
-REDUCTIONS = ("none", "mean", "sum")
 
 
 def cross_entropy(
@@ -67,23 +63,15 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -1
     place_weight = np.where(counted, class_weight[index.squeeze(axis)] if shape[axis] else 0, 0).astype(x.dtype)
     picked = np.take_along_axis(x.data, index, axis).squeeze(axis)  # (N, C, ...) -> (N, ...)
     values = np.where(counted, -picked * place_weight, 0)  # a score of -inf at an ignored place must not make NaN
-    divisor = float(place_weight.sum(dtype=np.float64)) if reduction == "mean" else 1.0
-    result = values if reduction == "none" else _quotient(values.sum(dtype=np.float64), divisor, x.dtype)
+    divisor = float(place_weight.sum(dtype=np.float64))
 
     def backward(gradient: np.ndarray):  # keeps the labels and the weight of each place
-        with np.errstate(divide="ignore", invalid="ignore"):
-            at_target = -place_weight * (gradient / np.asarray(divisor, gradient.dtype))
+        at_target = -place_weight * spread(gradient, reduction, divisor)
         to_x = np.zeros(shape, gradient.dtype)
         np.put_along_axis(to_x, index, np.expand_dims(np.where(counted, at_target, 0), axis), axis)
         return (to_x,)
 
-    return make_result(result, (x,), backward, "nll_loss")
-
-
-def _quotient(total: Any, divisor: float, dtype: np.dtype) -> np.ndarray:
-    """total / divisor, NaN for 0 / 0: the mean over nothing, as in PyTorch."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.float64(total) / divisor, dtype)
+    return make_result(reduce_loss(values, reduction, divisor), (x,), backward, "nll_loss")
 
 
 def _class_axis(name: str, input: tuple[int, ...], target: tuple[int, ...]) -> int:
@@ -134,17 +122,14 @@ def _against_uniform(
     share = (class_weight / np.asarray(max(classes, 1), dtype)).reshape(along)
     counted = labels != ignore_index
     values = np.where(counted, -(log_probability.data * share).sum(axis=axis), 0)
-    divisor = 1.0
-    if reduction == "mean":  # by the weights of the true classes, as nll_loss does, so that the two parts can be mixed
-        divisor = float(class_weight[labels[counted]].sum(dtype=np.float64))
-    result = values if reduction == "none" else _quotient(values.sum(dtype=np.float64), divisor, dtype)
+    # By the weights of the true classes, as nll_loss does, so that the two parts can be mixed.
+    divisor = float(class_weight[labels[counted]].sum(dtype=np.float64))
 
     def backward(gradient: np.ndarray):  # keeps the share of each class and where the labels count
-        with np.errstate(divide="ignore", invalid="ignore"):
-            place = np.where(counted, gradient / np.asarray(divisor, gradient.dtype), 0)
+        place = np.where(counted, spread(gradient, reduction, divisor), 0)
         return (-share * np.expand_dims(place, axis),)
 
-    return make_result(result, (log_probability,), backward, "uniform_cross_entropy")
+    return make_result(reduce_loss(values, reduction, divisor), (log_probability,), backward, "uniform_cross_entropy")
 
 
 def _against_probabilities(
@@ -156,16 +141,15 @@ def _against_probabilities(
     logs, classes, dtype = log_probability.data, x.shape[axis], x.dtype
     along = tuple(classes if i == axis else 1 for i in range(x.ndim))
     class_weight = _class_weight("cross_entropy", weight, classes, dtype).reshape(along)
-    kept, spread = 1 - label_smoothing, label_smoothing / max(classes, 1)
-    mixed = (target.data * kept + spread).astype(dtype, copy=False) * class_weight
+    kept, uniform = 1 - label_smoothing, label_smoothing / max(classes, 1)
+    mixed = (target.data * kept + uniform).astype(dtype, copy=False) * class_weight
     with np.errstate(invalid="ignore"):  # 0 * -inf, as in PyTorch
         values = -(logs * mixed).sum(axis=axis)
-    divisor = float(values.size) if reduction == "mean" else 1.0
-    result = values if reduction == "none" else _quotient(values.sum(dtype=np.float64), divisor, dtype)
+    divisor = float(values.size)
     to_target_too = target.requires_grad
 
     def backward(gradient: np.ndarray):  # keeps the log probabilities and the mixed target, for each other's gradient
-        place = np.expand_dims(np.broadcast_to(gradient / np.asarray(divisor, gradient.dtype), values.shape), axis)
+        place = np.expand_dims(np.broadcast_to(spread(gradient, reduction, divisor), values.shape), axis)
         return -mixed * place, -logs * class_weight * kept * place if to_target_too else None
 
-    return make_result(result, (log_probability, target), backward, "cross_entropy")
+    return make_result(reduce_loss(values, reduction, divisor), (log_probability, target), backward, "cross_entropy")

@@ -12,7 +12,7 @@ All four have the same backward, for x_hat = (x - mean) / sqrt(variance + eps) a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,159 @@ def batch_norm(
     return make_result(result, inputs, backward, "batch_norm")
 
 
+def instance_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """The input (N, C, ...) with each channel of each image normalised on its own, times `weight` and plus `bias` (C,).
+
+    Running statistics, if given, move in place towards the mean over N of the images' statistics; with
+    use_input_stats=False they are used instead, as in evaluation. Raises ValueError for shapes that don't fit and for a
+    single value a channel. Source: Ulyanov et al. 2016.
+    """
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    x = as_tensor(input)
+    need_float("instance_norm", x.data)
+    if x.ndim < 2:
+        raise ValueError(f"instance_norm needs an input (N, C, ...), but its shape is {x.shape}")
+    for argument, value in (("running_mean", running_mean), ("running_var", running_var)):
+        _need_channels("instance_norm", argument, value, x.shape[1])
+    count = int(np.prod(x.shape[2:]))
+    if count == 1:
+        raise ValueError(
+            f"instance_norm: a channel of an image needs more than one value to have a variance, but the input "
+            f"{x.shape} has one"
+        )
+    if running_mean is not None or running_var is not None:
+        images = _to_rows(x.data).reshape(x.shape[0], count, x.shape[1])  # (N*P, C) -> (N, P, C)
+        mean, variance = (moment.mean(axis=(0, 1)) for moment in _moments(images, (1,)))
+        _update_running(running_mean, running_var, mean, variance, count if x.data.size else 0, momentum)
+    return _grouped("instance_norm", x, x.shape[1], weight, bias, eps)
+
+
+def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+    """The input (N, C, ...) with each of `num_groups` groups of neighbouring channels normalised, image by image.
+
+    Then times `weight` and plus `bias` (C,). Raises ValueError unless the groups divide C, and for a single value a
+    group. Source: Wu and He 2018, section 3.
+    """
+    x = as_tensor(input)
+    need_float("group_norm", x.data)
+    if x.ndim < 2:
+        raise ValueError(f"group_norm needs an input (N, C, ...), but its shape is {x.shape}")
+    if num_groups < 1 or x.shape[1] % num_groups:
+        raise ValueError(
+            f"group_norm: num_groups = {num_groups} does not divide the {x.shape[1]} channels of {x.shape}"
+        )
+    if x.data.size == num_groups and x.shape[0] == 1:
+        raise ValueError(
+            f"group_norm: a group needs more than one value to have a variance, but input {x.shape} has one"
+        )
+    return _grouped("group_norm", x, num_groups, weight, bias, eps)
+
+
+def layer_norm(
+    input: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Tensor:
+    """The input normalised over its last axes, whose sizes are `normalized_shape`.
+
+    Then times `weight` and plus `bias` of that shape. Raises ValueError if the sizes differ. Source: Ba et al. 2016.
+    """
+    x = as_tensor(input)
+    need_float("layer_norm", x.data)
+    last = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not last or x.shape[-len(last) :] != last:
+        raise ValueError(
+            f"layer_norm: normalized_shape {last} must be the last sizes of the input, which has {x.shape}"
+        )
+    for argument, value in (("weight", weight), ("bias", bias)):
+        if value is not None and as_tensor(value).shape != last:
+            raise ValueError(f"layer_norm: {argument} must have shape {last}, but has {as_tensor(value).shape}")
+    size, shape, channels_last = int(np.prod(last)), x.shape, layout.is_channels_last(x.data)
+    rows = int(np.prod(shape[: len(shape) - len(last)]))
+
+    def to_view(array: np.ndarray) -> np.ndarray:
+        return array.reshape(rows, size)  # (..., *normalized_shape) -> (M, S)
+
+    def from_view(view: np.ndarray) -> np.ndarray:
+        result = view.reshape(shape)
+        return layout.as_channels_last(result) if channels_last else result
+
+    return _normalized("layer_norm", x, (1,), (size,), weight, bias, eps, to_view, from_view)
+
+
+def _grouped(name: str, x: Tensor, groups: int, weight: Any, bias: Any, eps: float) -> Tensor:
+    """The input (N, C, ...) normalised over the channels of a group and all places of an image."""
+    for argument, value in (("weight", weight), ("bias", bias)):
+        _need_channels(name, argument, value, x.shape[1])
+    sizes = x.shape
+    places, width = int(np.prod(sizes[2:])), sizes[1] // groups
+
+    def to_view(array: np.ndarray) -> np.ndarray:
+        return _to_rows(array).reshape(sizes[0], places, groups, width)  # (N*P, C) -> (N, P, G, C/G)
+
+    def from_view(view: np.ndarray) -> np.ndarray:
+        return _from_rows(view.reshape(sizes[0] * places, sizes[1]), sizes)  # (N, P, G, C/G) -> (N, C, ...)
+
+    return _normalized(name, x, (1, 3), (groups, width), weight, bias, eps, to_view, from_view)
+
+
+def _normalized(
+    name: str,
+    x: Tensor,
+    axes: tuple[int, ...],
+    affine_shape: tuple[int, ...],
+    weight: Any,
+    bias: Any,
+    eps: float,
+    to_view: Callable[[np.ndarray], np.ndarray],
+    from_view: Callable[[np.ndarray], np.ndarray],
+) -> Tensor:
+    """The view of x normalised over `axes`; weight and bias belong to its last axes, whose sizes are `affine_shape`."""
+    view, dtype = to_view(x.data), x.dtype
+    mean, variance = _moments(view, axes)
+    inverse_std = 1 / np.sqrt(variance + np.asarray(eps, dtype))
+    x_hat = (view - mean) * inverse_std
+    inputs, has = _with_affine(x, weight, bias)
+    gain, offset = (None if value is None else as_tensor(value).data.reshape(affine_shape) for value in (weight, bias))
+    result = x_hat if gain is None else x_hat * gain
+    result = result if offset is None else result + offset
+    affine_size = int(np.prod(affine_shape))
+    original_shape = None if gain is None and offset is None else inputs[-1].shape
+
+    def backward(gradient: np.ndarray):  # keeps the normalised values, 1 / deviation and the weight
+        g = to_view(gradient)
+        to_weight, to_bias = (
+            normalization.channel_sum(product.reshape(-1, affine_size)).reshape(original_shape) if there else None
+            for product, there in ((g * x_hat, has[1]), (g, has[2]))
+        )
+        if gain is not None:
+            g = g * gain
+        to_x = inverse_std * (g - _mean(g, axes) - x_hat * _mean(g * x_hat, axes))
+        return _present((from_view(to_x), to_weight, to_bias), has)
+
+    return make_result(from_view(result), inputs, backward, name)
+
+
+def _mean(a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """The mean over `axes`, kept as axes of size 1; summed in float64, for a float32 sum loses digits."""
+    count = max(int(np.prod([a.shape[axis] for axis in axes])), 1)
+    return (a.sum(axis=axes, keepdims=True, dtype=np.float64) / count).astype(a.dtype)
+
+
+def _moments(a: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the biased variance over `axes`."""
+    mean = _mean(a, axes)
+    return mean, _mean(np.square(a - mean), axes)
+
+
 def _to_rows(array: np.ndarray) -> np.ndarray:
     """(N, C, ...) -> (M, C): a view of a channels-last image batch or of (N, C), else a copy."""
     channels = array.shape[1]
@@ -124,5 +277,5 @@ def _with_affine(x: Tensor, weight: Any, bias: Any) -> tuple[list[Tensor], tuple
     return [tensor for tensor in present if tensor is not None], (True, weight is not None, bias is not None)
 
 
-def _present(gradients: Sequence[np.ndarray], has: tuple[bool, bool, bool]) -> list[np.ndarray]:
+def _present(gradients: Sequence[np.ndarray | None], has: tuple[bool, bool, bool]) -> list[np.ndarray | None]:
     return [gradient for gradient, there in zip(gradients, has, strict=True) if there]

@@ -12,7 +12,7 @@ from minicnn.kernels.compile import compile, kernel_array
 
 
 def scale_below_zero(values, x, slope) -> np.ndarray:
-    """`values` where x > 0 or is NaN, else slope * values (0 for slope 0, whatever the value); any shape, both the same."""
+    """`values` where x > 0 or is NaN, else slope * values (0 for slope 0, whatever the value); any one shape."""
     if layout.is_channels_last(x):
         pixels = scale_below_zero(layout.to_kernel(values), layout.to_kernel(x), slope)  # (N, C, H, W) -> (N, H, W, C)
         return layout.from_kernel(pixels)
