@@ -154,10 +154,11 @@ _FILTERS = {"nearest": None, "bilinear": _triangle, "bicubic": _cubic}
 def resampling_matrix(size: int, new_size: int, interpolation: str) -> np.ndarray:
     """float32 (new_size, size): row i holds the weight of every old pixel in new pixel i; each row adds to 1."""
     scale = size / new_size
-    centres = (np.arange(new_size) + 0.5) * scale  # of the new pixels, in old pixels
     kernel = _FILTERS[interpolation]
     if kernel is None:
-        return (np.arange(size) == np.floor(centres)[:, np.newaxis]).astype(np.float32)
+        nearest = (2 * np.arange(new_size) + 1) * size // (2 * new_size)  # floor((i + 0.5) * scale), without rounding
+        return (np.arange(size) == nearest[:, np.newaxis]).astype(np.float32)
+    centres = (np.arange(new_size) + 0.5) * scale  # of the new pixels, in old pixels
     # Shrinking widens the filter to cover every old pixel; enlarging keeps it one pixel wide.
     weights = kernel((np.arange(size) + 0.5 - centres[:, np.newaxis]) / max(scale, 1.0))
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
