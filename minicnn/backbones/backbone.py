@@ -1,0 +1,171 @@
+"""Backbone: what every network offers to the models that build on it. Names and meaning are timm's.
+
+image --- forward_features ---> last map (N, C, H, W) --- forward_head ---> logits (N, num_classes)
+              |      |
+            level  level  ...   maps on the way: feature_info tells what they are, forward_intermediates hands them out
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minicnn import nn
+from minicnn.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class FeatureLevel:
+    """One map that a backbone hands out: its channels, image size over map size, the module behind it, pixels seen."""
+
+    channels: int
+    reduction: int
+    module: str
+    receptive_field: int
+
+
+class FeatureInfo(Sequence[FeatureLevel]):
+    """The levels of a backbone from the image upwards, with timm's way of asking for one column."""
+
+    def __init__(self, levels: Sequence[FeatureLevel]):
+        self._levels = list(levels)
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def __getitem__(self, index: Any) -> Any:
+        return FeatureInfo(self._levels[index]) if isinstance(index, slice) else self._levels[index]
+
+    def channels(self) -> list[int]:
+        """The channels of every level."""
+        return [level.channels for level in self]
+
+    def reduction(self) -> list[int]:
+        """How many times smaller than the image every level is."""
+        return [level.reduction for level in self]
+
+    def module_name(self) -> list[str]:
+        """The module behind which every level is taken."""
+        return [level.module for level in self]
+
+    def receptive_field(self) -> list[int]:
+        """How many pixels, along one axis, a value of every level sees."""
+        return [level.receptive_field for level in self]
+
+    def positions(self, indices: int | Sequence[int] | None) -> list[int]:
+        """The positions of the levels asked for: all if None, the last n for an int n, else a list that may be negative.
+
+        Raises ValueError, naming the levels, for one that is not there.
+        """
+        if indices is None:
+            return list(range(len(self)))
+        if isinstance(indices, int):
+            if not 1 <= indices <= len(self):
+                raise ValueError(f"indices={indices} asks for that many last levels, but there are {len(self)}")
+            return list(range(len(self) - indices, len(self)))
+        for index in indices:
+            if not -len(self) <= index < len(self):
+                raise ValueError(
+                    f"level {index} does not exist: there are {len(self)}, from 0 ({self[0].module}) to {len(self) - 1} "
+                    f"({self[-1].module}); negative ones count from the end"
+                )
+        return [index % len(self) for index in indices]
+
+    def __repr__(self) -> str:
+        rows = (
+            f"{i}  {level.module}: {level.channels} channels, 1/{level.reduction}, sees {level.receptive_field} pixels"
+            for i, level in enumerate(self)
+        )
+        return "\n".join(rows)
+
+
+class Backbone(nn.Module):
+    """A network in two parts, features and head. A subclass builds both and sets:
+
+    feature_info      the levels, from the image upwards
+    num_features      channels of the last map
+    classifier_name   the path of its last linear layer
+
+    With `out_indices` set (by backbones.create(features_only=True)) a call returns the maps of those levels, not logits.
+    """
+
+    feature_info: FeatureInfo
+    num_features: int
+    num_classes: int
+    classifier_name: str
+    out_indices: list[int] | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out_indices = None
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """The last map (N, num_features, H, W) of images (N, in_chans, H, W)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward_features()")
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Logits (N, num_classes) of the last map; with `pre_logits` the vector (N, F) that the last linear layer gets."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward_head()")
+
+    def forward(self, x: Tensor) -> Any:
+        if self.out_indices is not None:
+            return self.forward_intermediates(x, self.out_indices, intermediates_only=True)
+        return self.forward_head(self.forward_features(x))
+
+    def forward_intermediates(
+        self, x: Tensor, indices: int | Sequence[int] | None = None, intermediates_only: bool = False
+    ) -> Any:
+        """(last map, maps of the levels asked for), or only the latter; `indices` as in FeatureInfo.positions."""
+        positions = self.feature_info.positions(indices)
+        with self._recording([self.feature_info[position].module for position in positions]) as maps:
+            last = self.forward_features(x)
+        intermediates = [maps[self.feature_info[position].module] for position in positions]
+        return intermediates if intermediates_only else (last, intermediates)
+
+    @contextlib.contextmanager
+    def _recording(self, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+        """While this is open, the outputs of the named modules are kept in the dictionary that it gives."""
+        maps: dict[str, Tensor] = {}
+
+        def keep(name: str) -> Any:
+            def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+                maps[name] = output
+
+            return hook
+
+        with contextlib.ExitStack() as stack:
+            for name in dict.fromkeys(names):
+                stack.enter_context(self.get_submodule(name).register_forward_hook(keep(name)))
+            yield maps
+
+    @property
+    def out_channels(self) -> list[int]:
+        """The channels of the maps that a call with features_only returns (of all levels without it)."""
+        return [self.feature_info[position].channels for position in self.feature_info.positions(self.out_indices)]
+
+    def get_classifier(self) -> nn.Module:
+        """The last linear layer (or the Identity in its place)."""
+        return self.get_submodule(self.classifier_name)
+
+    def reset_classifier(self, num_classes: int, generator: np.random.Generator | None = None) -> None:
+        """Put a fresh last layer in place, for another number of classes; 0 leaves the features alone (Identity)."""
+        path, _, name = self.classifier_name.rpartition(".")
+        fresh = linear_or_identity(self.head_features, num_classes, generator)
+        self.get_submodule(path).add_module(name, fresh.train(self.training))
+        self.num_classes = num_classes
+
+    @property
+    def head_features(self) -> int:
+        """The length of the vector that the last linear layer gets: forward_head(x, pre_logits=True) is (N, head_features)."""
+        return self.num_features
+
+
+def linear_or_identity(features: int, num_classes: int, generator: np.random.Generator | None = None) -> nn.Module:
+    """A classifier; no classes mean none. Raises ValueError for a negative number of classes."""
+    if num_classes < 0:
+        raise ValueError(f"num_classes must be 0 (no classifier) or more, but is {num_classes}")
+    return nn.Linear(features, num_classes, generator=generator) if num_classes else nn.Identity()

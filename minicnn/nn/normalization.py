@@ -1,0 +1,189 @@
+"""Normalisation layers. Sources: Ioffe and Szegedy 2015 (batch norm); Wu and He 2018, figure 2 (all of them)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minicnn import functional as F
+from minicnn.nn import init
+from minicnn.nn.module import Module
+from minicnn.nn.parameter import Parameter
+from minicnn.tensor import Tensor
+
+
+class _ChannelNorm(Module):
+    """What batch norm and instance norm share: weight and bias (C,) and running statistics."""
+
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool
+    ) -> None:
+        super().__init__()
+        if num_features < 1:
+            raise ValueError(f"{type(self).__name__}: num_features must be at least 1, but is {num_features}")
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.register_parameter("weight", Parameter(np.ones(num_features, np.float32)) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(num_features, np.float32)) if affine else None)
+        tracked = track_running_stats
+        self.register_buffer("running_mean", np.zeros(num_features, np.float32) if tracked else None)
+        self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
+        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
+
+    def reset_running_stats(self) -> None:
+        """Forget what was seen: mean 0, variance 1, no batches."""
+        for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
+            if buffer is not None:
+                buffer.data[...] = value
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0, and nothing seen."""
+        self.reset_running_stats()
+        if self.weight is not None and self.bias is not None:
+            init.ones_(self.weight)
+            init.zeros_(self.bias)
+
+    def extra_repr(self) -> str:
+        text = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+        text += "" if self.affine else ", affine=False"
+        return text + ("" if self.track_running_stats else ", track_running_stats=False")
+
+
+class BatchNorm2d(_ChannelNorm):
+    """Each channel shifted to mean 0 and scaled to variance 1, times weight (C,), plus bias (C,): (N, C, H, W).
+
+    In training by the statistics of the batch, which also move the running ones by `momentum` (None: the mean over all
+    batches); in evaluation by the running ones. Without running statistics always by those of the batch. After
+    `freeze()` it stays in evaluation, and its statistics stay as they are, whatever train() says.
+    """
+
+    _axes: tuple[int, ...] = (4,)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in self._axes:
+            raise ValueError(
+                f"{type(self).__name__} needs an input of {' or '.join(map(str, self._axes))} axes, "
+                f"but its shape is {input.shape}"
+            )
+        by_batch = self.training or self.running_mean is None
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.data += 1
+            if self.momentum is None:
+                momentum = 1.0 / float(self.num_batches_tracked)
+        statistics = (self.running_mean, self.running_var) if self.track_running_stats else (None, None)
+        return F.batch_norm(input, *statistics, self.weight, self.bias, by_batch, momentum, self.eps)
+
+
+class BatchNorm1d(BatchNorm2d):
+    """Batch norm of features (N, C) or of sequences (N, C, L)."""
+
+    _axes = (2, 3)
+
+
+class InstanceNorm2d(_ChannelNorm):
+    """Each channel of each image shifted to mean 0 and scaled to variance 1: (N, C, H, W). No parameters by default."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+    ):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.instance_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            self.momentum,
+            self.eps,
+        )
+
+
+class GroupNorm(Module):
+    """Each group of channels of each image shifted to mean 0 and scaled to variance 1; weight and bias are (C,).
+
+    Raises ValueError unless num_groups divides num_channels.
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
+        super().__init__()
+        if num_groups < 1 or num_channels % num_groups:
+            raise ValueError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.register_parameter("weight", Parameter(np.ones(num_channels, np.float32)) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(num_channels, np.float32)) if affine else None)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}" + ("" if self.affine else ", affine=False")
+
+
+class LayerNorm(Module):
+    """Each sample shifted to mean 0 and scaled to variance 1 over its last axes, of sizes `normalized_shape`."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+    ):
+        super().__init__()
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
+        self.register_parameter("weight", Parameter(np.ones(shape, np.float32)) if elementwise_affine else None)
+        has_bias = elementwise_affine and bias
+        self.register_parameter("bias", Parameter(np.zeros(shape, np.float32)) if has_bias else None)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class LocalResponseNorm(Module):
+    """Each value over (k + alpha * mean square of `size` neighbouring channels) ** beta. Source: AlexNet, section 3.3."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

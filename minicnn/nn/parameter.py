@@ -1,0 +1,27 @@
+"""Parameter: a Tensor that a module owns and an optimiser changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicnn.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A leaf Tensor that asks for its gradient; assigned to a Module's attribute, it is found by `parameters()`.
+
+    `data` is anything that Tensor takes; its dtype must be floating point if `requires_grad` (TypeError otherwise).
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        super().__init__(data, requires_grad=requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        # A plain copy would take the graph's leaf along, whose gradient goes to the original.
+        copy = memo[id(self)] = Parameter(self.data.copy(order="K"), self.requires_grad)
+        return copy
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("Tensor(", "Parameter(", 1)

@@ -1,0 +1,83 @@
+"""What load_state_dict does and reports: every entry is checked before the first one is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minicnn.tensor import Tensor
+
+# Batch norm's count of batches. Files older than 2018 lack it, and only momentum=None reads it: it may be missing.
+COUNTER = "num_batches_tracked"
+
+
+@dataclass
+class LoadReport:
+    """What became of every entry when a state was loaded into a module.
+
+    `loaded`, `missing` (the module has it, the state does not) and `unexpected` (the reverse) are lists of names;
+    `mismatched` maps a name to (shape in the state, shape in the module); `renamed` maps a name in a file to the name
+    under which it was loaded, for those who rename before loading. True in a condition if nothing is amiss.
+    """
+
+    loaded: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return not (self.missing or self.unexpected or self.mismatched)
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self.loaded)} loaded"]
+        lines += _listed("missing (in the model, not in the state)", self.missing)
+        lines += _listed("unexpected (in the state, not in the model)", self.unexpected)
+        lines += _listed(
+            "of another shape",
+            [f"{name}: {there} in the state, {here} in the model" for name, (there, here) in self.mismatched.items()],
+        )
+        lines += _listed("renamed", [f"{before} -> {after}" for before, after in self.renamed.items()])
+        return "\n".join(lines)
+
+
+def _listed(title: str, names: list[str], limit: int = 10) -> list[str]:
+    if not names:
+        return []
+    more = [f"  ... and {len(names) - limit} more"] if len(names) > limit else []
+    return [f"{len(names)} {title}:"] + [f"  {name}" for name in names[:limit]] + more
+
+
+def load_into(targets: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool, what: str) -> LoadReport:
+    """Copy the arrays of `state` into the Tensors `targets`, in place, and report; see Module.load_state_dict."""
+    arrays = {name: _array_of(name, value) for name, value in state.items()}
+    report = LoadReport(
+        missing=[name for name in targets if name not in arrays and name.rpartition(".")[2] != COUNTER],
+        unexpected=[name for name in arrays if name not in targets],
+    )
+    for name, tensor in targets.items():
+        if name not in arrays:
+            continue
+        if arrays[name].shape == tensor.shape:
+            report.loaded.append(name)
+        else:
+            report.mismatched[name] = (arrays[name].shape, tensor.shape)
+    if strict and not report:
+        raise ValueError(
+            f"the state does not fit {what}; nothing was loaded (strict=False loads what fits):\n{report!r}"
+        )
+    if arrays and not report.loaded:
+        raise ValueError(f"the state has nothing that fits {what}; nothing was loaded:\n{report!r}")
+    for name in report.loaded:
+        targets[name].data[...] = arrays[name]
+    return report
+
+
+def _array_of(name: str, value: Any) -> np.ndarray:
+    array = value.data if isinstance(value, Tensor) else np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"entry {name!r} of the state is not an array of numbers, but {type(value).__name__}")
+    return array
