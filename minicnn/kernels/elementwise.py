@@ -13,13 +13,13 @@ from minicnn.kernels.compile import compile, kernel_array
 
 def scale_below_zero(values, x, slope) -> np.ndarray:
     """`values` where x > 0 or is NaN, else slope * values (0 for slope 0, whatever the value); any one shape."""
-    if layout.is_channels_last(x):
-        pixels = scale_below_zero(layout.to_kernel(values), layout.to_kernel(x), slope)  # (N, C, H, W) -> (N, H, W, C)
-        return layout.from_kernel(pixels)
+    images = layout.is_channels_last(x)
+    if images:
+        values, x = layout.to_kernel(values), layout.to_kernel(x)  # (N, C, H, W) -> (N, H, W, C)
     result = np.empty(x.shape, x.dtype)
     flat_values, flat_x = kernel_array(values).reshape(-1), kernel_array(x).reshape(-1)  # (...) -> (M,)
     scale_elements_compiled(flat_values, flat_x, x.dtype.type(slope), result.reshape(-1))
-    return result
+    return layout.from_kernel(result) if images else result
 
 
 def scale_elements(values, x, slope, result):
