@@ -7,7 +7,7 @@ A class is an arrangement: a layout, and which part stands in which of its three
     peak       apex above, left, right          corner     top, corner (lower left), side (lower right)
     valley     left, right, apex below          hook       corner (upper left), side (upper right), bottom
 
-Pictures are mirrored left to right at random, so the two sides of peak and valley, and the two ends of row, are the same.
+Pictures are mirrored left to right at random, so the two sides of peak and valley and the two ends of row are one.
 
     family   parts   textures   layouts   classes (parts in slot order)
     base     old     old        old       stack  DXT TXD RSB BSR   peak DXT XDT RSB SRB   valley TXD BRS

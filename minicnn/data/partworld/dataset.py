@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from minicnn.data.dataset import TensorDataset
-from minicnn.data.partworld.composition import FAMILIES, HUES, ORIENTATIONS, SPLITS, Family, family_named
+from minicnn.data.partworld.composition import FAMILIES, HUES, ORIENTATIONS, SPLITS, family_named
 from minicnn.data.partworld.drawing import STROKE, draw_pictures_compiled
 from minicnn.data.partworld.recipe import Recipe, words_needed, write_recipe
 from minicnn.data.partworld.words import noise_samples, noise_words, picture_words
 from minicnn.kernels import layout
 
 SMALLEST = 24  # px; below it a part of the smallest scale has a radius under 2.5 px
+STRIPED = ("stripes", "zigzag")  # textures that look different at each of the four orientations
 CHUNK = 1024  # pictures drawn at a time, which bounds the memory for their noise; the bytes do not depend on it
 
 
@@ -44,16 +45,18 @@ class PartWorld(TensorDataset):
     the table. image_size: H = W, at least 24. Picture i is of class i % 10, so any 10*k pictures on end have k of each
     class; it depends on seed, family, split, image_size and i only, so a smaller set is the beginning of a larger one.
 
-    images (N, 3, H, W) uint8, labels (N,) int64, classes, parts, textures, hues, orientations (names), and factors: arrays
-    (N, ...) by name. parts (N, 3), texture, hue, orientation, layout, mirrored: indices, int64. scale, turn (sine),
-    contrast (sign: brighter or darker than the ground), period of the texture (px), noise (standard deviation), centre
-    (N, 2) of the object (x, y, px): float64. `truth(indices)` adds masks, box and maps.
+    images (N, 3, H, W) uint8, labels (N,) int64; classes, parts, textures, layouts, hues, orientations: names; factors:
+    a dictionary of arrays (N, ...). int64 indices: parts (N, 3), texture, hue, orientation, layout, mirrored. float64:
+    scale, turn (its sine), contrast (above 0: brighter than the ground), period of the texture (px), noise (standard
+    deviation), centre (N, 2) of the object (x, y, px). `truth(indices)` adds masks, boxes and maps.
 
     Raises ValueError for a family or split that does not exist, for size < 1, image_size < 24 or a seed outside
     0..2**64-1, TypeError where a whole number is needed.
     """
 
-    def __init__(self, split: str = "train", size: int = 10_000, family: str = "base", image_size: int = 32, seed: int = 0):
+    def __init__(
+        self, split: str = "train", size: int = 10_000, family: str = "base", image_size: int = 32, seed: int = 0
+    ):
         self.split, self.family, self.image_size, self.seed = split, family, image_size, seed
         composition = family_named(family)
         check_request(size, image_size, seed)
@@ -71,13 +74,14 @@ class PartWorld(TensorDataset):
             recipe, drawn = write_recipe(words, labels[indices, None], composition, image_size, image_size, one)
             draw(recipe, words, pixels[indices[0] : indices[-1] + 1], self._covers[indices[0] : indices[-1] + 1])
             factors.append(drawn)
-        # The recipe of a picture has room for several objects, (N, M, ...); here M is 1 and goes: (N, 1, ...) -> (N, ...)
+        # A recipe has room for M objects in a picture; here M is 1 and goes: (N, 1, ...) -> (N, ...)
         of_picture = ("orientation", "noise")
         self.factors = {
             name: np.concatenate([drawn[name] if name in of_picture else drawn[name][:, 0] for drawn in factors])
             for name in factors[0]
         }
-        super().__init__(layout.from_kernel(pixels), labels, classes=composition.classes)  # (N, H, W, 3) -> (N, 3, H, W)
+        images = layout.from_kernel(pixels)  # (N, H, W, 3) -> (N, 3, H, W)
+        super().__init__(images, labels, classes=composition.classes)
 
     def masks(self, index: int) -> np.ndarray:
         """Where the parts in slots 0, 1, 2 of one picture are: (3, H, W) bool."""
@@ -95,7 +99,7 @@ class PartWorld(TensorDataset):
         def on_its_object(values: np.ndarray) -> np.ndarray:
             return np.where(on_object, values[:, None, None], -1).astype(np.int8)
 
-        striped = on_object & np.isin(texture, [k for k, name in enumerate(self.textures) if name in STRIPED])[:, None, None]
+        striped = on_object & np.isin(np.array(self.textures)[texture], STRIPED)[:, None, None]
         orientation = self.factors["orientation"][indices][:, None, None]
         return PartTruth(
             labels=self.labels[indices],
@@ -117,9 +121,6 @@ class PartWorld(TensorDataset):
         )
 
 
-STRIPED = ("stripes", "zigzag")  # textures that look different at each of the four orientations
-
-
 def draw(recipe: Recipe, words: np.ndarray, pixels: np.ndarray, covers: np.ndarray) -> None:
     """Draw recipe's pictures into pixels (N, H, W, 3) uint8 and what covers them into covers (N, H, W) uint8."""
     size = pixels.shape[1]
@@ -132,7 +133,7 @@ def draw(recipe: Recipe, words: np.ndarray, pixels: np.ndarray, covers: np.ndarr
 
 def mask_boxes(masks: np.ndarray) -> np.ndarray:
     """Smallest boxes about the true pixels of (B, H, W) masks: (B, 4) int64 left, top, right, bottom; ends outside."""
-    columns, rows = masks.any(axis=1), masks.any(axis=2)
+    columns, rows = np.any(masks, axis=1), np.any(masks, axis=2)
     width, height = columns.shape[1], rows.shape[1]
     left, top = columns.argmax(axis=1), rows.argmax(axis=1)
     right, bottom = width - columns[:, ::-1].argmax(axis=1), height - rows[:, ::-1].argmax(axis=1)
@@ -148,12 +149,17 @@ def stream_number(family: str, split: str, scenes: bool) -> int:
 
 def check_request(size: int, image_size: int, seed: int, smallest: int = SMALLEST) -> None:
     """Raises TypeError or ValueError, naming the argument, unless pictures can be drawn so."""
-    for name, value in (("size", size), ("image_size", image_size), ("seed", seed)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise TypeError(f"{name} must be a whole number, got {value!r}")
+    check_whole(size=size, image_size=image_size, seed=seed)
     if size < 1:
         raise ValueError(f"size={size}: ask for at least 1 picture")
     if image_size < smallest:
         raise ValueError(f"image_size={image_size}: parts need at least {smallest} pixels a side to be told apart")
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed={seed}: must be within 0..2**64-1")
+
+
+def check_whole(**arguments: object) -> None:
+    """Raises TypeError, naming the argument, if one is not a whole number."""
+    for name, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{name} must be a whole number, got {value!r}")

@@ -29,7 +29,7 @@ def _coverage(distance):
 
 @compile
 def _part_distance(kind, x, y):
-    """Signed distance from (x, y) to the edge of part number `kind` (see composition.PARTS), which has a radius of 1."""
+    """Signed distance from (x, y) to the edge of part number `kind` (composition.PARTS), whose radius is 1."""
     ax, ay = abs(x), abs(y)
     if kind == 0:  # disc
         return math.sqrt(x * x + y * y) - 1.0
@@ -59,7 +59,7 @@ def _part_distance(kind, x, y):
 
 @compile
 def _fill_weight(kind, u, v, period):
-    """Weight in [0, 1] of texture number `kind` (see composition.TEXTURES) at u along and v across its direction, px."""
+    """Weight in [0, 1] of texture number `kind` (composition.TEXTURES), u px along and v px across its direction."""
     if kind == 0:  # solid
         return 1.0
     cell_u, cell_v = u / period, v / period
@@ -139,7 +139,7 @@ def _draw_picture(pixels, covers, ground, strokes, direction, objects, parts, ki
 
 
 def draw_pictures(pixels, covers, ground, strokes, directions, objects, parts, kinds, counts, noise):
-    """Draw N pictures, each by itself; arguments as `Recipe` has them, results in pixels (N, H, W, 3), covers (N, H, W)."""
+    """Draw N pictures, each by itself, into pixels (N, H, W, 3) and covers (N, H, W); `Recipe` explains the rest."""
     for n in prange(len(pixels)):
         _draw_picture(
             pixels[n], covers[n], ground[n], strokes[n], directions[n],
