@@ -88,15 +88,20 @@ def check_split(split: str, name: str, splits: Sequence[str] = SPLITS) -> str:
 
 
 def channel_statistics(dataset: Dataset, batch_size: int = 1000) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(mean, standard deviation) of every channel over all pixels of all pictures, in [0, 1], summed in float64."""
+    """(mean, standard deviation) of every channel over all pixels of all pictures, in [0, 1], summed in float64.
+
+    Raises ValueError if the data set is empty.
+    """
     if len(dataset) == 0:
         raise ValueError("the data set is empty: it has no mean")
+    # Sums of differences from about the mean: E[x*x] - E[x]*E[x] of the values themselves would cancel.
+    about = dataset.batch([0])[0].mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)  # (1, C, 1, 1)
     count, total, squares = 0, np.zeros(1), np.zeros(1)
     for start in range(0, len(dataset), batch_size):
-        images = dataset.batch(np.arange(start, min(start + batch_size, len(dataset))))[0].astype(np.float64)
+        images = dataset.batch(np.arange(start, min(start + batch_size, len(dataset))))[0] - about
         count += images.size // images.shape[1]
         total = total + images.sum(axis=(0, 2, 3))  # (B, C, H, W) -> (C,)
         squares = squares + np.square(images).sum(axis=(0, 2, 3))
-    mean = total / count
-    std = np.sqrt(squares / count - np.square(mean))
-    return tuple(float(value) for value in mean), tuple(float(value) for value in std)
+    variance = np.maximum(squares / count - np.square(total / count), 0)
+    mean = about.ravel() + total / count
+    return tuple(float(value) for value in mean), tuple(float(value) for value in np.sqrt(variance))
