@@ -11,8 +11,8 @@ The plain name stays an ordinary function that a debugger can step through; call
 NUMBA_DISABLE_JIT=1 in the environment `compile` returns the plain function, so that everything runs in Python.
 
 Compiled kernels are cached on disk. Numba's own cache compares only the file of the kernel itself, so it would keep a
-stale kernel after an edit of a function in another file that the kernel calls (numba#1833). Here the folder of the cache is
-named after a hash over all files of this package: any edit compiles everything anew, and nothing else does.
+stale kernel after an edit of a function in another file that the kernel calls (numba#1833). Here the folder of the
+cache is named after a hash over all files of this package: any edit compiles everything anew, and nothing else does.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import config
+from numba.core import config as numba_config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 
 # Sums may be reordered and multiply-adds fused. The flags that let the compiler assume that there is no NaN and no
@@ -37,6 +37,8 @@ REORDER = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 _KEPT_FOLDERS = 8
 
+config: Any = numba_config  # it fills itself from the environment, which a type checker cannot see
+
 _running = threading.Lock()
 
 
@@ -44,8 +46,8 @@ def compile(function: Callable, *, parallel: bool = False, fastmath: frozenset[s
     """`function` compiled by Numba on its first call for each combination of argument types.
 
     `parallel` runs `numba.prange` loops on all threads; `fastmath` is `REORDER` for sums that may be reordered, and
-    stays empty for kernels that compare or look for NaN. Other options go to `numba.njit`. A parallel kernel is called from
-    Python, never from another kernel. Returns `function` itself if NUMBA_DISABLE_JIT=1 is set.
+    stays empty for kernels that compare or look for NaN. Other options go to `numba.njit`. A parallel kernel is called
+    from Python, never from another kernel. Returns `function` itself if NUMBA_DISABLE_JIT=1 is set.
     """
     if config.DISABLE_JIT:
         return function
@@ -77,8 +79,8 @@ def _one_at_a_time(kernel: Callable) -> Callable:
     """`kernel`, made to wait until no other parallel kernel runs.
 
     Numba's workqueue layer, the only one on some systems, aborts the process when two Python threads enter parallel
-    kernels at the same time (numba#8563). Two kernels share the same cores, so waiting costs next to nothing. A process that has
-    run a parallel kernel should not fork and run another in the child: GNU OpenMP ends the child.
+    kernels at the same time (numba#8563). Two kernels share the same cores, so waiting costs next to nothing. A
+    process that has run a parallel kernel should not fork and run another in the child: GNU OpenMP ends the child.
     """
 
     @wraps(kernel)

@@ -8,28 +8,36 @@ from types import ModuleType
 
 import numpy as np
 
-from minicnn.kernels import im2col, reference
+from minicnn.kernels import direct, im2col, reference
 from minicnn.kernels.algorithm import current_algorithm
 
 
 def conv2d(x, weight, bias, stride, padding, dilation, groups) -> np.ndarray:
     """The convolution (N, OH, OW, C_out) of x with weight, plus bias (C_out,) unless it is None."""
-    algorithm = choose()
+    algorithm = choose(x.dtype, groups)
     return algorithm.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input of size `input_size` = (H, W), from the gradient of the result."""
-    algorithm = choose()
+    algorithm = choose(gradient.dtype, groups)
     return algorithm.conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups)
 
 
 def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
     """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the gradient of the result."""
-    algorithm = choose()
+    algorithm = choose(x.dtype, groups)
     return algorithm.conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups)
 
 
-def choose() -> ModuleType:
-    """The module that computes a convolution."""
-    return reference if current_algorithm() == "reference" else im2col
+def choose(dtype: np.dtype, groups: int) -> ModuleType:
+    """The module that computes a convolution of this element type with this many groups.
+
+    The direct kernel has one group only, and is compiled for float32: it gives way to im2col elsewhere.
+    """
+    name = current_algorithm()
+    if name == "auto":
+        return direct if direct.applies(dtype, groups) else im2col
+    if name == "direct" and groups > 1:
+        return im2col
+    return {"reference": reference, "im2col": im2col, "direct": direct}[name]

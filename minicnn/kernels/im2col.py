@@ -60,7 +60,7 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
 
 
 def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
-    """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the gradient (N, OH, OW, C_out) of the result."""
+    """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the result's gradient (N, OH, OW, C_out)."""
     if depthwise.applies(x.shape[3], groups):
         return depthwise.conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation)
     n, oh, ow, c_out = gradient.shape
@@ -102,9 +102,7 @@ def _patches(x, first, last, output_size, kernel_size, stride, padding, dilation
         return x.reshape(1, -1, output_size[1], channels)[:, first:last].reshape(1, -1, channels)
     shape = (groups, (last - first) * output_size[1], kernel_size[0] * kernel_size[1] * channels)
     patches = np.empty(shape, x.dtype)
-    gather_patches_compiled(
-        kernel_array(x), patches, first, last, output_size, kernel_size, stride, padding, dilation
-    )
+    gather_patches_compiled(kernel_array(x), patches, first, last, output_size, kernel_size, stride, padding, dilation)
     return patches
 
 
@@ -136,7 +134,7 @@ gather_patches_compiled = compile(gather_patches)
 
 
 def add_patches(patches, gx, first, last, output_size, kernel_size, stride, padding, dilation):
-    images, height, width, _ = gx.shape
+    _, height, width, _ = gx.shape
     groups, _, depth = patches.shape
     rows, columns = output_size
     channels = depth // (kernel_size[0] * kernel_size[1])

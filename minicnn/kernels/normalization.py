@@ -27,8 +27,10 @@ def channel_mean_and_variance(x) -> tuple[np.ndarray, np.ndarray]:
     # Squares are taken of the distance to the first row: a large mean would leave no digits for the variance.
     shift = x[0].astype(np.float64)
     moment_parts_compiled(kernel_array(x), shift, parts)
-    first, second = parts.sum(axis=1) / rows  # (2, PARTS, C) -> (2, C)
-    return (first + shift).astype(x.dtype), np.maximum(second - first * first, 0).astype(x.dtype)
+    with np.errstate(invalid="ignore"):  # an infinity in x gives a NaN; the layers above say where it came from
+        first, second = parts.sum(axis=1) / rows  # (2, PARTS, C) -> (2, C)
+        variance = np.maximum(second - first * first, 0)
+    return (first + shift).astype(x.dtype), variance.astype(x.dtype)
 
 
 def scale_and_shift(x, scale, shift) -> np.ndarray:
@@ -39,10 +41,10 @@ def scale_and_shift(x, scale, shift) -> np.ndarray:
 
 
 def batch_norm_backward(gradient, x, mean, inverse_std, weight, training) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The gradients (M, C), (C,), (C,) for the input x (M, C), the weight (C,) and the bias (C,) of batch normalisation.
+    """The gradients (M, C), (C,) and (C,) for the input x, the weight and the bias of batch normalisation.
 
-    In training, mean and variance depend on x, which takes its projections on them out of the gradient; in evaluation they
-    are constants.
+    In training, mean and variance depend on x, which takes its projections on them out of the gradient; in evaluation
+    they are constants.
     """
     rows, channels = x.shape
     gradient, x = kernel_array(gradient), kernel_array(x)

@@ -1,8 +1,10 @@
 """Pooling: the maximum or the mean of a window, and how its gradient goes back.
 
-All arrays are channels-last, (N, H, W, C); pairs are (h, w). A place in the padding counts as minus infinity for a maximum (it
-never wins) and as zero for a mean. Indices are PyTorch's: int64, h * W + w in the plane without its padding. Of equal
-values the first in reading order wins; a NaN wins over everything.
+All arrays are channels-last, (N, H, W, C); pairs are (h, w). A place in the padding counts as minus infinity for a
+maximum (it never wins) and as zero for a mean. Indices are PyTorch's: int64, h * W + w in the plane without its
+padding. Of equal values the first in reading order wins; a NaN wins over everything. A dilated window can step over a
+narrow image and see nothing but padding: its maximum is minus infinity and its index -1, no place, so that its gradient
+goes nowhere.
 
 The backward passes add into the input's gradient. Windows may overlap, so a whole image belongs to one thread.
 """
@@ -53,7 +55,7 @@ def avg_pool2d_backward(
 
 
 def adaptive_avg_pool2d(x, output_size) -> np.ndarray:
-    """The means (N, OH, OW, C) of OH x OW regions that cover x (N, H, W, C); region i is floor(iH/OH) to ceil((i+1)H/OH)."""
+    """The means (N, OH, OW, C) of OH x OW regions of x (N, H, W, C); row i covers floor(iH/OH) to ceil((i+1)H/OH)."""
     y = np.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
     adaptive_mean_rows_compiled(kernel_array(x), y)
     return y
@@ -92,7 +94,8 @@ def max_unpool2d(x, indices, output_size) -> np.ndarray:
 def max_unpool2d_backward(gradient, indices) -> np.ndarray:
     """The gradient (N, OH, OW, C) for the input of `max_unpool2d`: the gradient (N, H, W, C) read at the indices."""
     n, h, w, c = gradient.shape
-    places = indices.reshape(n, -1, c)  # (N, OH, OW, C) -> (N, OH*OW, C)
+    oh, ow = indices.shape[1:3]
+    places = indices.reshape(n, oh * ow, c)  # (N, OH, OW, C) -> (N, OH*OW, C)
     return np.take_along_axis(gradient.reshape(n, h * w, c), places, axis=1).reshape(indices.shape)
 
 
@@ -122,10 +125,14 @@ def max_rows(x, y, indices, kernel_size, stride, padding, dilation):
                     for c in range(channels):
                         value = x[n, h, w, c]
                         best = y[n, oh, ow, c]
-                        # A NaN differs from itself and no comparison with it is true: once it leads, only a NaN replaces it.
+                        # A NaN differs from itself, and nothing is greater: once it leads, only a NaN replaces it.
                         if value > best or value != value:
                             y[n, oh, ow, c] = value
                             indices[n, oh, ow, c] = place
+            if empty:
+                for c in range(channels):
+                    y[n, oh, ow, c] = -np.inf
+                    indices[n, oh, ow, c] = -1
 
 
 max_rows_compiled = compile(max_rows, parallel=True)
@@ -136,7 +143,8 @@ def scatter(gradient, places, gx):
     for n in prange(images):
         for window in range(windows):
             for c in range(channels):
-                gx[n, places[n, window, c], c] += gradient[n, window, c]
+                if places[n, window, c] >= 0:
+                    gx[n, places[n, window, c], c] += gradient[n, window, c]
 
 
 scatter_compiled = compile(scatter, parallel=True)

@@ -30,14 +30,12 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups) -> np.ndarray:
 def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input, from the gradient (N, OH, OW, C_out) of the result."""
     gx = np.zeros((gradient.shape[0], *input_size, weight.shape[1] * groups), gradient.dtype)
-    input_gradient_loops_compiled(
-        kernel_array(gradient), kernel_array(weight), gx, stride, padding, dilation, groups
-    )
+    input_gradient_loops_compiled(kernel_array(gradient), kernel_array(weight), gx, stride, padding, dilation, groups)
     return gx
 
 
 def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
-    """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the gradient (N, OH, OW, C_out) of the result."""
+    """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the result's gradient (N, OH, OW, C_out)."""
     gw = np.zeros((gradient.shape[3], x.shape[3] // groups, *kernel_size), gradient.dtype)
     weight_gradient_loops_compiled(kernel_array(x), kernel_array(gradient), gw, stride, padding, dilation, groups)
     return gw
