@@ -1,5 +1,6 @@
 """Data sets, loaders and transforms: NumPy arrays in, NumPy arrays out."""
 
+from minicnn.data import transforms
 from minicnn.data.catalogue import create, list
 from minicnn.data.cifar import CIFAR10, CIFAR100
 from minicnn.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, collate
@@ -8,6 +9,7 @@ from minicnn.data.image_set import channel_statistics
 from minicnn.data.loader import DataLoader
 from minicnn.data.mixing import cutmix, mixup
 from minicnn.data.mnist import KMNIST, MNIST, FashionMNIST
+from minicnn.data.partworld import PartWorld, PartWorldScenes
 from minicnn.data.sampling import (
     KPerClassSampler,
     RandomSampler,
@@ -30,6 +32,8 @@ __all__ = [
     "ImageFolder",
     "Imagenette",
     "KPerClassSampler",
+    "PartWorld",
+    "PartWorldScenes",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -46,4 +50,5 @@ __all__ = [
     "mixup",
     "read_image",
     "stratified_split",
+    "transforms",
 ]

@@ -10,6 +10,7 @@ from minicnn.data.cifar import CIFAR10, CIFAR100
 from minicnn.data.dataset import Dataset
 from minicnn.data.folder import ImageFolder, Imagenette
 from minicnn.data.mnist import KMNIST, MNIST, FashionMNIST
+from minicnn.data.partworld import PartWorld
 
 REAL_SETS: dict[str, Any] = {
     "mnist": MNIST,
@@ -35,8 +36,6 @@ def create(name: str, split: str = "train", **options: Any) -> Dataset:
     Raises ValueError if the name is neither, naming the nearest; and what the class raises.
     """
     if name in PARTWORLD_FAMILIES:
-        from minicnn.data.partworld import PartWorld
-
         return PartWorld(split=split, family=PARTWORLD_FAMILIES[name], **options)
     if name in REAL_SETS:
         return REAL_SETS[name](split=split, **options)
