@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,22 +12,26 @@ from minicnn.tensor import Tensor
 IntOrPair = int | Sequence[int]
 
 
+def are_ints(values: Sequence) -> bool:
+    """True if all values are ints; True and False are none."""
+    return all(isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in values)
+
+
 def as_pair(name: str, argument: str, value: IntOrPair, least: int) -> tuple[int, int]:
     """`value` as a pair (h, w): an int, or a sequence of one int, counts for both.
 
     Raises TypeError unless they are ints, ValueError unless there are one or two, all at least `least`.
     """
-    try:
-        numbers = [operator.index(value)] if not isinstance(value, Sequence) else [operator.index(v) for v in value]
-    except TypeError:
-        raise TypeError(f"{name}: {argument} must be an int or a pair of ints (h, w), but is {value!r}") from None
+    numbers = list(value) if isinstance(value, Sequence) else [value]
+    if not are_ints(numbers):
+        raise TypeError(f"{name}: {argument} must be an int or a pair of ints (h, w), but is {value!r}")
     if len(numbers) not in (1, 2):
         raise ValueError(
             f"{name}: {argument} must be an int or a pair (h, w), but has {len(numbers)} numbers: {value!r}"
         )
     if min(numbers) < least:
         raise ValueError(f"{name}: {argument} must be at least {least}, but is {value!r}")
-    return numbers[0], numbers[-1]
+    return int(numbers[0]), int(numbers[-1])
 
 
 def check_image(name: str, input: Tensor) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.functional.arguments import IntOrPair, as_pair, check_floats, check_image, window_counts
+from minicnn.functional.checks import need_size
 from minicnn.functional.padding import pad
 from minicnn.functional.shaping import squeeze, unsqueeze
 from minicnn.kernels import convolution as kernels
@@ -171,8 +172,8 @@ def _check_transposed_groups(x: Tensor, weight: Tensor, bias: Tensor | None, gro
 
 
 def _check_bias(name: str, bias: Tensor | None, c_out: int) -> None:
-    if bias is not None and bias.shape != (c_out,):
-        raise ValueError(f"{name}: bias must have shape (C_out,) = ({c_out},), but has {bias.shape}")
+    if bias is not None:
+        need_size(name, "bias", bias.data, c_out, "one for each output channel")
 
 
 def _named_padding(

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.functional.arguments import are_ints
+from minicnn.functional.checks import need_choice
 from minicnn.kernels import layout
 from minicnn.kernels.resize import take, take_backward
 from minicnn.tensor import Tensor, as_tensor, make_result
@@ -20,17 +22,19 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     mode "constant" adds `value` (0 if None) along as many axes as `pad` has pairs. "reflect" mirrors the image without
     repeating its edge, "replicate" repeats the edge, and "circular" goes on at the other side; these three pad the last
     1, 2 or 3 axes of an input with one or two axes more than that.
-    Raises ValueError for amounts that the mode and the shape don't allow, and for an unknown mode.
+    Raises ValueError for amounts that the mode and the shape don't allow and for an unknown mode, TypeError for amounts
+    that are no ints.
     """
     x = as_tensor(input)
-    if mode not in _MODES:
-        raise ValueError(f"pad: mode must be one of {', '.join(map(repr, _MODES))}, but is {mode!r}")
-    amounts = _amounts(x.shape, tuple(int(amount) for amount in pad))
+    need_choice("pad", "mode", mode, _MODES)
+    if not isinstance(pad, Sequence) or not are_ints(pad):
+        raise TypeError(f"pad: pad must be a sequence of ints (left, right, top, bottom, ...), but is {pad!r}")
+    amounts = _amounts(x.shape, tuple(pad))
     if mode == "constant":
         return _pad_with_constant(x, amounts, 0 if value is None else value)
     if value:
         raise ValueError(f"pad: value is for mode 'constant', but mode is {mode!r} and value {value}")
-    return _pad_with_itself(x, amounts, mode, len(pad) // 2)
+    return _pad_with_itself(x, amounts, mode, tuple(pad))
 
 
 def _amounts(shape: tuple[int, ...], pad: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -66,21 +70,24 @@ def _pad_with_constant(x: Tensor, amounts: list[tuple[int, int]], value: float) 
     padded[target] = x.data[source]
 
     def backward(gradient: np.ndarray):  # keeps nothing
-        inside = gradient[target]
-        if inside.shape == shape:
-            return (inside,)
         result = layout.zeros(shape, gradient.dtype)
-        result[source] = inside
+        result[source] = gradient[target]
         return (result,)
 
     return make_result(padded, (x,), backward, "pad")
 
 
-def _pad_with_itself(x: Tensor, amounts: list[tuple[int, int]], mode: str, axes: int) -> Tensor:
+def _pad_with_itself(x: Tensor, amounts: list[tuple[int, int]], mode: str, pad: tuple[int, ...]) -> Tensor:
+    axes = len(pad) // 2
     if axes not in (1, 2, 3) or x.ndim not in (axes + 1, axes + 2):
         raise ValueError(
             f"pad: mode {mode!r} pads the last 1, 2 or 3 axes of an input with one or two axes more than that, but pad "
             f"names {axes} axes and the shape is {x.shape}"
+        )
+    batched = x.ndim == axes + 2
+    if 0 in x.shape[batched:] or any(size + sum(amounts[axis]) == 0 for axis, size in enumerate(x.shape) if size):
+        raise ValueError(
+            f"pad: mode {mode!r} needs an image that is not empty, before and after it; shape {x.shape}, pad {pad}"
         )
     padded_axes = [axis for axis in range(x.ndim - axes, x.ndim) if any(amounts[axis])]
     positions = {axis: _sources(mode, axis, x.shape, *amounts[axis]) for axis in padded_axes}
@@ -102,10 +109,9 @@ def _sources(mode: str, axis: int, shape: tuple[int, ...], before: int, after: i
     size = shape[axis]
     first, last = max(-before, 0), size - max(-after, 0)  # what negative amounts leave of the axis
     most = {"reflect": size - 1, "circular": last - first, "replicate": max(before, after)}[mode]
-    if max(before, after) > most or not size:
-        limit = f"at most {most}" if size else "an axis that is not empty"
+    if max(before, after) > most:
         raise ValueError(
-            f"pad: mode {mode!r} needs {limit} along axis {axis} of shape {shape}, but pad is ({before}, {after}) there"
+            f"pad: mode {mode!r} adds at most {most} to axis {axis} of shape {shape}, but pad is ({before}, {after})"
         )
     places = np.arange(-before, size + after)
     if mode == "replicate":

@@ -213,9 +213,9 @@ def _unpooled_size(
     output_size: Sequence[int] | None,
 ) -> tuple[int, int]:
     default = [(n - 1) * s - 2 * p + k for n, k, s, p in zip(size, kernel, stride, padding, strict=True)]
-    wanted = default if output_size is None else [int(n) for n in output_size][-2:]
-    if len(wanted) != 2:
+    if output_size is not None and (not isinstance(output_size, Sequence) or len(output_size) not in (2, 3, 4)):
         raise ValueError(f"max_unpool2d: output_size must be (H, W) or the whole shape, but is {output_size}")
+    wanted = default if output_size is None else list(output_size[-2:])
     for letter, n, usual, s in zip("HW", wanted, default, stride, strict=True):
         if n < 1 or not usual - s < n < usual + s:
             raise ValueError(

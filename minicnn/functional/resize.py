@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.functional.arguments import check_floats
+from minicnn.functional.arguments import are_ints, check_floats
 from minicnn.kernels import layout
 from minicnn.kernels.resize import blend, blend_backward, take, take_backward
 from minicnn.tensor import Tensor, as_tensor, make_result
@@ -40,7 +40,7 @@ def interpolate(
     "trilinear" for blending. With `scale_factor`, places are computed from it as given, unless
     `recompute_scale_factor` asks for the ratio of the sizes; `align_corners` is for blending only.
     Raises ValueError for other modes, for `antialias`, for both or neither of `size` and `scale_factor`, and for sizes
-    below 1; TypeError for integer input.
+    below 1; TypeError for integer input and for sizes that are no ints.
     """
     x = as_tensor(input)
     check_floats("interpolate", input=x)
@@ -52,13 +52,13 @@ def interpolate(
     _check_mode(x, mode, align_corners, antialias)
     before = x.shape[2:]
     after, scales = _target(before, size, scale_factor, recompute_scale_factor)
-    # An axis whose size stays is left as it is, whatever the factor, as in PyTorch.
-    changed = [axis for axis in range(len(before)) if before[axis] != after[axis]]
+    # As in PyTorch, an axis whose size stays is left as it is, whatever the factor, in all modes but nearest-exact.
+    axes = [axis for axis in range(len(before)) if before[axis] != after[axis] or mode == "nearest-exact"]
     if mode in _NEAREST:
         shift = 0.5 if mode == "nearest-exact" else 0.0
-        return _nearest(x, {i + 2: _nearest_places(before[i], after[i], scales[i], shift) for i in changed}, mode)
+        return _nearest(x, {i + 2: _nearest_places(x, before[i], after[i], scales[i], shift) for i in axes}, mode)
     corners = bool(align_corners)
-    return _blended(x, {i + 2: _neighbours(before[i], after[i], scales[i], corners) for i in changed}, mode)
+    return _blended(x, {i + 2: _neighbours(before[i], after[i], scales[i], corners) for i in axes}, mode)
 
 
 def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
@@ -133,9 +133,11 @@ def _target(
             f"interpolate: {argument} must be one number, or {len(before)} for the axes after (N, C), but is {asked}"
         )
     if scale_factor is None:
+        if not are_ints(values):
+            raise TypeError(f"interpolate: size must be an int or a sequence of ints, but is {size!r}")
         if recompute_scale_factor:
             raise ValueError("interpolate: recompute_scale_factor is for scale_factor, but size was given")
-        after = [int(value) for value in values]
+        after = values
     else:
         after = [math.floor(n * value) for n, value in zip(before, values, strict=True)]
     as_given = scale_factor is not None and not recompute_scale_factor
@@ -147,11 +149,13 @@ def _target(
     return after, scales
 
 
-def _nearest_places(before: int, after: int, scale: float | None, shift: float) -> np.ndarray:
+def _nearest_places(x: Tensor, before: int, after: int, scale: float | None, shift: float) -> np.ndarray:
     """For each place of the result, the place of the input that it copies."""
-    step = before / after if scale is None else 1 / scale
-    places = np.floor((np.arange(after) + shift) * step).astype(np.int64)
-    return np.minimum(places, before - 1)
+    # In the input's own precision, as in PyTorch: where a centre falls on an edge, rounding decides.
+    number = x.dtype.type
+    step = number(before) / number(after) if scale is None else number(1 / scale)
+    places = np.floor((np.arange(after, dtype=x.dtype) + number(shift)) * step)
+    return np.minimum(places.astype(np.int64), before - 1)
 
 
 def _neighbours(
