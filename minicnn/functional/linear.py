@@ -23,8 +23,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         need_float("linear", tensor.data, argument)
     _check_shapes(x.shape, w.shape, None if bias is None else inputs[2].shape)
     x_shape, w_shape, leading = x.shape, w.shape, x.shape[:-1]
-    matrix = w.data.reshape(-1, w_shape[-1])  # a vector is a matrix of one row
-    rows = x.data.reshape(-1, x_shape[-1])  # (..., features_in) -> (M, features_in)
+    count = int(np.prod(leading))
+    matrix = w.data if w.ndim == 2 else w.data[None, :]  # a vector is a matrix of one row
+    rows = x.data.reshape(count, x_shape[-1])  # (..., features_in) -> (M, features_in)
     y = rows @ matrix.T  # (M, features_in) -> (M, features_out)
     if bias is not None:
         y += inputs[2].data
@@ -32,12 +33,12 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     kept_matrix = matrix if x.requires_grad else None
 
     def backward(gradient: np.ndarray):  # keeps the input for the weight's gradient and the weight for the input's
-        gradient = gradient.reshape(-1, matrix_rows)  # (..., features_out) -> (M, features_out)
+        gradient = gradient.reshape(count, features_out)  # (..., features_out) -> (M, features_out)
         to_x = None if kept_matrix is None else (gradient @ kept_matrix).reshape(x_shape)
         to_w = None if kept_rows is None else (gradient.T @ kept_rows).reshape(w_shape)
         return (to_x, to_w) if bias_shape is None else (to_x, to_w, channel_sum(gradient).reshape(bias_shape))
 
-    matrix_rows, bias_shape = matrix.shape[0], None if bias is None else inputs[2].shape
+    features_out, bias_shape = matrix.shape[0], None if bias is None else inputs[2].shape
     return make_result(y.reshape(leading + w_shape[:-1]), inputs, backward, "linear")
 
 

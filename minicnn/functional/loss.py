@@ -9,6 +9,7 @@ import numpy as np
 from minicnn.functional.activation import log_softmax
 from minicnn.functional.checks import need_choice, need_float, need_size
 from minicnn.functional.loss_reduction import REDUCTIONS, reduce_loss, spread
+from minicnn.kernels import layout
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 
@@ -56,6 +57,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -1
     x, labels = as_tensor(input), as_tensor(target).data
     need_float("nll_loss", x.data)
     axis, shape = _class_axis("nll_loss", x.shape, labels.shape), x.shape
+    channels_last = layout.is_channels_last(x.data)
     counted = _check_labels("nll_loss", labels, shape[axis], ignore_index)
     class_weight = _class_weight("nll_loss", weight, shape[axis], x.dtype)
     # Ignored places look up class 0, with weight 0.
@@ -67,7 +69,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -1
 
     def backward(gradient: np.ndarray):  # keeps the labels and the weight of each place
         at_target = -place_weight * spread(gradient, reduction, divisor)
-        to_x = np.zeros(shape, gradient.dtype)
+        to_x = layout.zeros(shape, gradient.dtype) if channels_last else np.zeros(shape, gradient.dtype)
         np.put_along_axis(to_x, index, np.expand_dims(np.where(counted, at_target, 0), axis), axis)
         return (to_x,)
 
