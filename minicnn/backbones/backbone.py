@@ -57,7 +57,7 @@ class FeatureInfo(Sequence[FeatureLevel]):
         return [level.receptive_field for level in self]
 
     def positions(self, indices: int | Sequence[int] | None) -> list[int]:
-        """The positions of the levels asked for: all if None, the last n for an int n, else a list that may be negative.
+        """The positions of the levels asked for: all for None, the last n for an int n, else those of a list.
 
         Raises ValueError, naming the levels, for one that is not there.
         """
@@ -70,8 +70,8 @@ class FeatureInfo(Sequence[FeatureLevel]):
         for index in indices:
             if not -len(self) <= index < len(self):
                 raise ValueError(
-                    f"level {index} does not exist: there are {len(self)}, from 0 ({self[0].module}) to {len(self) - 1} "
-                    f"({self[-1].module}); negative ones count from the end"
+                    f"level {index} does not exist: there are {len(self)}, from 0 ({self[0].module}) to "
+                    f"{len(self) - 1} ({self[-1].module}); negative ones count from the end"
                 )
         return [index % len(self) for index in indices]
 
@@ -90,7 +90,7 @@ class Backbone(nn.Module):
     num_features      channels of the last map
     classifier_name   the path of its last linear layer
 
-    With `out_indices` set (by backbones.create(features_only=True)) a call returns the maps of those levels, not logits.
+    With `out_indices` set (create(features_only=True) does it) a call returns the maps of those levels, not logits.
     """
 
     feature_info: FeatureInfo
@@ -108,7 +108,7 @@ class Backbone(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not define forward_features()")
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits (N, num_classes) of the last map; with `pre_logits` the vector (N, F) that the last linear layer gets."""
+        """Logits (N, num_classes) of the last map; with `pre_logits` the vectors (N, F) before the classifier."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward_head()")
 
     def forward(self, x: Tensor) -> Any:
@@ -160,7 +160,7 @@ class Backbone(nn.Module):
 
     @property
     def head_features(self) -> int:
-        """The length of the vector that the last linear layer gets: forward_head(x, pre_logits=True) is (N, head_features)."""
+        """The length F of the vectors (N, F) that forward_head(x, pre_logits=True) returns."""
         return self.num_features
 
 

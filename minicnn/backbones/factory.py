@@ -1,4 +1,4 @@
-"""The one way to make a backbone by its name. The table below is all there is: a name and the function that builds it."""
+"""The one way to make a backbone by its name. The table below is all there is: names and functions that build."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def create(
     `out_indices` (all if None; negatives count from the end). `seed` draws the weights from a stream of their own: the
     same seed gives the same bits whatever was drawn before; None takes the next of the stream that manual_seed set.
     `settings` are those of the network, such as width=8 or shortcut="B".
-    Raises ValueError for an unknown name (saying which are close), for a level out of range, and for out_indices without
-    features_only.
+    Raises ValueError for an unknown name (saying which are close), for a level out of range, and for out_indices
+    without features_only.
     """
     if name not in BUILDERS:
         close = difflib.get_close_matches(name, BUILDERS, n=3)

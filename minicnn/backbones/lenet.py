@@ -24,7 +24,7 @@ class LeNet5(Backbone):
 
     With ReLU and maximum pooling, as everyone trains it today. `classic=True` has the paper's tanh and means; its
     trainable pooling, its table of partial connections in C3 and its radial-basis output are left out in either form.
-    `image_size` is 28, 32, or anything from 12 up; C5 is made to fit.
+    `image_size` is 28, 32, or anything from 16 up; C5 is made to fit.
     """
 
     classifier_name = "fc3"
@@ -42,7 +42,7 @@ class LeNet5(Backbone):
         side = ((image_size + 2 * padding - 4) // 2 - 4) // 2
         if side < 1:
             raise ValueError(
-                f"image_size={image_size} is too small for LeNet-5: (({image_size} - 4)//2 - 4)//2 = {side}; at least 12"
+                f"image_size={image_size} is too small: (({image_size} - 4)//2 - 4)//2 = {side}; it must be at least 16"
             )
         activation, pooling = (nn.Tanh, nn.AvgPool2d) if classic else (nn.ReLU, nn.MaxPool2d)
         self.conv1 = nn.Conv2d(in_chans, 6, 5, padding=padding, generator=generator)

@@ -100,8 +100,8 @@ class CifarResNet(Backbone):
         layer3              blocks x BasicBlock, 4 * width        8x8
         linear              of the mean over the map
 
-    Initialisation: normal, variance 2 / fan_out (He et al. 2015, rectifiers). Raises ValueError for blocks or width below 1
-    and for a shortcut other than "A" or "B".
+    Initialisation: normal, variance 2 / fan_out (He et al. 2015, rectifiers). Raises ValueError for blocks or width
+    below 1 and for a shortcut other than "A" or "B".
     """
 
     classifier_name = "linear"
@@ -201,7 +201,7 @@ def resnet20(
     shortcut: str = "A",
     generator: np.random.Generator | None = None,
 ) -> CifarResNet:
-    """Three blocks a stage: 269,722 parameters and 40.55 million multiply-adds for 32x32 colour images and 10 classes."""
+    """Three blocks a stage: 269,722 parameters, 40.55 million multiply-adds for a 32x32 colour image."""
     return CifarResNet(3, num_classes, in_chans, width, shortcut, generator)
 
 

@@ -20,13 +20,13 @@ SIX = ((32, 32), (64, 64), (128, 128))
 
 
 class VGG(Backbone):
-    """Blocks of 3x3 convolutions, each block ended by 2x2 maximum pooling, then a linear layer on the mean of the last map.
+    """Blocks of 3x3 convolutions, each ended by 2x2 maximum pooling; then a linear layer on the mean of the last map.
 
         image --[ conv3x3 - (bn) - relu ]--[ conv3x3 - (bn) - relu ]-- maxpool --[ ... ]-- maxpool -- mean -- linear
                  \\________________ one block, such as (32, 32) ____________/
 
-    `features` numbers its layers as torchvision does. `width` multiplies every number of channels; `dropout` is that before
-    the classifier. The levels are the maps before each pooling, and the last one behind it.
+    `features` numbers its layers as torchvision does. `width` multiplies every number of channels; `dropout` is that
+    before the classifier. The levels are the maps before each pooling, and the last one behind it.
     Initialisation: normal, variance 2 / fan_out (He et al. 2015); the paper had to train shallow nets first.
     """
 

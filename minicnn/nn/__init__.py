@@ -48,6 +48,7 @@ from minicnn.nn.pooling import AdaptiveMaxPool2d as AdaptiveMaxPool2d
 from minicnn.nn.pooling import AvgPool2d as AvgPool2d
 from minicnn.nn.pooling import MaxPool2d as MaxPool2d
 from minicnn.nn.pooling import MaxUnpool2d as MaxUnpool2d
+from minicnn.nn.receptive_field import ReceptiveField as ReceptiveField
 from minicnn.nn.shaping import Flatten as Flatten
 from minicnn.nn.shaping import Fold as Fold
 from minicnn.nn.shaping import Identity as Identity
@@ -56,3 +57,5 @@ from minicnn.nn.shaping import Unfold as Unfold
 from minicnn.nn.shaping import Upsample as Upsample
 from minicnn.nn.similarity import CosineSimilarity as CosineSimilarity
 from minicnn.nn.state import LoadReport as LoadReport
+from minicnn.nn.summary import Summary as Summary
+from minicnn.nn.summary import summary as summary

@@ -1,8 +1,8 @@
 """Initialisation: fill a parameter in place, and return it. Names and formulas are torch.nn.init's.
 
-A layer whose inputs have variance 1 should give outputs of variance 1, or the signal of a deep network dies or explodes.
-Each output sums fan_in products, so weights of variance 1 / fan_in keep the variance, and 2 / fan_in where a ReLU halves
-it. fan_out in place of fan_in keeps the variance of the gradient instead. For a weight (C_out, C_in / groups, KH, KW):
+A layer whose inputs have variance 1 should give outputs of variance 1, or a deep network's signal dies or explodes.
+Each output sums fan_in products, so weights of variance 1 / fan_in keep the variance, and 2 / fan_in where a ReLU
+halves it. fan_out in place of fan_in keeps the gradient's variance. For a weight (C_out, C_in / groups, KH, KW):
 
     fan_in = C_in / groups * KH * KW            fan_out = C_out * KH * KW
 
@@ -166,7 +166,8 @@ def dirac_(tensor: T, groups: int = 1) -> T:
     tensor.data[...] = 0
     for group in range(groups):
         for channel in range(min(per_group, tensor.shape[1])):
-            tensor.data[(group * per_group + channel, channel, *centre)] = 1
+            place = (group * per_group + channel, channel, *centre)
+            tensor.data[place] = 1
     return tensor
 
 

@@ -60,7 +60,7 @@ class Module:
             else:
                 result = self.forward(*inputs, **named)
             for hook in tuple(self._forward_hooks):
-                replacement = hook(self, inputs, result)
+                replacement = hook(self, (*inputs, *named.values()), result)
                 if replacement is not None:
                     result = replacement
             return result
@@ -88,7 +88,7 @@ class Module:
 
     @contextlib.contextmanager
     def register_forward_hook(self, hook: ForwardHook) -> Iterator[None]:
-        """While this is open, `hook(module, inputs, output)` runs after every forward; a result of it replaces the output.
+        """While this is open, `hook(module, inputs, output)` runs after every forward; its result replaces the output.
 
         Only as `with module.register_forward_hook(hook):`, so that no hook can be left behind.
         """

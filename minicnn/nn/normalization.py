@@ -119,7 +119,7 @@ class InstanceNorm2d(_ChannelNorm):
             self.weight,
             self.bias,
             self.training or not self.track_running_stats,
-            self.momentum,
+            0.0 if self.momentum is None else self.momentum,
             self.eps,
         )
 
@@ -176,7 +176,7 @@ class LayerNorm(Module):
 
 
 class LocalResponseNorm(Module):
-    """Each value over (k + alpha * mean square of `size` neighbouring channels) ** beta. Source: AlexNet, section 3.3."""
+    """Each value over (k + alpha * mean square of `size` neighbouring channels) ** beta (AlexNet, section 3.3)."""
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
         super().__init__()

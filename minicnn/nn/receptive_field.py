@@ -1,14 +1,15 @@
 """Receptive fields: which pixels of the image a value of a feature map can see.
 
 Along one axis, place i of a map sees the `size` pixels that begin at pixel `start + i * stride`. The image sees itself:
-size 1, stride 1, start 0. A window of `kernel` places, `dilation` apart, taken every `stride` places after padding, gives
+size 1, stride 1, start 0. A window of `kernel` places, `dilation` apart, taken every `stride` places after padding,
+gives
 
     size   = size + (kernel - 1) * dilation * stride_before
     start  = start - padding * stride_before
     stride = stride_before * stride
 
 A start below 0 means that the first windows reach into the padding. Where branches meet, the largest field counts.
-Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks" (Distill, 2019), section 3.
+Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks" (Distill, 2019).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class ReceptiveField:
         return ReceptiveField(size, self.stride * stride, self.start - padding * self.stride)
 
     def after_upsampling(self, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> ReceptiveField:
-        """The field behind a transposed convolution: of its kernel, at most ceil(taps / stride) places meet in one output."""
+        """The field behind a transposed convolution, in one output of which at most ceil(taps / stride) places meet."""
         taps = dilation * (kernel - 1) + 1
         places = -(-taps // stride)
         step = Fraction(self.stride) / stride

@@ -29,8 +29,8 @@ class Optimizer:
 
     `params` is an iterable of Tensors or of groups such as {"params": [...], "lr": 0.1}; what a group does not set is
     taken from `defaults`. `state` is a list with one dictionary for each parameter, in the order of the groups: by
-    position, so that it can be saved and means the same in another process. Raises ValueError for no parameters, one that
-    appears twice, or one that operations made; TypeError for what is not a Tensor.
+    position, so that it can be saved and means the same in another process. Raises ValueError for no parameters, one
+    that appears twice, or one that operations made; TypeError for what is not a Tensor.
     """
 
     def __init__(self, params: Iterable[Any], defaults: Group):
@@ -84,7 +84,7 @@ class Optimizer:
             parameter.grad = None
 
     def step(self) -> None:
-        """Update, in place, every parameter that has a gradient; one without is left alone, momentum and decay included."""
+        """Update, in place, every parameter that has a gradient; momentum and decay leave the others alone too."""
         states = iter(self.state)
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -96,8 +96,15 @@ class Optimizer:
         """Change `parameter` and `state` in place by the rule of this optimiser; `gradient` must not be changed."""
         raise NotImplementedError(f"{type(self).__name__} does not define update()")
 
+    def direction(self, parameter: np.ndarray, gradient: np.ndarray, group: Group, decayed: bool = True) -> np.ndarray:
+        """The gradient (turned round to maximise) plus, if `decayed`, weight_decay * parameter, in scratch slot 0."""
+        direction = np.multiply(gradient, -1 if group["maximize"] else 1, out=self.scratch(parameter, 0))
+        if decayed and group["weight_decay"]:
+            direction += np.multiply(parameter, group["weight_decay"], out=self.scratch(parameter, 1))
+        return direction
+
     def scratch(self, like: np.ndarray, slot: int) -> np.ndarray:
-        """An array of this shape and dtype for intermediate values; the next call with this `slot` reuses its memory."""
+        """An array of this shape and dtype for intermediate values; the next call for this `slot` reuses it."""
         memory = self._scratch.get((like.dtype, slot))
         if memory is None or memory.size < like.size:
             memory = self._scratch[like.dtype, slot] = np.empty(like.size, like.dtype)

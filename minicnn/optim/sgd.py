@@ -37,11 +37,8 @@ class SGD(Optimizer):
         need(group, "nesterov", plain or not group["nesterov"], "False unless momentum > 0 and dampening = 0")
 
     def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
-        momentum, sign = group["momentum"], -1 if group["maximize"] else 1
-        step, other = self.scratch(parameter, 0), self.scratch(parameter, 1)
-        np.multiply(gradient, sign, out=step)
-        if group["weight_decay"]:
-            step += np.multiply(parameter, group["weight_decay"], out=other)
+        step, other = self.direction(parameter, gradient, group), self.scratch(parameter, 1)
+        momentum = group["momentum"]
         if momentum and "momentum_buffer" not in state:
             state["momentum_buffer"] = step.copy()
         elif momentum:

@@ -1,0 +1,89 @@
+"""Adam and AdamW. Sources: Kingma and Ba 2014, algorithm 1; Loshchilov and Hutter 2017, algorithm 2."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
+
+
+class Adam(Optimizer):
+    """Steps of about lr in every element, whatever the gradient's scale.
+
+        m = b1 * m + (1 - b1) * g            the mean of late gradients; g includes weight_decay * p
+        v = b2 * v + (1 - b2) * g * g        the mean of their squares
+        p = p - lr * (m / (1 - b1**t)) / (sqrt(v / (1 - b2**t)) + eps)
+
+    The divisions by 1 - b**t make up for m and v starting at 0. `amsgrad` takes the largest v so far
+    (Reddi et al. 2018).
+    """
+
+    decoupled = False  # AdamW: the decay acts on the parameter itself and does not pass through m and v
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**settings, "amsgrad": amsgrad, "maximize": maximize})
+
+    def check_settings(self, group: Group) -> None:
+        super().check_settings(group)
+        need(group, "eps", group["eps"] >= 0, "at least 0")
+        betas = group["betas"]
+        need(group, "betas", len(betas) == 2 and all(0 <= beta < 1 for beta in betas), "two numbers in [0, 1)")
+
+    def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
+        lr, (beta1, beta2) = group["lr"], group["betas"]
+        step, other = self.direction(parameter, gradient, group, not self.decoupled), self.scratch(parameter, 1)
+        if self.decoupled:
+            parameter *= 1 - lr * group["weight_decay"]
+        mean, square = buffer_like(state, "exp_avg", parameter), buffer_like(state, "exp_avg_sq", parameter)
+        count = state["step"] = state.get("step", 0) + 1
+
+        mean *= beta1
+        mean += np.multiply(step, 1 - beta1, out=other)
+        step *= step
+        step *= 1 - beta2
+        square *= beta2
+        square += step
+        if group["amsgrad"]:
+            largest = buffer_like(state, "max_exp_avg_sq", parameter)
+            square = np.maximum(largest, square, out=largest)
+
+        np.sqrt(square, out=step)
+        step /= math.sqrt(1 - beta2**count)
+        step += group["eps"]
+        np.divide(mean, step, out=step)
+        step *= lr / (1 - beta1**count)
+        parameter -= step
+
+
+class AdamW(Adam):
+    """Adam whose weight decay shrinks the parameter directly: p = (1 - lr * weight_decay) * p before Adam's step."""
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

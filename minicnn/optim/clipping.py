@@ -1,0 +1,56 @@
+"""Gradient clipping: a step that would be too long is made shorter. Source: Pascanu et al. 2013, algorithm 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from minicnn.tensor import Tensor
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> float:
+    """The norm of all gradients seen as one vector, before they were scaled, in place, to have at most `max_norm`.
+
+    Raises ValueError for a norm_type that is not positive, and for a norm that is infinite or NaN if asked to.
+    """
+    if not norm_type > 0:
+        raise ValueError(f"norm_type must be positive or infinite, but is {norm_type}")
+    gradients = _gradients(parameters)
+    total = _norm([_norm(gradient.ravel(order="K"), norm_type) for gradient in gradients], norm_type)
+    if error_if_nonfinite and not math.isfinite(total):
+        raise ValueError(f"the norm of the gradients is {total}; minicnn.detect_anomaly() finds where that comes from")
+    scale = max_norm / (total + 1e-6)
+    if not scale >= 1:  # a NaN norm makes every gradient NaN, as in PyTorch, so that it cannot pass unseen
+        for gradient in gradients:
+            gradient *= scale
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Cut every element of every gradient, in place, to [-clip_value, clip_value]."""
+    for gradient in _gradients(parameters):
+        np.clip(gradient, -clip_value, clip_value, out=gradient)
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
+    members = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [parameter.grad.data for parameter in members if parameter.grad is not None]
+
+
+def _norm(values: np.ndarray | list[float], norm_type: float) -> float:
+    """The norm in float64: a sum of millions of float32 squares would lose digits."""
+    magnitudes = np.abs(np.asarray(values, dtype=np.float64))
+    if not magnitudes.size:
+        return 0.0
+    if math.isinf(norm_type):
+        return float(magnitudes.max())
+    if norm_type == 2.0:
+        return math.sqrt(float(magnitudes @ magnitudes))
+    return float((magnitudes**norm_type).sum() ** (1.0 / norm_type))

@@ -1,0 +1,91 @@
+"""ReduceLROnPlateau: a smaller learning rate when a measure has stopped improving."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from minicnn.optim.optimizer import Optimizer
+
+_STATE = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+
+
+class ReduceLROnPlateau:
+    """Times `factor` once `step(measure)` has seen no better value for more than `patience` steps.
+
+    "Better" is lower (mode "min") or higher ("max") than the best so far by more than `threshold`, a share of it
+    (threshold_mode "rel") or a difference ("abs"). After a cut it waits `cooldown` steps before it counts again. No
+    rate falls below `min_lr`, and a cut smaller than `eps` is not made. Raises ValueError for settings out of range.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0.0,
+        eps: float = 1e-8,
+    ):
+        if not factor < 1:
+            raise ValueError(f"factor must be below 1, or the rate would not fall, but is {factor}")
+        if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
+            raise ValueError(f"mode is 'min' or 'max', threshold_mode 'rel' or 'abs'; got {mode!r}, {threshold_mode!r}")
+        groups = len(optimizer.param_groups)
+        self.min_lrs = [float(min_lr)] * groups if isinstance(min_lr, (int, float)) else list(min_lr)
+        if len(self.min_lrs) != groups:
+            raise ValueError(f"min_lr has {len(self.min_lrs)} values, but the optimiser {groups} groups")
+        self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
+        self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
+        self.best = math.inf if mode == "min" else -math.inf
+        self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
+
+    def step(self, metrics: float) -> None:
+        """Take in the measure of one more epoch."""
+        measure = float(metrics)
+        self.last_epoch += 1
+        if self._is_better(measure):
+            self.best, self.num_bad_epochs = measure, 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            self._reduce()
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+
+    def _is_better(self, measure: float) -> bool:
+        sign = 1 if self.mode == "min" else -1
+        if self.threshold_mode == "rel":
+            return sign * measure < sign * self.best * (1 - sign * self.threshold)
+        return sign * measure < sign * self.best - self.threshold
+
+    def _reduce(self) -> None:
+        for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=False):
+            reduced = max(group["lr"] * self.factor, lowest)
+            if group["lr"] - reduced > self.eps:
+                group["lr"] = reduced
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate of every group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen so far, and the rates, as plain values."""
+        return {**{name: getattr(self, name) for name in _STATE}, "lrs": self.get_last_lr()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what state_dict() returned. Raises ValueError if it is of an optimiser with other groups."""
+        if len(state["lrs"]) != len(self.optimizer.param_groups):
+            raise ValueError(
+                f"the state is of {len(state['lrs'])} groups, but there are {len(self.optimizer.param_groups)}"
+            )
+        for name in _STATE:
+            setattr(self, name, state[name])
+        for group, rate in zip(self.optimizer.param_groups, state["lrs"], strict=True):
+            group["lr"] = rate

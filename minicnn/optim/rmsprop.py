@@ -1,0 +1,64 @@
+"""RMSprop. Sources: Tieleman and Hinton 2012 (lecture 6.5 of their course); Graves 2013, section 4.2 (centred)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
+
+
+class RMSprop(Optimizer):
+    """Each step: v = alpha * v + (1 - alpha) * g * g;  p = p - lr * g / (sqrt(v) + eps); g includes weight_decay * p.
+
+    `centered` subtracts the square of the gradient's running mean from v; `momentum` makes the quotient run on.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        settings = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**settings, "momentum": momentum, "centered": centered, "maximize": maximize})
+
+    def check_settings(self, group: Group) -> None:
+        super().check_settings(group)
+        for name in ("alpha", "eps", "momentum"):
+            need(group, name, group[name] >= 0, "at least 0")
+
+    def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
+        alpha = group["alpha"]
+        step, other = self.direction(parameter, gradient, group), self.scratch(parameter, 1)
+        square = buffer_like(state, "square_avg", parameter)
+        square *= alpha
+        np.multiply(step, step, out=other)
+        other *= 1 - alpha
+        square += other
+        if group["centered"]:
+            mean = buffer_like(state, "grad_avg", parameter)
+            mean *= alpha
+            mean += np.multiply(step, 1 - alpha, out=other)
+            np.multiply(mean, mean, out=other)
+            np.subtract(square, other, out=other)
+            np.sqrt(other, out=other)
+        else:
+            np.sqrt(square, out=other)
+        other += group["eps"]
+        step /= other
+        if group["momentum"]:
+            velocity = buffer_like(state, "momentum_buffer", parameter)
+            velocity *= group["momentum"]
+            velocity += step
+            step[...] = velocity
+        step *= group["lr"]
+        parameter -= step
