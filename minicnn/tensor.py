@@ -388,7 +388,7 @@ class Tensor:
                     f"{self.shape}; pass a gradient of that shape, or reduce with .sum() or .mean() first"
                 )
             return np.ones_like(self.data)
-        array = np.asarray(as_tensor(gradient).data, dtype=self.dtype)
+        array = np.asarray(_plain(gradient), dtype=self.dtype)
         if array.shape != self.shape:
             raise ValueError(
                 f"gradient has shape {array.shape}, but the Tensor has shape {self.shape}; they must be equal"
@@ -463,22 +463,22 @@ class Tensor:
         _raise_in_place("tensor **= value", "tensor = tensor ** value")
 
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return Tensor(self.data == as_tensor(other).data)
+        return Tensor(self.data == _plain(other))
 
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return Tensor(self.data != as_tensor(other).data)
+        return Tensor(self.data != _plain(other))
 
     def __lt__(self, other: Any) -> Tensor:
-        return Tensor(self.data < as_tensor(other).data)
+        return Tensor(self.data < _plain(other))
 
     def __le__(self, other: Any) -> Tensor:
-        return Tensor(self.data <= as_tensor(other).data)
+        return Tensor(self.data <= _plain(other))
 
     def __gt__(self, other: Any) -> Tensor:
-        return Tensor(self.data > as_tensor(other).data)
+        return Tensor(self.data > _plain(other))
 
     def __ge__(self, other: Any) -> Tensor:
-        return Tensor(self.data >= as_tensor(other).data)
+        return Tensor(self.data >= _plain(other))
 
     __hash__ = object.__hash__  # == compares elements, so identity is what a dictionary may use
 
@@ -486,10 +486,10 @@ class Tensor:
         return Tensor(~self.data)
 
     def __and__(self, other: Any) -> Tensor:
-        return Tensor(self.data & as_tensor(other).data)
+        return Tensor(self.data & _plain(other))
 
     def __or__(self, other: Any) -> Tensor:
-        return Tensor(self.data | as_tensor(other).data)
+        return Tensor(self.data | _plain(other))
 
     def exp(self) -> Tensor:
         """e to the power of every element."""
@@ -652,6 +652,11 @@ def _node_of(tensor: Tensor) -> Node | None:
 def as_tensor(value: Any) -> Tensor:
     """`value` itself if it is a Tensor, else a Tensor of it that requires no gradient."""
     return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def _plain(value: Any) -> Any:
+    """The array of anything a Tensor can hold; Python numbers as they are, for NumPy gives them the other side's dtype."""
+    return value if isinstance(value, (bool, int, float)) else as_tensor(value).data
 
 
 def _to_array(value: Any) -> np.ndarray:

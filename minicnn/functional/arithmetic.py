@@ -48,7 +48,12 @@ def operands_of(name: str, *operands: Any) -> tuple[list[Tensor], list[np.ndarra
             f"{name}: shapes {shapes} don't broadcast; counted from the right, two sizes must be equal or one of them 1"
         ) from None
     dtype = result_dtype(*operands)
-    return tensors, [np.asarray(tensor.data, dtype=dtype) for tensor in tensors]
+    # A Python number is converted once: by way of its float32 Tensor it would bring that one's rounding into float64.
+    values = [
+        operand if isinstance(operand, (int, float)) else tensor.data
+        for operand, tensor in zip(operands, tensors, strict=True)
+    ]
+    return tensors, [np.asarray(value, dtype=dtype) for value in values]
 
 
 def _as_float(array: np.ndarray) -> np.ndarray:
@@ -207,8 +212,8 @@ def _extremum(input: Any, other: Any, choose: Any, wins: Any, name: str) -> Tens
 def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
     """Every element, no lower than `min` and no higher than `max`; where they cross, `max` holds.
 
-    The gradient goes to the input where nothing was cut (the bounds included), else to the bound that cut it, if that is
-    a Tensor that requires one. Raises ValueError if both bounds are None.
+    The gradient goes to the input where nothing was cut (the bounds included), else to the bound that cut it, if that
+    is a Tensor that requires one. Raises ValueError if both bounds are None.
     """
     if min is None and max is None:
         raise ValueError("clamp needs `min`, `max` or both, but got neither")

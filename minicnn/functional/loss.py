@@ -64,11 +64,13 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -1
     index = np.expand_dims(np.where(counted, labels, 0).astype(np.int64, copy=False), axis)  # (N, ...) -> (N, 1, ...)
     place_weight = np.where(counted, class_weight[index.squeeze(axis)] if shape[axis] else 0, 0).astype(x.dtype)
     picked = np.take_along_axis(x.data, index, axis).squeeze(axis)  # (N, C, ...) -> (N, ...)
-    values = np.where(counted, -picked * place_weight, 0)  # a score of -inf at an ignored place must not make NaN
+    with np.errstate(invalid="ignore"):  # -inf times a weight of 0, as in PyTorch
+        values = -np.where(counted, picked, 0) * place_weight
     divisor = float(place_weight.sum(dtype=np.float64))
 
     def backward(gradient: np.ndarray):  # keeps the labels and the weight of each place
-        at_target = -place_weight * spread(gradient, reduction, divisor)
+        with np.errstate(invalid="ignore"):  # the mean over nothing divided by 0
+            at_target = -place_weight * spread(gradient, reduction, divisor)
         to_x = layout.zeros(shape, gradient.dtype) if channels_last else np.zeros(shape, gradient.dtype)
         np.put_along_axis(to_x, index, np.expand_dims(np.where(counted, at_target, 0), axis), axis)
         return (to_x,)
@@ -123,7 +125,8 @@ def _against_uniform(
     class_weight = _class_weight("cross_entropy", weight, classes, dtype)
     share = (class_weight / np.asarray(max(classes, 1), dtype)).reshape(along)
     counted = labels != ignore_index
-    values = np.where(counted, -(log_probability.data * share).sum(axis=axis), 0)
+    with np.errstate(invalid="ignore"):
+        values = np.where(counted, -(log_probability.data * share).sum(axis=axis), 0)
     # By the weights of the true classes, as nll_loss does, so that the two parts can be mixed.
     divisor = float(class_weight[labels[counted]].sum(dtype=np.float64))
 

@@ -57,7 +57,8 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Tensor:
     """difference ** 2 / 2 where |difference| <= delta, else delta * (|difference| - delta / 2).
 
-    Reductions, `weight` and errors as in mse_loss; ValueError unless delta > 0. Source: Huber 1964.
+    Reductions and errors as in mse_loss, but a weighted mean divides by the number of elements, as in PyTorch.
+    ValueError unless delta > 0. Source: Huber 1964.
     """
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be positive, but is {delta}")
@@ -69,11 +70,18 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     def slope(difference: np.ndarray) -> np.ndarray:
         return np.clip(difference, -delta, delta)
 
-    return _of_difference("huber_loss", input, target, reduction, weight, value, slope)
+    return _of_difference("huber_loss", input, target, reduction, weight, value, slope, over_weights=False)
 
 
 def _of_difference(
-    name: str, input: Any, target: Any, reduction: str, weight: Any, value: Elementwise, slope: Elementwise
+    name: str,
+    input: Any,
+    target: Any,
+    reduction: str,
+    weight: Any,
+    value: Elementwise,
+    slope: Elementwise,
+    over_weights: bool = True,
 ) -> Tensor:
     need_choice(name, "reduction", reduction, REDUCTIONS)
     (x, y), (a, b) = operands_of(name, input, target)
@@ -89,7 +97,7 @@ def _of_difference(
     if weights is not None and weights.shape != x.shape:
         raise ValueError(f"{name}: weight must have the input's shape {x.shape}, but its shape is {weights.shape}")
     values = value(difference) if weights is None else value(difference) * weights
-    divisor = float(values.size) if weights is None else float(weights.sum(dtype=np.float64))
+    divisor = float(values.size if weights is None or not over_weights else weights.sum(dtype=np.float64))
 
     def backward(gradient: np.ndarray):  # keeps the difference and the weights
         share = spread(gradient, reduction, divisor)
