@@ -1,6 +1,7 @@
 """Unpacking a tarball that someone else made: its files by name, inside one folder, and nothing else."""
 
 import os
+import shutil
 import tarfile
 import tempfile
 import zlib
@@ -47,14 +48,8 @@ def _wanted(member: tarfile.TarInfo, archive: Path, folder: str) -> bool:
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     """Copies the contents only: no owner, no permissions, no times from the archive."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    source = tar.extractfile(member)
-    written = 0
-    with open(path, "wb") as target:
-        while source is not None and (chunk := source.read(2**20)):
-            target.write(chunk)
-            written += len(chunk)
-    if written != member.size:
-        raise EOFError(f"{member.name} has {written} of {member.size} bytes")
+    with open(path, "wb") as target, tar.extractfile(member) as source:  # type: ignore[union-attr]  # it is a file
+        shutil.copyfileobj(source, target)
 
 
 def _move(source: Path, target: Path) -> None:

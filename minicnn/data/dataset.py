@@ -219,7 +219,8 @@ def channels_last(images: np.ndarray, dtype: Any = None) -> np.ndarray:
     if layout.is_channels_last(images) and images.dtype == dtype:
         return images
     result = layout.empty(images.shape, dtype)
-    result[...] = images
+    for channel in range(images.shape[1]):  # one at a time: several times faster than all at once for a few channels
+        result[:, channel] = images[:, channel]
     return result
 
 

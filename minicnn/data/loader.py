@@ -102,10 +102,7 @@ class DataLoader:
         return self._run(ahead(batches, self.prefetch) if self.prefetch else batches, epoch)
 
     def _run(self, batches: Iterator[Batch], epoch: int) -> Iterator[Batch]:
-        try:
-            yield from batches
-        finally:
-            batches.close()  # type: ignore[attr-defined]  # a generator: ends the thread when the loop is left early
+        yield from batches
         if self.epoch == epoch:
             self.epoch += 1
 

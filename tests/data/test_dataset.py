@@ -87,8 +87,9 @@ def test_a_subset_keeps_the_order_of_its_indices():
 
 def test_negative_indices_count_from_the_end_and_others_end_a_loop():
     dataset = numbered(4)
-    np.testing.assert_array_equal(dataset[-1][0], dataset[3][0])
-    for data in (dataset, Subset(dataset, [0, 1]), ConcatDataset([dataset])):
+    for data in (dataset, Subset(dataset, [3, 1]), ConcatDataset([dataset, numbered(3, 4)])):
+        for back in range(1, len(data) + 1):
+            np.testing.assert_array_equal(data[-back][0], data[len(data) - back][0])
         with pytest.raises(IndexError, match=f"outside this data set of {len(data)} items"):
             data[len(data)]
         assert len([item for item in data]) == len(data)  # noqa: C416  a loop that ends by IndexError

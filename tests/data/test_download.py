@@ -125,6 +125,12 @@ def test_a_folder_that_cannot_be_written_is_named_and_no_other_source_tried(
     assert server.requests == []
 
 
+def test_a_file_where_the_folder_should_be_is_reported(remote, tmp_path):
+    (tmp_path / "blocked").write_bytes(b"")
+    with pytest.raises(OSError, match="give another folder as root="):
+        obtain(remote("well"), [tmp_path / "blocked"], PURPOSE)
+
+
 def test_folders_are_searched_in_order_and_the_last_one_written(remote, server, tmp_path):
     (tmp_path / "data" / "mnist").mkdir(parents=True)
     folders = [tmp_path / "data", tmp_path / "cache"]
