@@ -43,7 +43,7 @@ def test_a_progress_bar_is_shown(remote, tmp_path, capsys):
 
 @pytest.mark.parametrize("behaviour", ["corrupt", "short", "cut", "403", "500", "404", "stall"])
 def test_the_next_source_is_tried_when_one_fails(remote, server, tmp_path, behaviour):
-    path = obtain(remote(behaviour, "well"), [tmp_path], PURPOSE, timeout=(0.5, 0.2))
+    path = obtain(remote(behaviour, "well"), [tmp_path], PURPOSE, timeout=(5, 0.7))
     assert path.read_bytes() == CONTENT
     assert [request[0] for request in server.requests] == [behaviour, "well"]
     assert files_below(tmp_path) == [os.path.join("mnist", "digits.gz")]
@@ -63,8 +63,8 @@ def test_the_next_source_is_tried_when_one_fails(remote, server, tmp_path, behav
 def test_when_all_fail_the_error_says_why_and_what_to_do_and_nothing_is_left(remote, tmp_path, behaviour, reason):
     began = time.monotonic()
     with pytest.raises(FileNotFoundError, match=reason) as caught:
-        obtain(remote(behaviour), [tmp_path / "data", tmp_path / "cache"], PURPOSE, timeout=(0.5, 0.2))
-    assert time.monotonic() - began < 5
+        obtain(remote(behaviour), [tmp_path / "data", tmp_path / "cache"], PURPOSE, timeout=(5, 0.7))
+    assert time.monotonic() - began < 10
     message = str(caught.value)
     assert message.startswith(PURPOSE)
     for part in (

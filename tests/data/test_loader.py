@@ -202,24 +202,27 @@ def test_an_error_in_the_training_step_ends_the_thread():
 
 
 def test_ctrl_c_interrupts_the_wait_for_a_slow_batch():
-    released = threading.Event()
+    entered, released = threading.Event(), threading.Event()
 
     def slow(images, generator):
+        entered.set()
         released.wait(10)
         return images
 
     def interrupt():
+        entered.wait(10)
+        time.sleep(0.1)
         _thread.interrupt_main()
         time.sleep(0.1)
         released.set()  # closing waits for the batch in the making, so let it be made
 
-    timer = threading.Timer(0.2, interrupt)
-    timer.start()
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         list(DataLoader(numbered(), 2, transform=slow))
     assert time.monotonic() - began < 5
-    timer.join()
+    interrupter.join()
 
 
 def test_an_iteration_that_never_began_has_no_thread():

@@ -95,8 +95,8 @@ def adjust_hue(pixels: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     if pixels.shape[3] == 1:
         return pixels
     red, green, blue = (np.ascontiguousarray(pixels[..., channel]) for channel in range(3))
-    value = pixels.max(axis=3)
-    span = value - pixels.min(axis=3)
+    value = np.maximum(np.maximum(red, green), blue)
+    span = value - np.minimum(np.minimum(red, green), blue)
     divisor = np.where(span == 0, 1, span)
     # Hue in sixths of a turn: which channel is the largest, and which way the other two lean.
     hue = np.where(
