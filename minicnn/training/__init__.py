@@ -1,0 +1,35 @@
+"""Training: the loop, what it measures, and how it stops, saves and goes on."""
+
+from minicnn.training.batch_norm import reestimate_batch_norm
+from minicnn.training.checkpoint import load_checkpoint, save_checkpoint
+from minicnn.training.early_stopping import EarlyStopping
+from minicnn.training.evaluation import TopLosses, evaluate, evaluation_mode, predict, top_losses
+from minicnn.training.fit import fit
+from minicnn.training.history import append_record, read_history, start_history
+from minicnn.training.interruption import TrainingInterrupted
+from minicnn.training.learning_rate_finder import LearningRateCurve, lr_find
+from minicnn.training.metrics import accuracy, confusion_matrix, topk_accuracy
+from minicnn.training.run import Run
+
+__all__ = [
+    "EarlyStopping",
+    "LearningRateCurve",
+    "Run",
+    "TopLosses",
+    "TrainingInterrupted",
+    "accuracy",
+    "append_record",
+    "confusion_matrix",
+    "evaluate",
+    "evaluation_mode",
+    "fit",
+    "load_checkpoint",
+    "lr_find",
+    "predict",
+    "read_history",
+    "reestimate_batch_norm",
+    "save_checkpoint",
+    "start_history",
+    "top_losses",
+    "topk_accuracy",
+]

@@ -1,0 +1,104 @@
+"""Checkpoints: all of a run in one safetensors file, so that it can go on as if it had never stopped.
+
+    arrays      model.<name>, optimizer.<place>, ema.<place>, ...
+    metadata    the place in the run, the records so far, the state of the random streams, and the skeletons of all
+                states without their arrays (see minicnn.weights.nested)
+
+The write is atomic: a run that is killed while it saves still has the checkpoint before.
+"""
+
+import os
+from typing import Any
+
+from minicnn import random
+from minicnn.training.run import Run
+from minicnn.weights import flatten, load_with_metadata, save, unflatten
+
+_FORMAT = 1
+
+
+def save_checkpoint(run: Run, path: str | os.PathLike) -> None:
+    """Write the whole state of `run` to `path` (.safetensors). Raises OSError if that cannot be done."""
+    arrays = {f"model.{name}": array for name, array in run.model.state_dict().items()}
+    skeletons = {}
+    for name, part in run.stateful_parts().items():
+        found, skeletons[name] = flatten(part.state_dict(), name)
+        arrays.update(found)
+    metadata = {
+        "checkpoint": _FORMAT,
+        "model": type(run.model).__name__,
+        "parts": {name: type(part).__name__ for name, part in run.stateful_parts().items()},
+        "states": skeletons,
+        "epoch": run.epoch,
+        "batch": run.batch,
+        "batches_in_epoch": len(run.loader),
+        "seconds": run.seconds,
+        "records": run.records,
+        "random": random.get_state(),
+    }
+    save(arrays, path, metadata)
+
+
+def load_checkpoint(run: Run, path: str | os.PathLike) -> None:
+    """Bring `run`, made of the same parts, and the random streams to the state in `path`.
+
+    Raises FileNotFoundError if there is no such file, and ValueError if it is damaged, is no checkpoint, or is one of
+    another model, optimiser, schedule or loader. In all of these cases the run is as it was before.
+    """
+    arrays, metadata = load_with_metadata(path)
+    if metadata.get("checkpoint") != _FORMAT:
+        raise ValueError(f"{path} is no checkpoint of this version of minicnn: it holds weights or something else")
+    prefix = "model."
+    weights = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+    states = {name: unflatten(arrays, skeleton) for name, skeleton in metadata["states"].items()}
+    _check_model(run, weights, metadata, path)
+    _check_parts(run, metadata, path)
+    _check_optimizer(run, states["optimizer"], path)
+    if metadata["batch"] and metadata["batches_in_epoch"] != len(run.loader):
+        raise ValueError(
+            f"{path} was written in the middle of an epoch of {metadata['batches_in_epoch']} batches, but the loader "
+            f"has {len(run.loader)}; resume with the same data and batch size"
+        )
+    run.model.load_state_dict(weights)
+    for name, part in run.stateful_parts().items():
+        part.load_state_dict(states[name])
+    run.epoch, run.batch, run.seconds = metadata["epoch"], metadata["batch"], metadata["seconds"]
+    run.records = metadata["records"]
+    random.set_state(metadata["random"])
+
+
+def _check_model(run: Run, weights: dict[str, Any], metadata: dict[str, Any], path: str | os.PathLike) -> None:
+    there = {name: array.shape for name, array in weights.items()}
+    here = {name: array.shape for name, array in run.model.state_dict().items()}
+    differences = [
+        f"{name}: {there.get(name, 'absent')} in the file, {here.get(name, 'absent')} in the model"
+        for name in {**here, **there}  # in the model's order: a file has its arrays sorted by size
+        if there.get(name) != here.get(name)
+    ]
+    if differences:
+        more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
+        raise ValueError(
+            f"{path} is a checkpoint of another model ({metadata['model']}, and here is {type(run.model).__name__}): "
+            + "; ".join(differences[:3])
+            + more
+        )
+
+
+def _check_parts(run: Run, metadata: dict[str, Any], path: str | os.PathLike) -> None:
+    here = {name: type(part).__name__ for name, part in run.stateful_parts().items()}
+    there = metadata["parts"]
+    for name in {**there, **here}:
+        if there.get(name) != here.get(name):
+            raise ValueError(
+                f"{path} was written with {name}={there.get(name)}, now it is {here.get(name)}; resume with the same"
+            )
+
+
+def _check_optimizer(run: Run, state: dict[str, Any], path: str | os.PathLike) -> None:
+    there = [len(group["params"]) for group in state["param_groups"]]
+    here = [len(group["params"]) for group in run.optimizer.param_groups]
+    if there != here:
+        raise ValueError(
+            f"{path} was written with {len(there)} parameter groups of {there} parameters, but the optimiser has "
+            f"{len(here)} of {here}; resume with the same groups"
+        )

@@ -1,0 +1,91 @@
+"""Measuring a network on a whole data set without changing it: no gradients, evaluation mode, the mode put back."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import minicnn.functional as F
+from minicnn.tensor import Tensor, no_grad
+from minicnn.training.averages import Averages
+from minicnn.training.metrics import accuracy
+
+Metrics = Mapping[str, Callable[[Any, Any], float]]
+ACCURACY: Metrics = {"accuracy": accuracy}
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: Any) -> Iterator[None]:
+    """While this is open, the model is in evaluation mode; every module then has the mode back that it had."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def evaluate(
+    model: Any, loader: Iterable, loss: Callable | None = F.cross_entropy, metrics: Metrics = ACCURACY
+) -> dict[str, float]:
+    """{"loss": ..., "accuracy": ...}: the mean over all pictures of `loader`.
+
+    `loss(outputs, *targets)` returns a mean over the batch, or is None; each of `metrics` is called as
+    `metric(outputs, targets)` and returns a mean too. A batch counts by its number of pictures, so that a small last
+    one weighs no more than it should. Raises ValueError if the loader is empty.
+    """
+    averages = Averages()
+    with evaluation_mode(model), no_grad():
+        for images, *targets in loader:
+            outputs = model(Tensor(images))
+            if loss is not None:
+                averages.add("loss", loss(outputs, *map(Tensor, targets)).item(), len(images))
+            for name, metric in metrics.items():
+                averages.add(name, metric(outputs, targets[0]), len(images))
+    if not averages:
+        raise ValueError(
+            "there is nothing to evaluate: the loader gave no batch, or neither loss nor metrics are wanted"
+        )
+    return averages.means()
+
+
+def predict(model: Any, loader: Iterable) -> tuple[np.ndarray, np.ndarray]:
+    """(outputs, targets) of all pictures, in the loader's order: scores (N, K) and labels (N,) for a classifier.
+
+    Raises ValueError if the loader is empty.
+    """
+    outputs, targets = [], []
+    with evaluation_mode(model), no_grad():
+        for images, target, *_ in loader:
+            outputs.append(model(Tensor(images)).data)
+            targets.append(np.asarray(target))
+    if not outputs:
+        raise ValueError("there is nothing to predict: the loader gave no batch")
+    return np.concatenate(outputs), np.concatenate(targets)
+
+
+@dataclass(frozen=True)
+class TopLosses:
+    """The pictures with the highest losses, worst first; all arrays have one entry a picture."""
+
+    indices: np.ndarray  # places in the loader's order: in the data set, if the loader does not shuffle
+    losses: np.ndarray
+    predicted: np.ndarray
+    targets: np.ndarray
+
+
+def top_losses(model: Any, loader: Iterable, k: int = 9, loss: Callable = F.cross_entropy) -> TopLosses:
+    """The k pictures (all, if there are fewer) on which a classifier is most wrong. `loss` must offer reduction="none".
+
+    Raises ValueError if the loader is empty or k is below 1.
+    """
+    if k < 1:
+        raise ValueError(f"k must be 1 or more pictures, but is {k}")
+    outputs, targets = predict(model, loader)
+    with no_grad():
+        losses = loss(Tensor(outputs), Tensor(targets), reduction="none").data
+    worst = np.argsort(-losses, kind="stable")[:k]
+    return TopLosses(worst, losses[worst], outputs.argmax(axis=1)[worst], targets[worst])

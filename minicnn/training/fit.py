@@ -1,0 +1,215 @@
+"""The training loop. `_train_epoch` and `_update` are the algorithm; the rest measures, records and saves."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import minicnn.functional as F
+from minicnn import random
+from minicnn.optim import ReduceLROnPlateau, clip_grad_norm_
+from minicnn.tensor import Tensor
+from minicnn.training.averages import Averages
+from minicnn.training.checkpoint import load_checkpoint, save_checkpoint
+from minicnn.training.early_stopping import EarlyStopping
+from minicnn.training.evaluation import ACCURACY, Metrics, evaluate
+from minicnn.training.guards import check_loss, check_weights
+from minicnn.training.history import append_record, start_history
+from minicnn.training.interruption import CtrlC, TrainingInterrupted
+from minicnn.training.progress import progress_bar
+from minicnn.training.run import Run, count_batches, epoch_batches
+
+PathLike = str | os.PathLike
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What happens in a step, the same from the first to the last; the arguments of `fit` with these names."""
+
+    loss: Callable
+    metrics: Metrics
+    mix: Callable | None
+    accumulate: int
+    max_gradient_norm: float | None
+    schedule_every: str
+
+
+def _train_epoch(run: Run, recipe: Recipe) -> Iterator[None]:
+    """Train on the batches of the present epoch that are still to come; pauses after every step of the optimiser."""
+    run.model.train()
+    for batch, (images, *targets) in run.remaining_batches():
+        random.set_position(run.epoch, batch)  # dropout and mixing draw the same numbers when this step is repeated
+        if recipe.mix is not None:
+            images, *targets = recipe.mix(images, *targets)
+
+        outputs = run.model(Tensor(images))
+        loss = recipe.loss(outputs, *map(Tensor, targets))
+        check_loss(loss, run.epoch, batch, run.optimizer)
+        (loss / run.group_size(batch, recipe.accumulate)).backward()  # gradients of a group add up to those of its mean
+
+        run.averages.add("loss", loss.item(), len(images))
+        for name, metric in recipe.metrics.items():
+            run.averages.add(name, metric(outputs, targets[0]), len(images))
+        run.batch = batch + 1
+        if run.batch % recipe.accumulate == 0 or run.batch == len(run.loader):
+            _update(run, recipe)
+            yield
+
+
+def _update(run: Run, recipe: Recipe) -> None:
+    """One step of the optimiser with the gradients that were gathered."""
+    if recipe.max_gradient_norm is not None:
+        parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+        clip_grad_norm_(parameters, recipe.max_gradient_norm)
+    run.learning_rate = float(run.optimizer.param_groups[0]["lr"])
+    run.optimizer.step()
+    run.optimizer.zero_grad()
+    if run.ema is not None:
+        run.ema.update_parameters(run.model)
+    if run.schedule is not None and recipe.schedule_every == "step":
+        run.schedule.step()
+
+
+def fit(
+    model: Any,
+    loader: Any,
+    optimizer: Any,
+    *,
+    epochs: int,
+    loss: Callable = F.cross_entropy,
+    metrics: Metrics = ACCURACY,
+    mix: Callable | None = None,
+    schedule: Any = None,
+    schedule_every: str = "epoch",
+    validation: Iterable | None = None,
+    max_gradient_norm: float | None = None,
+    accumulate: int = 1,
+    ema: Any = None,
+    early_stopping: EarlyStopping | None = None,
+    callbacks: Sequence[Callable[[Run], Any]] = (),
+    checkpoint: PathLike | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    history: PathLike | None = None,
+    progress: bool = True,
+) -> list[dict[str, Any]]:
+    """The records of all epochs, after training `model` on `loader` until `epochs` epochs are finished.
+
+    A record is {"epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate", "seconds"};
+    loss and metrics are means over the epoch's pictures while the weights were still moving, the rate is that of the
+    last step.
+
+    loader             a DataLoader, or a list of batches (images (N, C, H, W), targets)
+    loss, metrics      loss(outputs, *targets) -> Tensor, a mean; {name: metric(outputs, targets) -> float, a mean}
+    mix                mix(images, targets) -> (images, targets): mixup or cutmix with its other arguments bound
+    schedule           stepped after every "epoch" or, with schedule_every="step", after every step of the optimiser
+    validation         a loader to measure on after every epoch, in evaluation mode
+    max_gradient_norm  gradients are scaled down to this norm before a step
+    accumulate         this many batches make one step; the memory of one, the gradient of all
+    ema                a moving average of the weights: then this is what is validated
+    early_stopping     an EarlyStopping; at the end the model has the weights of its best epoch, if it kept them
+    callbacks          called with the Run after every epoch, before it is saved
+    checkpoint         a .safetensors file, written after every epoch, after every `checkpoint_every` batches (rounded
+                       up to a whole step), and on Ctrl-C
+    resume             go on from `checkpoint`, with the same bits as if the run had never stopped; from the start if
+                       there is no such file yet
+    history            a .jsonl file that gets one line for every epoch; a new run begins it anew
+    progress           a bar for every epoch, on a terminal
+
+    Raises ValueError for an empty data set, a checkpoint of another model or wrong arguments; FloatingPointError,
+    before anything is saved, when the loss or the weights are not finite any more; TrainingInterrupted (a
+    KeyboardInterrupt) after Ctrl-C, once the checkpoint is written; OSError if a file cannot be written.
+    """
+    recipe = Recipe(loss, metrics, mix, accumulate, max_gradient_norm, schedule_every)
+    _check_arguments(loader, epochs, recipe, checkpoint, checkpoint_every, resume)
+    run = Run(model, optimizer, loader, schedule, ema, early_stopping)
+    if resume and checkpoint is not None and Path(checkpoint).exists():
+        load_checkpoint(run, checkpoint)
+    if history is not None:
+        start_history(history, run.records)
+    optimizer.zero_grad()
+
+    with CtrlC(active=checkpoint is not None) as ctrl_c:
+        while run.epoch < epochs and not (early_stopping is not None and early_stopping.should_stop):
+            started = time.perf_counter() - run.seconds
+            with progress_bar(f"epoch {run.epoch + 1}/{epochs}", len(loader), run.batch, progress) as bar:
+                for _ in _train_epoch(run, recipe):
+                    bar.update(run.batch - bar.n)
+                    run.seconds = time.perf_counter() - started
+                    if run.batch < len(loader) and (ctrl_c.pressed or _is_due(run, recipe, checkpoint_every)):
+                        _save(run, checkpoint)
+                        _stop_if(ctrl_c.pressed, run, checkpoint)
+            _finish_epoch(run, recipe, validation, started)
+            for callback in callbacks:
+                callback(run)
+            _save(run, checkpoint)
+            if history is not None:
+                append_record(history, run.records[-1])
+            _stop_if(ctrl_c.pressed, run, checkpoint)
+    if early_stopping is not None:
+        early_stopping.restore(run.evaluated_model)
+    return run.records
+
+
+def _finish_epoch(run: Run, recipe: Recipe, validation: Iterable | None, started: float) -> None:
+    """Measure, write the epoch's record, and move to the start of the next epoch."""
+    check_weights(run.model, run.epoch)
+    record = {"epoch": run.epoch + 1, **run.averages.means()}
+    if validation is not None:
+        random.set_position(run.epoch, len(run.loader))
+        measured = evaluate(run.evaluated_model, epoch_batches(validation, run.epoch), recipe.loss, recipe.metrics)
+        record.update({f"validation_{name}": value for name, value in measured.items()})
+    record["learning_rate"] = run.learning_rate
+    record["seconds"] = round(time.perf_counter() - started, 3)
+    run.records.append(record)
+    if run.early_stopping is not None:
+        run.early_stopping.update(record, run.evaluated_model)
+    if isinstance(run.schedule, ReduceLROnPlateau):
+        run.schedule.step(record.get("validation_loss", record["loss"]))
+    elif run.schedule is not None and recipe.schedule_every == "epoch":
+        run.schedule.step()
+    run.epoch, run.batch, run.seconds, run.averages = run.epoch + 1, 0, 0.0, Averages()
+
+
+def _is_due(run: Run, recipe: Recipe, every: int | None) -> bool:
+    """True if a multiple of `every` lies among the batches of the step that was just made."""
+    if every is None:
+        return False
+    before = (run.batch - 1) // recipe.accumulate * recipe.accumulate
+    return run.batch // every > before // every
+
+
+def _save(run: Run, checkpoint: PathLike | None) -> None:
+    if checkpoint is not None:
+        check_weights(run.model, run.epoch - (run.batch == 0))
+        save_checkpoint(run, checkpoint)
+
+
+def _stop_if(pressed: bool, run: Run, checkpoint: PathLike | None) -> None:
+    if pressed:
+        raise TrainingInterrupted(
+            f"training stopped after {run.epoch} epochs and {run.batch} batches; all of it is in {checkpoint}: "
+            "the same call with resume=True goes on from there"
+        )
+
+
+def _check_arguments(
+    loader: Any, epochs: int, recipe: Recipe, checkpoint: PathLike | None, every: int | None, resume: bool
+) -> None:
+    count_batches(loader)
+    if epochs < 1:
+        raise ValueError(f"epochs must be 1 or more, but is {epochs}")
+    if recipe.accumulate < 1:
+        raise ValueError(f"accumulate must be 1 or more batches, but is {recipe.accumulate}")
+    if recipe.max_gradient_norm is not None and not recipe.max_gradient_norm > 0:
+        raise ValueError(f"max_gradient_norm must be above 0, but is {recipe.max_gradient_norm}")
+    if recipe.schedule_every not in ("epoch", "step"):
+        raise ValueError(f"schedule_every must be 'epoch' or 'step', but is {recipe.schedule_every!r}")
+    if checkpoint is None and (resume or every is not None):
+        raise ValueError("resume and checkpoint_every need checkpoint=, the file to go on from and to write to")
+    if checkpoint is not None and Path(checkpoint).suffix != ".safetensors":
+        raise ValueError(f"checkpoint must be a .safetensors file, but is {str(checkpoint)!r}")
+    if every is not None and every < 1:
+        raise ValueError(f"checkpoint_every must be 1 or more batches, but is {every}")

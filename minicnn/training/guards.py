@@ -1,0 +1,32 @@
+"""Stopping where numbers went wrong: a loss, or weights, that are not finite any more."""
+
+from typing import Any
+
+import numpy as np
+
+_ADVICE = (
+    "try a smaller learning rate, a warm-up or max_gradient_norm=1.0; to see where it begins, run the step inside "
+    "minicnn.detect_anomaly()"
+)
+
+
+def check_loss(value: Any, epoch: int, batch: int, optimizer: Any) -> float:
+    """The loss as a float. Raises FloatingPointError if it is not finite, ValueError if it is not a single number."""
+    if value.data.size != 1:
+        raise ValueError(f"the loss must be one number, but has the shape {value.shape}; use reduction='mean'")
+    loss = float(value.data)
+    if not np.isfinite(loss):
+        rates = ", ".join(f"{group['lr']:g}" for group in optimizer.param_groups)
+        raise FloatingPointError(
+            f"the loss is {loss} in epoch {epoch + 1}, batch {batch + 1} (learning rate {rates}); {_ADVICE}"
+        )
+    return loss
+
+
+def check_weights(model: Any, epoch: int) -> None:
+    """Raises FloatingPointError, naming it, if a parameter or buffer is not finite: it must not reach a checkpoint."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor.data).all():
+            raise FloatingPointError(
+                f"{name} holds values that are not finite after epoch {epoch + 1}, and was not saved; {_ADVICE}"
+            )

@@ -1,0 +1,85 @@
+"""How often a classifier is right: accuracy, top-k accuracy, the confusion matrix. Arrays or Tensors in, numbers out.
+
+Scores are (N, K) or (N, K, ...), a row of K classes for each picture or pixel. Targets are labels (N, ...), or
+probabilities of the scores' shape, as mixup makes them: then the most probable class is the right one.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from minicnn.tensor import Tensor
+
+
+def accuracy(outputs: Any, targets: Any) -> float:
+    """The share of places, 0 to 1, at which the highest score (the first, on a tie) is that of the target.
+
+    Raises ValueError if the shapes don't fit or there is nothing to count.
+    """
+    scores, labels = _scores_and_labels(outputs, targets)
+    return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+def topk_accuracy(outputs: Any, targets: Any, k: int = 5) -> float:
+    """The share of places, 0 to 1, at which fewer than k other classes score at least as high as the target.
+
+    A tie with the target counts against it, so that a network which scores all classes alike is not right.
+    Raises ValueError if the shapes don't fit, there is nothing to count, or k is not between 1 and the number of
+    classes.
+    """
+    scores, labels = _scores_and_labels(outputs, targets)
+    classes = scores.shape[1]
+    if not 1 <= k <= classes:
+        raise ValueError(f"k must be between 1 and the number of classes, {classes}, but is {k}")
+    _check_range(labels, classes)
+    at_target = np.take_along_axis(scores, labels[:, np.newaxis], axis=1)  # (N, K, ...) -> (N, 1, ...)
+    not_below = (scores >= at_target).sum(axis=1) - 1  # without the target itself; NaN counts as below
+    return float(np.mean((not_below < k) & np.isfinite(at_target[:, 0])))
+
+
+def confusion_matrix(predictions: Any, targets: Any, num_classes: int | None = None) -> np.ndarray:
+    """int64 (K, K): how many places of true class `row` were taken for class `column`.
+
+    `predictions` are scores (N, K, ...) or predicted labels (N, ...). `num_classes` is taken from the scores if it is
+    not given; for labels it must be. Raises ValueError if it is missing, shapes don't fit or a label is out of range.
+    """
+    predicted, labels = _array(predictions), _array(targets)
+    if predicted.dtype.kind == "f":
+        num_classes = predicted.shape[1] if num_classes is None and predicted.ndim > 1 else num_classes
+        scores, labels = _scores_and_labels(predicted, labels)
+        predicted = scores.argmax(axis=1)
+    if num_classes is None:
+        raise ValueError("num_classes must be given where the predictions are labels: a class may never be predicted")
+    if predicted.shape != labels.shape:
+        raise ValueError(f"predictions {predicted.shape} and targets {labels.shape} must have the same shape")
+    _check_range(predicted, num_classes)
+    _check_range(labels, num_classes)
+    counts = np.bincount(labels.reshape(-1) * num_classes + predicted.reshape(-1), minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def _array(value: Any) -> np.ndarray:
+    return value.data if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _scores_and_labels(outputs: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
+    scores, labels = _array(outputs), _array(targets)
+    if scores.ndim < 2:
+        raise ValueError(f"outputs must be scores (N, K) or (N, K, ...), but have the shape {scores.shape}")
+    if labels.shape == scores.shape and labels.dtype.kind == "f":
+        labels = labels.argmax(axis=1)
+    if labels.shape != (scores.shape[0], *scores.shape[2:]):
+        raise ValueError(
+            f"for outputs {scores.shape}, targets must be labels {(scores.shape[0], *scores.shape[2:])} or "
+            f"probabilities {scores.shape}, but are {labels.dtype} {labels.shape}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels must be integers, but are {labels.dtype}")
+    if not labels.size:
+        raise ValueError(f"there is nothing to count: outputs have the shape {scores.shape}")
+    return scores, labels
+
+
+def _check_range(labels: np.ndarray, classes: int) -> None:
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(f"labels must be in 0..{classes - 1}, but run from {labels.min()} to {labels.max()}")

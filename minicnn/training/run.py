@@ -1,0 +1,66 @@
+"""A run of training: everything that changes while it goes on, and so everything that a checkpoint must hold."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from minicnn.training.averages import Averages
+
+
+@dataclass
+class Run:
+    """The parts of a run, and its place: `epoch` epochs are finished, and of the next one `batch` batches.
+
+    Callbacks of `fit` get it after every epoch: `records[-1]` is the record of that epoch.
+    """
+
+    model: Any
+    optimizer: Any
+    loader: Any
+    schedule: Any = None
+    ema: Any = None
+    early_stopping: Any = None
+    epoch: int = 0
+    batch: int = 0
+    seconds: float = 0.0  # spent on the present epoch before the run was resumed
+    learning_rate: float = 0.0  # of the last step
+    averages: Averages = field(default_factory=Averages)  # of the present epoch
+    records: list[dict[str, Any]] = field(default_factory=list)  # one for each finished epoch
+
+    @property
+    def evaluated_model(self) -> Any:
+        """The model to measure and to use: the moving average of the weights, where one is kept."""
+        return self.model if self.ema is None else self.ema.module
+
+    def stateful_parts(self) -> dict[str, Any]:
+        """The parts with a `state_dict`, by name; those that this run goes without are left out."""
+        names = ("optimizer", "schedule", "ema", "early_stopping", "averages")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def remaining_batches(self) -> Iterator[tuple[int, tuple]]:
+        """(number, batch) of the present epoch, from the first batch that was not trained on."""
+        batches = epoch_batches(self.loader, self.epoch, self.batch)
+        return zip(range(self.batch, len(self.loader)), batches, strict=False)
+
+    def group_size(self, batch: int, accumulate: int) -> int:
+        """How many batches make the step to which this one belongs: fewer than `accumulate` at the end of an epoch."""
+        first = batch - batch % accumulate
+        return min(accumulate, len(self.loader) - first)
+
+
+def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[tuple]:
+    """The batches of epoch `epoch` from number `start` on. A plain list of batches is the same in every epoch."""
+    if hasattr(loader, "set_epoch"):
+        loader.set_epoch(epoch)
+        return loader.iterate(start_batch=start)
+    return itertools.islice(iter(loader), start, None)
+
+
+def count_batches(loader: Any) -> int:
+    """The number of batches in an epoch. Raises TypeError if the loader has no length, ValueError if it is empty."""
+    if not hasattr(loader, "__len__"):
+        raise TypeError(f"loader must have a length, as a DataLoader or a list of batches has, but is {type(loader)}")
+    if not len(loader):
+        raise ValueError("the data set is empty: the loader has no batch to train on")
+    return len(loader)

@@ -1,0 +1,275 @@
+"""The loop does what a loop written out by hand does, records it, and stops where it must."""
+
+import functools
+import io
+import sys
+
+import numpy as np
+import pytest
+
+import minicnn.functional as F
+from minicnn import Tensor, nn, optim, random
+from minicnn.data import DataLoader, TensorDataset, mixup
+from minicnn.training import EarlyStopping, evaluate, fit, read_history
+from tests.training.parts import bits, dataset, loader, sgd, small_model, without_seconds
+
+
+def test_it_equals_a_loop_written_out_by_hand():
+    by_hand, by_fit = small_model(), small_model()
+    optimizer, batches = sgd(by_hand), loader()
+    for epoch in range(2):
+        batches.set_epoch(epoch)
+        for batch, (images, labels) in enumerate(batches):
+            random.set_position(epoch, batch)
+            optimizer.zero_grad()
+            F.cross_entropy(by_hand(Tensor(images)), Tensor(labels)).backward()
+            optimizer.step()
+    fit(by_fit, loader(), sgd(by_fit), epochs=2)
+    assert bits(by_fit) == bits(by_hand)
+
+
+def test_it_learns_and_records_what_it_measured():
+    model = small_model()
+    batches = loader(batch_size=13)
+    records = fit(model, batches, sgd(model), epochs=30, validation=loader(size=12, shuffle=False))
+    assert [record["epoch"] for record in records] == list(range(1, 31))
+    assert set(records[0]) == {
+        "epoch",
+        "loss",
+        "accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "learning_rate",
+        "seconds",
+    }
+    assert records[-1]["loss"] < 0.8 * records[0]["loss"]
+    assert records[-1]["validation_accuracy"] > 0.8
+    random.set_position(0, 0)
+    batches = loader(size=12, shuffle=False)
+    batches.set_epoch(29)
+    measured = evaluate(model, batches)
+    assert measured == {"loss": records[-1]["validation_loss"], "accuracy": records[-1]["validation_accuracy"]}
+
+
+def test_validation_does_not_change_the_training():
+    plain, watched = small_model(), small_model()
+    fit(plain, loader(), sgd(plain), epochs=2)
+    fit(watched, loader(), sgd(watched), epochs=2, validation=loader(size=12))
+    assert bits(plain) == bits(watched)
+
+
+def test_a_list_of_batches_and_any_loss_will_do():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(30, 1))
+    batches = [(images, images.mean(axis=(1, 2, 3))[:, None]) for images, _ in loader()]
+    rate = optim.SGD(model.parameters(), lr=0.01)
+    records = fit(model, batches, rate, epochs=5, loss=F.mse_loss, metrics={})
+    assert records[-1]["loss"] < records[0]["loss"]
+    assert "accuracy" not in records[0]
+
+
+def test_accumulated_batches_make_the_gradient_of_all_of_them():
+    def model():
+        random.manual_seed(1)
+        return nn.Sequential(nn.Flatten(), nn.Linear(30, 3))
+
+    images, labels = dataset(12).batch(np.arange(12))
+    at_once, in_parts = model(), model()
+    fit(at_once, [(images, labels)], sgd(at_once, momentum=0), epochs=1)
+    parts = [(images[i : i + 4], labels[i : i + 4]) for i in (0, 4, 8)]
+    fit(in_parts, parts, sgd(in_parts, momentum=0), epochs=1, accumulate=3)
+    for one, other in zip(at_once.parameters(), in_parts.parameters(), strict=True):
+        np.testing.assert_allclose(one.data, other.data, rtol=1e-5, atol=1e-7)
+
+
+def test_the_last_group_of_an_epoch_is_a_mean_too():
+    seen = []
+
+    class Watch(optim.SGD):
+        def step(self):
+            seen.append(float(self.param_groups[0]["params"][0].grad.data[0]))
+
+    parameter = nn.Parameter(np.zeros(1, np.float32))
+    model = nn.Module()
+    model.weight = parameter
+    model.forward = lambda x: parameter * 1.0
+    batches = [(np.full((1, 1), 1.0, np.float32), np.zeros((1, 1)))] * 5
+    fit(model, batches, Watch([parameter], lr=0), epochs=1, accumulate=2, loss=lambda y, t: y.sum() * 6, metrics={})
+    assert seen == [6, 6, 6]
+
+
+def test_gradients_are_clipped_to_the_norm_asked_for():
+    norms = []
+
+    class Watch(optim.SGD):
+        def step(self):
+            gradients = [p.grad.data.astype(float) for p in self.parameters()]
+            norms.append(np.sqrt(sum((g**2).sum() for g in gradients)))
+            super().step()
+
+    model = small_model()
+    fit(model, loader(), Watch(model.parameters(), lr=0.01), epochs=1, max_gradient_norm=0.01)
+    assert len(norms) == 7
+    np.testing.assert_allclose(norms, 0.01, rtol=1e-3)
+
+
+def test_schedules_are_stepped_every_epoch_or_every_step():
+    for every, steps in (("epoch", 3), ("step", 21)):
+        model = small_model()
+        optimizer = sgd(model, lr=1.0)
+        schedule = optim.StepLR(optimizer, step_size=1, gamma=0.5)
+        fit(model, loader(), optimizer, epochs=3, schedule=schedule, schedule_every=every)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5**steps)
+
+
+def test_a_plateau_schedule_gets_the_validation_loss():
+    model = small_model()
+    optimizer = sgd(model, lr=0.0)
+    optimizer.param_groups[0]["lr"] = 1e-12
+    schedule = optim.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=0.5, eps=0)
+    fit(model, loader(), optimizer, epochs=3, schedule=schedule, validation=loader(size=12))
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.25e-12)
+
+
+def test_mixed_batches_are_trained_on_and_drawn_alike_every_time():
+    models = [small_model(), small_model(), small_model()]
+    mix = functools.partial(mixup, num_classes=3)
+    for model, mixing in zip(models, (mix, mix, None), strict=True):
+        fit(model, loader(), sgd(model), epochs=1, mix=mixing)
+    assert bits(models[0]) == bits(models[1])
+    assert bits(models[0]) != bits(models[2])
+
+
+def test_a_moving_average_is_what_is_validated():
+    model = small_model()
+    average = optim.ExponentialMovingAverage(model, decay=0.5)
+    validation = loader(size=12, shuffle=False, transform=None)
+    records = fit(model, loader(), sgd(model), epochs=2, ema=average, validation=validation)
+    assert records[-1]["validation_loss"] == evaluate(average.module, validation)["loss"]
+    assert records[-1]["validation_loss"] != evaluate(model, validation)["loss"]
+
+
+def test_early_stopping_ends_the_run_with_the_best_weights():
+    model, kept = small_model(), []
+    records = fit(
+        model,
+        loader(),
+        sgd(model),
+        epochs=9,
+        metrics={"constant": lambda outputs, targets: 1.0},  # never better than in the first epoch
+        early_stopping=EarlyStopping("constant", patience=2, mode="max"),
+        callbacks=[lambda run: kept.append(bits(run.model))],
+    )
+    assert len(records) == 3
+    assert bits(model) == kept[0]
+    assert kept[0] != kept[2]
+
+
+def test_callbacks_see_every_epoch_and_may_add_to_its_record(tmp_path):
+    def note(run):
+        run.records[-1]["note"] = run.epoch
+
+    model = small_model()
+    fit(model, loader(), sgd(model), epochs=2, callbacks=[note], history=tmp_path / "history.jsonl")
+    assert [record["note"] for record in read_history(tmp_path / "history.jsonl")] == [1, 2]
+
+
+def test_history_holds_this_run_only(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"epoch": 99}\n')
+    model = small_model()
+    records = fit(model, loader(), sgd(model), epochs=2, history=path)
+    assert read_history(path) == records
+
+
+def test_it_is_silent_unless_on_a_terminal(capsys, monkeypatch):
+    model = small_model()
+    fit(model, loader(), sgd(model), epochs=1)
+    assert capsys.readouterr() == ("", "")
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for progress in (True, False):
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        fit(model, loader(), sgd(model), epochs=1, progress=progress)
+        assert ("epoch 1/1" in sys.stderr.getvalue()) == progress
+
+
+# Stopping
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_stops_the_run_and_the_checkpoint_stays(tmp_path, bad):
+    model, path, calls = small_model(), tmp_path / "checkpoint.safetensors", []
+
+    def loss(outputs, targets):
+        calls.append(1)
+        return F.cross_entropy(outputs, targets) * (bad if len(calls) == 10 else 1.0)
+
+    saved = []
+    options = {"checkpoint": path, "callbacks": [lambda run: saved.append(bits(run.model))]}
+    with pytest.raises(
+        FloatingPointError, match=rf"loss is {bad} in epoch 2, batch 3 \(learning rate 0.05\).*smaller.*"
+    ):
+        fit(model, loader(), sgd(model), epochs=3, loss=loss, **options)
+    resumed = small_model(seed=5)
+    fit(resumed, loader(), sgd(resumed), epochs=1, checkpoint=path, resume=True)
+    assert bits(resumed) == saved[0]
+
+
+def test_the_error_points_to_detect_anomaly():
+    model = small_model()
+    with pytest.raises(FloatingPointError, match=r"detect_anomaly"):
+        fit(model, loader(), sgd(model), epochs=1, loss=lambda outputs, targets: outputs.sum() * float("nan"))
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    class Explodes(optim.SGD):
+        def step(self):
+            super().step()
+            self.parameters()[0].data[...] = np.inf
+
+    model, path = small_model(), tmp_path / "checkpoint.safetensors"
+    one_step = DataLoader(dataset(4), 4)
+    with pytest.raises(FloatingPointError, match=r"0\.weight holds values that are not finite after epoch 1"):
+        fit(model, one_step, Explodes(model.parameters(), lr=0.1), epochs=1, checkpoint=path)
+    assert not path.exists()
+
+
+def test_what_cannot_be_trained_on_is_named():
+    model = small_model()
+    optimizer = sgd(model)
+    with pytest.raises(ValueError, match="the data set is empty"):
+        DataLoader(TensorDataset(np.zeros((0, 1, 6, 5), np.float32), np.zeros(0, int)))
+    with pytest.raises(ValueError, match="data set is empty"):
+        fit(model, [], optimizer, epochs=1)
+    with pytest.raises(TypeError, match="must have a length"):
+        fit(model, iter([]), optimizer, epochs=1)
+    for options, complaint in [
+        ({"epochs": 0}, "epochs must be 1 or more"),
+        ({"epochs": 1, "accumulate": 0}, "accumulate must be 1 or more"),
+        ({"epochs": 1, "max_gradient_norm": 0.0}, "max_gradient_norm must be above 0"),
+        ({"epochs": 1, "schedule_every": "batch"}, "'epoch' or 'step'"),
+        ({"epochs": 1, "resume": True}, "need checkpoint="),
+        ({"epochs": 1, "checkpoint": "a.pth"}, "must be a .safetensors file"),
+        ({"epochs": 1, "checkpoint": "a.safetensors", "checkpoint_every": 0}, "checkpoint_every must be 1 or more"),
+        ({"epochs": 1, "loss": lambda y, t: F.cross_entropy(y, t, reduction="none")}, "the loss must be one number"),
+    ]:
+        with pytest.raises(ValueError, match=complaint):
+            fit(model, loader(), optimizer, **options)
+
+
+def test_labels_out_of_range_are_an_error():
+    model = small_model()
+    images, labels = dataset().batch(np.arange(4))
+    with pytest.raises(ValueError, match="target"):
+        fit(model, [(images, labels + 3)], sgd(model), epochs=1)
+
+
+def test_the_same_seed_gives_the_same_bits():
+    runs = []
+    for prefetch in (0, 2):
+        model = small_model()
+        runs.append((without_seconds(fit(model, loader(prefetch=prefetch), sgd(model), epochs=2)), bits(model)))
+    assert runs[0] == runs[1]
