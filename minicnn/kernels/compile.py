@@ -42,6 +42,14 @@ config: Any = numba_config  # it fills itself from the environment, which a type
 _running = threading.Lock()
 
 
+# Numba's own choice is GNU OpenMP, whose idle threads keep their cores busy for milliseconds. Beside BLAS's threads, or
+# any other program, each then waits for a core that the other holds: single calls took 10 to 100 times as long. The
+# threads of "workqueue" sleep. A launch costs 0.03 to 0.1 ms instead of 0.001, so on an otherwise idle machine, and with
+# small images, NUMBA_THREADING_LAYER=omp may be faster.
+if config.THREADING_LAYER == "default":
+    config.THREADING_LAYER = "workqueue"
+
+
 def compile(function: Callable, *, parallel: bool = False, fastmath: frozenset[str] = frozenset(), **options) -> Any:
     """`function` compiled by Numba on its first call for each combination of argument types.
 
@@ -78,9 +86,8 @@ def cache_folder() -> Path | None:
 def _one_at_a_time(kernel: Callable) -> Callable:
     """`kernel`, made to wait until no other parallel kernel runs.
 
-    Numba's workqueue layer, the only one on some systems, aborts the process when two Python threads enter parallel
-    kernels at the same time (numba#8563). Two kernels share the same cores, so waiting costs next to nothing. A
-    process that has run a parallel kernel should not fork and run another in the child: GNU OpenMP ends the child.
+    Numba's workqueue layer aborts the process when two Python threads enter parallel kernels at the same time
+    (numba#8563). Two kernels share the same cores, so waiting costs next to nothing.
     """
 
     @wraps(kernel)

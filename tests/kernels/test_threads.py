@@ -1,5 +1,6 @@
 """The number of threads changes how long a kernel takes and nothing else, and any Python thread may call one."""
 
+import os
 import threading
 
 import numba
@@ -68,6 +69,17 @@ def test_python_threads_may_call_parallel_kernels_at_the_same_time():
     for worker in workers:
         worker.join()
     assert differing == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_may_call_parallel_kernels():
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 3))
+    expected = pooling.adaptive_avg_pool2d(x, (3, 3))
+    child = os.fork()
+    if child == 0:
+        equal = np.array_equal(pooling.adaptive_avg_pool2d(x, (3, 3)), expected)
+        os._exit(0 if equal else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_number_of_threads_that_the_machine_does_not_have_is_refused(threads):
