@@ -655,7 +655,7 @@ def as_tensor(value: Any) -> Tensor:
 
 
 def _plain(value: Any) -> Any:
-    """The array of anything a Tensor can hold; Python numbers as they are, for NumPy gives them the other side's dtype."""
+    """The array of anything a Tensor can hold; a Python number as it is, for NumPy gives it the other side's dtype."""
     return value if isinstance(value, (bool, int, float)) else as_tensor(value).data
 
 
