@@ -57,6 +57,11 @@ def _amounts(shape: tuple[int, ...], pad: tuple[int, ...]) -> list[tuple[int, in
 
 def _pad_with_constant(x: Tensor, amounts: list[tuple[int, int]], value: float) -> Tensor:
     shape = x.shape
+    for axis, (size, (before, after)) in enumerate(zip(shape, amounts, strict=True)):
+        if size + min(before, 0) + min(after, 0) < 0:
+            raise ValueError(
+                f"pad: axis {axis} of shape {shape} has {size} places, fewer than pad ({before}, {after}) cuts off"
+            )
     padded_shape = tuple(size + before + after for size, (before, after) in zip(shape, amounts, strict=True))
     # Where the image lies in the result, and which part of it is left if an amount is negative.
     target = tuple(

@@ -226,7 +226,9 @@ def _unpooled_size(
 
 
 def _adaptive_size(name: str, size: tuple[int, ...], output_size: OutputSize) -> tuple[int, int]:
-    pair = tuple(output_size) if isinstance(output_size, Sequence) else (output_size, output_size)
+    pair: tuple[Any, ...] = (output_size, output_size)
+    if isinstance(output_size, Sequence) and not isinstance(output_size, str):
+        pair = tuple(output_size)
     if len(pair) != 2:
         raise ValueError(f"{name}: output_size must be an int or a pair (OH, OW), but is {output_size!r}")
     counts = [n if wanted is None else wanted for n, wanted in zip(size, pair, strict=True)]
