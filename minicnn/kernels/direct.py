@@ -71,7 +71,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups) -> np.ndarray:
     oh = convolution_output_size(h, kh, stride[0], padding[0], dilation[0])
     ow = convolution_output_size(w, kw, stride[1], padding[1], dilation[1])
     y = np.empty((n, oh, ow, c_out), x.dtype)
-    units = _forward_plan(x.shape, (oh, ow), (kh, kw), stride, padding, dilation)
+    units = _plan(x.shape, (oh, ow), (kh, kw), stride, padding, dilation)
     elements = kernel_elements(tuple(range(kh)), tuple(range(kw)), c_in, kw, kh * kw)
     target = Target(first=0, image=oh * ow * c_out, row=ow * c_out, column=c_out)
     _convolve(x, weight, elements, c_in * kh * kw, bias, units, target, y)
@@ -95,7 +95,7 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
     for rows in row_phases:
         for columns in column_phases:
             if rows.taps and columns.taps:
-                out_size = (rows.count, columns.count)
+                out_size = (rows.size, columns.size)
                 units = plan(gradient.shape, out_size, (1, 1), rows.rows, columns.rows, SCRATCH_ELEMENTS)
                 elements = kernel_elements(rows.taps, columns.taps, c_out, kw, c_in * kh * kw)
                 first = (rows.first * w + columns.first) * c_in
@@ -113,7 +113,7 @@ def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, 
     c_in = x.shape[3]
     _, oh, ow, c_out = gradient.shape
     kh, kw = kernel_size
-    units = _forward_plan(x.shape, (oh, ow), kernel_size, stride, padding, dilation)
+    units = _plan(x.shape, (oh, ow), kernel_size, stride, padding, dilation)
     elements = kernel_elements(tuple(range(kh)), tuple(range(kw)), c_in, kw, kh * kw)
     gw = np.empty((c_out, c_in, kh, kw), x.dtype)
 
@@ -135,7 +135,7 @@ def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, 
     return gw
 
 
-def _forward_plan(image_shape, out_size, kernel_size, stride, padding, dilation):
+def _plan(image_shape, out_size, kernel_size, stride, padding, dilation):
     rows = tuple(k * dilation[0] - padding[0] for k in range(kernel_size[0]))
     columns = tuple(k * dilation[1] - padding[1] for k in range(kernel_size[1]))
     return plan(image_shape, out_size, tuple(stride), rows, columns, SCRATCH_ELEMENTS)

@@ -16,6 +16,7 @@ import numpy as np
 
 FEWEST_UNITS = 32  # so that no thread waits long for another one's last unit
 FEWEST_POSITIONS = 64  # of a unit, so that a block of weights, once in the cache, is used often enough
+MOST_POSITIONS = 512  # so that a weight gradient, summed unit by unit, does not lose digits in long sums
 
 
 class Plan(NamedTuple):
@@ -54,7 +55,7 @@ class Phase(NamedTuple):
     """The input rows first, first + stride, ... of an input gradient: see `phases`."""
 
     first: int
-    count: int
+    size: int  # how many
     taps: tuple[int, ...]  # the kernel rows that reach these input rows
     rows: tuple[int, ...]  # the gradient row that each of them reads for input row `first`
 
@@ -64,7 +65,7 @@ def plan(image_shape, out_size, step, tap_rows, tap_columns, scratch_elements) -
     """The plan for patches of images (N, H, W, C) at a grid of `out_size` positions, `step` = (h, w) pixels apart.
 
     `tap_rows` and `tap_columns` say where the kernel's taps lie from the grid's origin, in pixels; negative is padding.
-    A unit's scratch array holds about `scratch_elements` numbers.
+    A unit's scratch array holds about `scratch_elements` numbers, unless the fewest or most positions forbid it.
     """
     n, _, _, channels = image_shape
     oh, ow = out_size
@@ -74,7 +75,7 @@ def plan(image_shape, out_size, step, tap_rows, tap_columns, scratch_elements) -
     line = scratch_width * channels
 
     rows = (scratch_elements // line - reach_h) // step[0] + 1  # as many as the scratch array holds, but not so many
-    rows = min(rows, n * oh // FEWEST_UNITS)  # that there are too few units to share out
+    rows = min(rows, n * oh // FEWEST_UNITS, MOST_POSITIONS // ow)  # that there are too few units to share out
     rows = max(rows, -(-FEWEST_POSITIONS // ow))
     images = max(1, min(rows // oh, n))
     bands = -(-oh // min(rows, oh))

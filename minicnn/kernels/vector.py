@@ -124,9 +124,10 @@ def _type_wide_tile(context):
 @lower_builtin(wide_tile, types.Array, types.intp)
 def _lower_tile(context, builder, signature, arguments):
     tile, array_type = signature.return_type, signature.args[0]
+    array, offset = arguments
     result = ir.Constant(context.get_value_type(tile), ir.Undefined)
     for vector in range(tile.vectors):
-        pointer = _vector_pointer(context, builder, array_type, *arguments, tile, vector)
+        pointer = _vector_pointer(context, builder, array_type, array, offset, tile, vector)
         value = builder.load(pointer, align=_element_bytes(array_type))
         for row in range(ROWS):
             result = builder.insert_value(result, value, row * tile.vectors + vector)

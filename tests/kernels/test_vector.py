@@ -1,0 +1,145 @@
+"""A tile of vector registers: the compiled instructions do what their Python twins say, and the twins check offsets."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minicnn.kernels import vector
+from minicnn.kernels.compile import compile
+from minicnn.kernels.vector import (
+    ROWS,
+    clear,
+    copy,
+    element,
+    multiply_add,
+    narrow_columns,
+    narrow_tile,
+    row_offsets,
+    store,
+    wide_columns,
+    wide_tile,
+)
+
+
+def two_steps_wide(start, scalars, table, vectors, target):
+    rows = row_offsets(table, 1, 6)
+    tile = wide_tile(start, 2)
+    tile = multiply_add(tile, scalars, rows, 3, vectors, 1)
+    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 5)
+    store(tile, target, row_offsets(table, 0, 99), 4)
+
+
+two_steps_wide_compiled = compile(two_steps_wide)
+
+
+def two_steps_narrow(start, scalars, table, vectors, target):
+    rows = row_offsets(table, 1, 6)
+    tile = narrow_tile(start, 2)
+    tile = multiply_add(tile, scalars, rows, 3, vectors, 1)
+    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 5)
+    store(tile, target, row_offsets(table, 0, 99), 4)
+
+
+two_steps_narrow_compiled = compile(two_steps_narrow)
+
+
+def copy_and_clear(source, target):
+    copy(source, 2, target, 1, 5)
+    clear(target, 3, 2)
+    clear(target, 0, 0)
+
+
+copy_and_clear_compiled = compile(copy_and_clear)
+
+
+def operands(dtype):
+    rng = np.random.default_rng(7)
+    table = np.arange(100) * 40 + 7  # 40: more than a row of any tile, so that stored rows stay apart
+    scalars = rng.standard_normal(5000).astype(dtype)
+    start, vectors = rng.standard_normal((2, 80)).astype(dtype)
+    return start, scalars, table, vectors
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["wide", "narrow"])
+def test_compiled_tile_and_its_python_twin_give_the_sums_of_the_definition(dtype, kind):
+    start, scalars, table, vectors = operands(dtype)
+    columns = (wide_columns if kind == "wide" else narrow_columns)(dtype)
+    expected = np.full(5000, -1.0)
+    for row in range(ROWS):
+        place = table[min(1 + row, 6)]  # past number 6 of the table, its place is repeated
+        for column in range(columns):
+            total = np.float64(start[2 + column])
+            total += np.float64(scalars[place + 3]) * np.float64(vectors[1 + column])
+            total += np.float64(scalars[place + table[0]]) * np.float64(vectors[5 + column])
+            expected[table[row] + 4 + column] = total
+    function = two_steps_wide if kind == "wide" else two_steps_narrow
+    compiled = two_steps_wide_compiled if kind == "wide" else two_steps_narrow_compiled
+    for run in (function, compiled):
+        target = np.full(5000, -1, dtype)
+        run(start, scalars, table, vectors, target)
+        np.testing.assert_allclose(target, expected, rtol=0, atol=10 * np.finfo(dtype).eps)
+        assert (target[expected == -1] == -1).all(), "wrote outside its rows"
+
+
+def test_copy_and_clear_touch_their_elements_only():
+    for run in (copy_and_clear, copy_and_clear_compiled):
+        target = np.full(9, -1, np.float32)
+        run(np.arange(10, dtype=np.float32).reshape(2, 5), target)
+        np.testing.assert_array_equal(target, [-1, 2, 3, 0, 0, 6, -1, -1, -1])
+
+
+def test_a_vector_is_as_long_as_a_register_of_the_machine():
+    assert narrow_columns(np.float32) == vector.VECTOR_BYTES // 4
+    assert narrow_columns(np.float64) * 2 == narrow_columns(np.float32)
+    assert wide_columns(np.float32) in (narrow_columns(np.float32), 2 * narrow_columns(np.float32))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda a, table: narrow_tile(a, a.size - narrow_columns(a.dtype) + 1),
+        lambda a, table: wide_tile(a, -1),
+        lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7), a.size, a, 0),
+        lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7), -8, a, 0),
+        lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7), 0, a, a.size),
+        lambda a, table: store(narrow_tile(a, 0), a, row_offsets(table, 0, 7), a.size),
+        lambda a, table: row_offsets(table, 1, 8),
+        lambda a, table: row_offsets(table, -1, 7),
+        lambda a, table: element(a, a.size),
+        lambda a, table: copy(a, 0, a[:5].copy(), 1, 5),
+        lambda a, table: copy(a, a.size - 1, a.copy(), 0, 2),
+        lambda a, table: clear(a, a.size, 1),
+    ],
+)
+def test_every_twin_checks_its_offsets(use):
+    table = np.arange(8)
+    with pytest.raises(IndexError, match="offset: elements"):
+        use(np.ones(64, np.float32), table)
+
+
+def test_twins_refuse_an_array_whose_memory_order_is_not_its_own():
+    with pytest.raises(ValueError, match="C-contiguous"):
+        element(np.ones((8, 8), np.float32).T, 0)
+
+
+def test_kernels_with_tiles_run_in_python_when_compilation_is_off():
+    script = (
+        "from tests_vector import *\n"
+        "assert two_steps_wide_compiled is two_steps_wide\n"
+        "start, scalars, table, vectors = operands(np.float32)\n"
+        "target = np.zeros(5000, np.float32)\n"
+        "two_steps_wide_compiled(start, scalars, table, vectors, target)\n"
+        "assert type(wide_tile(start, 0)) is np.ndarray and target.any()\n"
+    )
+    loader = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('tests_vector', {__file__!r})\n"
+        "sys.modules['tests_vector'] = module = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(module)\n"
+    )
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", loader + script], check=True, env=environment, timeout=120)
