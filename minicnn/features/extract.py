@@ -6,12 +6,13 @@ The hooks are context managers: whatever happens inside, they are gone afterward
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from minicnn.nn import Module
 from minicnn.tensor import Tensor, no_grad
+from minicnn.training import evaluation_mode
 
 Reduce = Callable[[np.ndarray, slice], np.ndarray]
 
@@ -53,18 +54,6 @@ def _keep_output(seen: dict[str, np.ndarray], tap: str):
         seen[tap] = output.data
 
     return hook
-
-
-@contextlib.contextmanager
-def evaluation_mode(model: Module) -> Iterator[None]:
-    """While this is open the model is in evaluation mode; afterwards each module is as it was."""
-    modes = [(module, module.training) for _, module in model.named_modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def average_pool(maps: np.ndarray, pictures: slice) -> np.ndarray:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """A Figure of loss and accuracy by epoch. `history` rows have "epoch", "train_loss", "validation_accuracy"."""
+    """A Figure of loss and accuracy by epoch. `history` rows have "epoch", "loss", "validation_accuracy"."""
     epochs = [row["epoch"] for row in history]
     figure, axes = new_figure(1, 2, (7.2, 2.6))
-    axes[0, 0].plot(epochs, [row["train_loss"] for row in history], color=BLUE, marker="o")
+    axes[0, 0].plot(epochs, [row["loss"] for row in history], color=BLUE, marker="o")
     axes[0, 0].set(title="Loss while training", xlabel="epoch", ylabel="cross-entropy (nats)")
     axes[0, 0].set_ylim(bottom=0)
     axes[0, 1].plot(epochs, [row["validation_accuracy"] for row in history], color=ORANGE, marker="s")

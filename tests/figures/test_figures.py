@@ -1,0 +1,128 @@
+"""Every function that makes a figure is run, and what it drew is asked back from the axes."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from minicnn import Tensor, nn
+from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
+from minicnn.figures.graph import draw_graph
+from minicnn.figures.images import feature_maps, filter_grid, image_sheet
+
+
+def drawn(figure):
+    """The picture, after asserting that something other than the background is on it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    buffer.seek(0)
+    pixels = imread(buffer)
+    assert pixels.shape[0] > 50
+    assert pixels.shape[1] > 50
+    assert pixels[..., :3].std() > 0.01
+    return pixels
+
+
+def test_training_curves_show_the_history():
+    history = [
+        {"epoch": 1, "loss": 2.0, "validation_accuracy": 0.3},
+        {"epoch": 2, "loss": 1.0, "validation_accuracy": 0.6},
+    ]
+    figure = training_curves(history)
+    loss, accuracy = figure.axes
+    np.testing.assert_array_equal(loss.lines[0].get_xydata(), [[1, 2.0], [2, 1.0]])
+    np.testing.assert_array_equal(accuracy.lines[0].get_xydata(), [[1, 0.3], [2, 0.6]])
+    drawn(figure)
+
+
+def test_probe_curves_show_both_networks_and_chance():
+    levels = {
+        "part": {"trained": [0.2, 0.9], "untrained": [0.2, 0.3]},
+        "object": {"trained": [0.1, 0.8], "untrained": [0.1, 0.1]},
+    }
+    figure = probe_curves(levels, ["stem", "top"], {"part": 1 / 6, "object": 0.1})
+    assert [axes.get_title() for axes in figure.axes] == ["part", "object"]
+    lines = {line.get_label(): line.get_ydata() for line in figure.axes[1].lines}
+    np.testing.assert_array_equal(lines["trained"], [0.1, 0.8])
+    np.testing.assert_array_equal(lines["untrained"], [0.1, 0.1])
+    assert lines["chance"][0] == 0.1
+    drawn(figure)
+
+
+def test_transfer_bars_have_the_height_of_the_accuracies():
+    figure = transfer_bars(
+        {"near": {"frozen": 0.9, "scratch": 0.2}, "far": {"frozen": 0.6, "scratch": 0.1}}, chance=0.1
+    )
+    heights = [patch.get_height() for container in figure.axes[0].containers for patch in container]
+    assert heights == [0.9, 0.6, 0.2, 0.1]
+    drawn(figure)
+
+
+def test_image_sheet_has_a_row_a_class_and_leaves_missing_pictures_blank():
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 8, 10)).astype(np.uint8)
+    figure = image_sheet(images, np.array([0, 1, 0, 1, 0]), ["even", "odd"], per_class=3)
+    shown = [bool(axes.images) for axes in figure.axes]
+    assert shown == [True, True, True, True, True, False]
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), images[2].transpose(1, 2, 0))
+    drawn(figure)
+
+
+def test_filters_share_one_scale_and_grey_is_zero():
+    weight = np.zeros((3, 3, 3, 3))
+    weight[0, 0, 0, 0], weight[1, 2, 1, 1] = 2.0, -1.0
+    figure = filter_grid(weight, columns=2, title="filters")
+    first, second, third, blank = (axes.images[0].get_array() if axes.images else None for axes in figure.axes)
+    assert first[0, 0, 0] == 1.0
+    assert second[1, 1, 2] == 0.25
+    assert (third == 0.5).all()
+    assert blank is None
+    drawn(figure)
+
+
+def test_feature_maps_show_the_channels_that_vary_most():
+    image = np.random.default_rng(0).random((3, 8, 8))
+    quiet, loud = np.zeros((2, 4, 4)), np.arange(16.0).reshape(4, 4)
+    figure = feature_maps(image, {"stem": np.stack([quiet[0], loud, quiet[1]]), "top": loud[None, :2, :2]}, channels=2)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:3] == ["picture", "ch 1", "ch 0"]
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), loud)
+    drawn(figure)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda: image_sheet(np.zeros((2, 4, 8, 8)), np.zeros(2), ["a"]), lambda: filter_grid(np.zeros((2, 16, 3, 3)))],
+)
+def test_channels_without_colours_are_refused(function):
+    with pytest.raises(ValueError, match="1 or 3"):
+        function()
+
+
+def test_the_graph_names_operations_shapes_and_gradient_norms_and_changes_nothing():
+    x = Tensor(np.array([[3.0, 4.0]]), requires_grad=True)
+    loss = (x * x).sum()
+    figure = draw_graph(loss)
+    texts = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    assert any(text.startswith("leaf\n1x2") and "10" in text for text in texts)  # the gradient is (6, 8)
+    assert any(text.startswith("sum\nscalar") for text in texts)
+    assert len(texts) == 3
+    drawn(figure)
+    assert x.grad is None
+    loss.backward()  # the graph is still there
+    np.testing.assert_array_equal(x.grad.data, [[6.0, 8.0]])
+
+
+def test_a_graph_of_a_small_network_can_be_drawn():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    drawn(draw_graph(model(Tensor(np.ones((1, 1, 4, 4), np.float32))).sum()))
+
+
+def test_a_graph_that_is_not_there_or_too_large_is_refused():
+    with pytest.raises(RuntimeError, match="no_grad"):
+        draw_graph(Tensor(np.ones(2)))
+    x = y = Tensor(np.ones(2), requires_grad=True)
+    for _ in range(200):
+        y = y + 1
+    with pytest.raises(ValueError, match="201 nodes"):
+        draw_graph(y)
