@@ -1,0 +1,185 @@
+"""What every backbone offers: levels, maps on the way, a head that can be taken off, seeds, and clear refusals."""
+
+import numpy as np
+import pytest
+
+from minicnn import backbones, nn
+from minicnn.tensor import Tensor, no_grad
+
+SIZES = {"lenet5": (1, 28)}
+
+
+def images(name, n=2):
+    channels, side = SIZES.get(name, (3, 32))
+    return Tensor(np.random.default_rng(0).standard_normal((n, channels, side, side), dtype=np.float32))
+
+
+def make(name, **settings):
+    return backbones.create(name, in_chans=SIZES.get(name, (3, 32))[0], seed=0, **settings).eval()
+
+
+every_backbone = pytest.mark.parametrize("name", backbones.list())
+
+
+@every_backbone
+def test_the_levels_describe_the_maps_that_come_out(name):
+    model, x = make(name), images(name)
+    with no_grad():
+        last, maps = model.forward_intermediates(x)
+    assert len(maps) == len(model.feature_info)
+    for level, features in zip(model.feature_info, maps, strict=True):
+        assert features.shape[1] == level.channels
+        if name != "lenet5":  # its unpadded convolutions shrink the map besides
+            assert features.shape[2] == x.shape[2] // level.reduction
+    assert last.shape[1] == model.num_features
+    np.testing.assert_array_equal(last.data, model.forward_features(x).data)
+
+
+@every_backbone
+def test_the_levels_receptive_fields_are_those_that_the_graph_shows(name):
+    model = make(name)
+    fields = {row.path: row.receptive_field for row in nn.summary(model, images(name).shape[1:]).rows}
+    for level in model.feature_info:
+        behind = [
+            field for path, field in fields.items() if path == level.module or path.startswith(level.module + ".")
+        ]
+        assert behind[-1] == (level.receptive_field, level.receptive_field)
+
+
+@every_backbone
+def test_features_and_head_make_the_whole(name):
+    model, x = make(name, num_classes=7), images(name)
+    logits = model(x)
+    assert logits.shape == (2, 7)
+    features = model.forward_features(x)
+    np.testing.assert_array_equal(model.forward_head(features).data, logits.data)
+    vectors = model.forward_head(features, pre_logits=True)
+    assert vectors.shape == (2, model.head_features)
+    np.testing.assert_allclose(model.get_classifier()(vectors).data, logits.data, rtol=1e-6)
+
+
+@every_backbone
+def test_features_only_returns_the_levels_asked_for_in_their_order(name):
+    x = images(name)
+    whole = make(name).forward_intermediates(x, intermediates_only=True)
+    model = make(name, features_only=True, out_indices=(-1, 0))
+    maps = model(x)
+    np.testing.assert_array_equal(maps[0].data, whole[-1].data)
+    np.testing.assert_array_equal(maps[1].data, whole[0].data)
+    assert model.out_channels == [features.shape[1] for features in maps]
+    assert isinstance(model.get_classifier(), nn.Identity)
+    assert len(make(name, features_only=True)(x)) == len(model.feature_info)
+    assert len(make(name, features_only=True, out_indices=2)(x)) == 2
+
+
+@every_backbone
+def test_a_level_out_of_range_is_refused_by_name(name):
+    last = make(name).feature_info[-1].module
+    with pytest.raises(ValueError, match=rf"level 9 does not exist.*\({last}\)"):
+        make(name, features_only=True, out_indices=[0, 9])
+    with pytest.raises(ValueError, match="level -9 does not exist"):
+        make(name).forward_intermediates(images(name), indices=[-9])
+
+
+@every_backbone
+def test_the_classifier_can_be_replaced_and_taken_off(name):
+    model, x = make(name), images(name)
+    features = model.forward_features(x)
+    model.reset_classifier(4)
+    assert model.get_classifier().out_features == model.num_classes == 4
+    assert model(x).shape == (2, 4)
+    np.testing.assert_array_equal(model.forward_features(x).data, features.data)
+    model.reset_classifier(0)
+    np.testing.assert_array_equal(model(x).data, model.forward_head(features, pre_logits=True).data)
+    assert not model.get_classifier().training
+    with pytest.raises(ValueError, match="num_classes must be 0"):
+        model.reset_classifier(-1)
+
+
+@every_backbone
+def test_a_seed_fixes_every_bit_whatever_was_drawn_before(name):
+    first = make(name).state_dict()
+    make(name)
+    nn.Linear(3, 3)
+    second, other = (
+        make(name).state_dict(),
+        backbones.create(name, in_chans=SIZES.get(name, (3,))[0], seed=1).state_dict(),
+    )
+    for key, array in first.items():
+        assert array.tobytes() == second[key].tobytes()
+    assert any(not np.array_equal(array, other[key]) for key, array in first.items())
+
+
+@every_backbone
+def test_no_hook_is_left_behind(name):
+    model = make(name, features_only=True)
+    model(images(name))
+    with pytest.raises(ValueError, match="channels"):
+        model(Tensor(np.zeros((1, 9, *images(name).shape[2:]), np.float32)))
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+@every_backbone
+def test_input_channels_are_an_argument(name):
+    side = SIZES.get(name, (3, 32))[1]
+    model = backbones.create(name, in_chans=2)
+    assert model.eval()(Tensor(np.zeros((1, 2, side, side), np.float32))).shape == (1, 10)
+
+
+def test_an_unknown_name_suggests_close_ones():
+    with pytest.raises(ValueError, match=r"no backbone is called 'resnet21'; did you mean .*'resnet20'"):
+        backbones.create("resnet21")
+    with pytest.raises(ValueError, match=r"there are \['lenet5'"):
+        backbones.create("transformer")
+
+
+def test_out_indices_need_features_only():
+    with pytest.raises(ValueError, match="out_indices=0 is for features_only=True"):
+        backbones.create("resnet8", out_indices=0)
+
+
+def test_width_and_shortcut_are_plain_arguments():
+    narrow = backbones.create("resnet8", width=4)
+    assert narrow.feature_info.channels() == [4, 4, 8, 16]
+    assert backbones.create("vgg6_bn", width=0.25).feature_info.channels() == [8, 16, 32, 32]
+    option_b = backbones.create("resnet20", shortcut="B").state_dict()
+    assert option_b["layer2.0.downsample.0.weight"].shape == (32, 16, 1, 1)
+    assert "layer2.0.downsample.1.running_mean" in option_b
+    assert "layer2.1.downsample.0.weight" not in option_b
+    with pytest.raises(ValueError, match=r"'A' .* or 'B'"):
+        backbones.create("resnet20", shortcut="C")
+    with pytest.raises(ValueError, match="blocks and width must be at least 1"):
+        backbones.create("resnet8", width=0)
+
+
+def test_lenet_fits_its_image_size_and_says_when_an_image_does_not():
+    assert backbones.create("lenet5", in_chans=3, image_size=32).fc1.in_features == 400
+    assert backbones.create("lenet5", in_chans=3, image_size=40).fc1.in_features == 16 * 7 * 7
+    classic = backbones.create("lenet5", in_chans=1, classic=True)
+    assert isinstance(classic.act1, nn.Tanh)
+    assert isinstance(classic.pool1, nn.AvgPool2d)
+    with pytest.raises(ValueError, match="image_size=12 is too small"):
+        backbones.create("lenet5", image_size=12)
+    with pytest.raises(ValueError, match="made for 28x28 images"):
+        backbones.create("lenet5", in_chans=1)(Tensor(np.zeros((1, 1, 32, 32), np.float32)))
+
+
+def test_parameter_counts_are_those_of_the_papers():
+    def count(name, **settings):
+        return sum(parameter.numel() for parameter in backbones.create(name, **settings).parameters())
+
+    assert count("resnet20") == 269_722
+    assert count("resnet32") == 464_154
+    assert count("lenet5", in_chans=1) == 61_706
+    convolutions = sum(i * o * 9 + o for i, o in [(3, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128)])
+    assert count("vgg6") == convolutions + 128 * 10 + 10
+    assert count("vgg6_bn") == count("vgg6") + 2 * (32 + 32 + 64 + 64 + 128 + 128)
+
+
+def test_convolutions_begin_with_he_spread_and_the_head_small():
+    model = backbones.create("resnet20", width=32, seed=0)
+    weight = model.get_submodule("layer3.1.conv2").weight.data
+    assert weight.std() == pytest.approx(np.sqrt(2 / (128 * 9)), rel=0.02)
+    vgg = backbones.create("vgg6_bn", seed=0)
+    assert vgg.get_classifier().weight.data.std() == pytest.approx(0.01, rel=0.1)
+    assert (vgg.get_classifier().bias.data == 0).all()

@@ -1,0 +1,147 @@
+"""summary and receptive fields: the papers' numbers, and fields that equal those measured by changing pixels."""
+
+import numpy as np
+import pytest
+
+from minicnn import backbones, nn
+from minicnn import functional as F
+from minicnn.nn.receptive_field import ReceptiveField, largest
+from minicnn.nn.summary import multiply_adds
+from minicnn.tensor import Tensor, no_grad
+
+
+def fields_of(model, shape):
+    return {row.path: row.receptive_field for row in nn.summary(model, shape).rows}
+
+
+def test_resnet20_has_the_papers_numbers():
+    report = nn.summary(backbones.create("resnet20"), (3, 32, 32))
+    assert report.parameters == 269_722
+    assert round(report.multiply_adds / 1e6, 2) == 40.55
+    fields = {row.path: row.receptive_field for row in report.rows}
+    assert [fields[f"layer{i}.2.relu2"] for i in (1, 2, 3)] == [(15, 15), (37, 37), (81, 81)]
+
+
+def test_vgg16s_poolings_see_what_the_literature_says():
+    layers = []
+    for block in (2, 2, 3, 3, 3):
+        layers += [nn.Conv2d(1, 1, 3, padding=1) for _ in range(block)] + [nn.MaxPool2d(2)]
+    report = nn.summary(nn.Sequential(*layers), (1, 32, 32))
+    assert [row.receptive_field[0] for row in report.rows if row.type == "MaxPool2d"] == [6, 16, 44, 100, 212]
+
+
+def test_vgg16s_multiply_adds_at_224_pixels():
+    # 15.47 G: counted by the same function that summary uses, layer by layer, without running the network
+    total, channels, side = 0, 3, 224
+    for block in ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3):
+        for out in block:
+            layer = nn.Conv2d(channels, out, 3, padding=1)
+            total += multiply_adds(layer, (1, channels, side, side), (1, out, side, side))
+            channels = out
+        side //= 2
+    total += 25088 * 4096 + 4096 * 4096 + 4096 * 1000
+    assert round(total / 1e9, 2) == 15.47
+
+
+class Branches(nn.Module):
+    """A 5x5 branch beside a dilated 3x3 one, a strided shortcut, and a transposed convolution at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(2, 3, (3, 1), stride=(1, 2), padding=(1, 0))
+        self.wide = nn.Conv2d(3, 3, 5, stride=2, padding=2)
+        self.dilated = nn.Conv2d(3, 3, 3, stride=2, dilation=3, padding=3)
+        self.shortcut = nn.Conv2d(3, 6, 1, stride=2)
+        self.last = nn.Conv2d(6, 2, (2, 3), padding=(0, 1))
+
+    def forward(self, x):
+        x = self.first(x)
+        x = F.concat([self.wide(x), self.dilated(x)], 1) + self.shortcut(x)
+        return self.last(x)
+
+
+def measured_field(model, shape, row, column):
+    """How many rows and columns of pixels change one place of the output: each pixel is changed in turn."""
+    generator = np.random.default_rng(0)
+    image = generator.standard_normal((1, *shape))
+    with no_grad():
+        before = model(Tensor(image)).data[0, :, row, column]
+        changed = np.zeros(shape[1:], bool)
+        for i in range(shape[1]):
+            for j in range(shape[2]):
+                other = image.copy()
+                other[0, :, i, j] += 1.0
+                changed[i, j] = not np.array_equal(before, model(Tensor(other)).data[0, :, row, column])
+    rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+    return rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+
+
+def test_a_branched_networks_field_is_the_one_that_changing_pixels_shows():
+    model = Branches().double()
+    shape = (2, 22, 30)
+    assert fields_of(model, shape)["last"] == measured_field(model, shape, 5, 3)
+
+
+def test_a_transposed_convolutions_field_is_the_largest_that_changing_pixels_shows():
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.ConvTranspose2d(2, 1, 3, stride=2, padding=1)
+    ).double()
+    shape = (1, 14, 14)
+    measured = [measured_field(model, shape, row, row) for row in (5, 6)]
+    assert fields_of(model, shape)["1"] == max(measured)
+
+
+def test_behind_a_flattened_map_everything_is_seen():
+    model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 1))
+    # 10x8 -> conv 8x6 -> pool 4x3: field 4, stride 2; over all places 4 + 3*2 = 10 and 4 + 2*2 = 8
+    assert fields_of(model, (1, 10, 8))["3"] == (10, 8)
+
+
+def test_a_window_is_placed_on_the_image():
+    field = ReceptiveField().after(3, padding=1).after(2, 2).after(3, padding=1)
+    assert (field.size, field.stride, field.start) == (8, 2, -3)
+    assert field.window(0) == (-3, 5)
+    assert field.window(4) == (5, 13)
+    assert largest([ReceptiveField(3, 1, -1), ReceptiveField(1, 1, 0)]) == ReceptiveField(3, 1, -1)
+    assert largest([ReceptiveField(4, 1, -3), ReceptiveField(4, 1, 0)]) == ReceptiveField(7, 1, -3)
+
+
+def test_summary_leaves_modes_statistics_and_gradients_alone():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())
+    model[1].eval()
+    before = model.state_dict()
+    nn.summary(model, (1, 5, 5))
+    assert [module.training for module in model.modules()] == [True, True, False, True]
+    np.testing.assert_equal(model.state_dict(), before)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_rows_show_shapes_memory_and_multiply_adds_and_count_a_shared_layer_once():
+    shared = nn.Conv2d(2, 2, 3, padding=1)
+    report = nn.summary(nn.Sequential(shared, nn.ReLU(), shared, nn.ConvTranspose2d(2, 3, 2, stride=2)), (2, 5, 4))
+    first, relu, again, last = report.rows
+    assert (first.path, first.type, first.output_shape, first.parameters) == ("0", "Conv2d", (2, 5, 4), 38)
+    assert first.multiply_adds == again.multiply_adds == 2 * 5 * 4 * 2 * 9
+    assert again.parameters == relu.multiply_adds == 0
+    assert last.multiply_adds == 2 * 5 * 4 * 3 * 2 * 2  # each input pixel meets each tap of each output channel once
+    assert first.activation_bytes == 2 * 5 * 4 * 4
+    assert report.parameters == 38 + 27
+    shared.freeze()
+    assert nn.summary(nn.Sequential(shared, nn.Conv2d(2, 1, 1)), (2, 5, 4)).trainable_parameters == 3
+
+
+def test_the_table_is_aligned_and_ends_with_the_totals():
+    lines = str(nn.summary(backbones.create("lenet5", in_chans=1), (1, 28, 28))).split("\n")
+    assert lines[0].split() == ["layer", "type", "output", "parameters", "multiply-adds", "sees", "KiB"]
+    assert len({len(line) for line in lines[:-1]}) == 1
+    assert "61,706 parameters (61,706 trainable), 0.42 M multiply-adds" in lines[-1]
+
+
+def test_models_of_vectors_have_no_field():
+    report = nn.summary(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), (4,))
+    assert [row.receptive_field for row in report.rows] == [None, None]
+
+
+def test_a_shape_with_a_batch_axis_is_refused():
+    with pytest.raises(ValueError, match="without the batch axis"):
+        nn.summary(backbones.create("resnet8"), (1, 3, 32, 32))
