@@ -107,7 +107,13 @@ def _sum_to_shape(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     repeated = tuple(range(added)) + tuple(
         added + axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[added + axis] != 1
     )
-    return np.asarray(gradient.sum(axis=repeated, keepdims=True)).reshape(shape)
+    return np.asarray(long_sum(gradient, repeated, keepdims=True)).reshape(shape)
+
+
+def long_sum(array: np.ndarray, axis: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    """The sum over `axis`, taken in float64 and returned in the array's dtype: a float32 total stops growing."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.sum(axis=axis, keepdims=keepdims, dtype=np.float64).astype(array.dtype)
 
 
 def topological_order(root: Node) -> list[Node]:

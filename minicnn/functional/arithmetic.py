@@ -68,7 +68,9 @@ def add(input: Any, other: Any) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing
         return gradient, gradient
 
-    return make_result(a + b, tensors, backward, "add")
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = a + b
+    return make_result(result, tensors, backward, "add")
 
 
 def sub(input: Any, other: Any) -> Tensor:
@@ -78,7 +80,9 @@ def sub(input: Any, other: Any) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing
         return gradient, -gradient
 
-    return make_result(a - b, tensors, backward, "sub")
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = a - b
+    return make_result(result, tensors, backward, "sub")
 
 
 def mul(input: Any, other: Any) -> Tensor:
@@ -89,9 +93,12 @@ def mul(input: Any, other: Any) -> Tensor:
     b_kept = b if x.requires_grad else None
 
     def backward(gradient: np.ndarray):
-        return None if b_kept is None else gradient * b_kept, None if a_kept is None else gradient * a_kept
+        with np.errstate(over="ignore", invalid="ignore"):
+            return None if b_kept is None else gradient * b_kept, None if a_kept is None else gradient * a_kept
 
-    return make_result(a * b, (x, y), backward, "mul")
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = a * b
+    return make_result(result, (x, y), backward, "mul")
 
 
 def div(input: Any, other: Any) -> Tensor:

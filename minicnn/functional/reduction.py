@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.tensor import Axes, Tensor, as_tensor, make_result
+from minicnn.tensor import Axes, Tensor, as_tensor, long_sum, make_result
 
 
 def axes_of(dim: Axes, ndim: int) -> tuple[int, ...]:
@@ -48,7 +48,10 @@ def sum(input: Any, dim: Axes = None, keepdim: bool = False) -> Tensor:
     x = as_tensor(input)
     axes, shape = axes_of(dim, x.ndim), x.shape
     kept = _kept_shape(shape, axes)
-    total = x.data.sum(axis=axes, keepdims=keepdim, dtype=None if x.dtype.kind == "f" else np.int64)
+    if x.dtype.kind == "f":
+        total = long_sum(x.data, axes, keepdim)
+    else:
+        total = x.data.sum(axis=axes, keepdims=keepdim, dtype=np.int64)
 
     def backward(gradient: np.ndarray):  # keeps nothing: every element counted once
         return (np.broadcast_to(gradient.reshape(kept), shape),)
@@ -62,7 +65,7 @@ def mean(input: Any, dim: Axes = None, keepdim: bool = False) -> Tensor:
     _need_float("mean", x.data)
     axes, shape = axes_of(dim, x.ndim), x.shape
     kept, count = _kept_shape(shape, axes), _count(shape, axes)
-    total = x.data.sum(axis=axes, keepdims=keepdim)
+    total = long_sum(x.data, axes, keepdim)
     with np.errstate(invalid="ignore", divide="ignore"):
         result = np.asarray(total / np.asarray(count, x.dtype))
 
@@ -76,7 +79,8 @@ def mean(input: Any, dim: Axes = None, keepdim: bool = False) -> Tensor:
 def var(input: Any, dim: Axes = None, correction: float | None = 1, keepdim: bool = False) -> Tensor:
     """The variance over `dim`: squared deviations from the mean, summed, over (count - correction).
 
-    `correction=None` means 1. NaN where count - correction is 0 and there is nothing to divide. Raises TypeError for integers.
+    `correction=None` means 1. NaN where count - correction is 0 and there is nothing to divide. Raises TypeError for
+    integers.
     """
     x = as_tensor(input)
     _need_float("var", x.data)
@@ -84,8 +88,8 @@ def var(input: Any, dim: Axes = None, correction: float | None = 1, keepdim: boo
     kept, count = _kept_shape(shape, axes), _count(shape, axes)
     divisor = np.asarray(builtins.max(count - (1 if correction is None else correction), 0), x.dtype)
     with np.errstate(invalid="ignore", divide="ignore"):
-        deviation = x.data - x.data.sum(axis=axes, keepdims=True) / np.asarray(count, x.dtype)
-        result = np.asarray(np.square(deviation).sum(axis=axes, keepdims=keepdim) / divisor)
+        deviation = x.data - long_sum(x.data, axes, keepdims=True) / np.asarray(count, x.dtype)
+        result = np.asarray(long_sum(np.square(deviation), axes, keepdim) / divisor)
 
     def backward(gradient: np.ndarray):  # keeps the deviations
         with np.errstate(invalid="ignore", divide="ignore"):
