@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import minicnn.functional as F
 from minicnn import random
 from minicnn.optim import ReduceLROnPlateau, clip_grad_norm_
@@ -131,7 +133,8 @@ def fit(
         start_history(history, run.records)
     optimizer.zero_grad()
 
-    with CtrlC(active=checkpoint is not None) as ctrl_c:
+    # NumPy's warnings are off: check_loss and check_weights say more of the same.
+    with np.errstate(over="ignore", invalid="ignore"), CtrlC(active=checkpoint is not None) as ctrl_c:
         while run.epoch < epochs and not (early_stopping is not None and early_stopping.should_stop):
             started = time.perf_counter() - run.seconds
             with progress_bar(f"epoch {run.epoch + 1}/{epochs}", len(loader), run.batch, progress) as bar:

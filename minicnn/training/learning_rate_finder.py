@@ -60,7 +60,8 @@ def lr_find(
             f"but got {steps}, {smoothing} and {stop_factor}"
         )
     rates = np.geomspace(start, end, steps)
-    with _everything_restored(model, loader, optimizer):
+    # The loss is meant to explode at last: no warnings of it.
+    with _everything_restored(model, loader, optimizer), np.errstate(over="ignore", invalid="ignore"):
         losses = list(_trial(model, loader, optimizer, loss, rates, smoothing, stop_factor))
     if not losses:
         raise ValueError("the loss is not finite at the first step already; check the data and the initial weights")

@@ -1,0 +1,98 @@
+"""`minicnn info`: what a report of a problem or of a measurement should say about the machine."""
+
+import argparse
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "matplotlib", "safetensors", "pooch", "tqdm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`minicnn info` has no options of its own."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one "name: value" a line."""
+    facts = gather()
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {value}")
+    return 0
+
+
+def gather() -> dict[str, str]:
+    """The facts by name, in the order in which they are shown."""
+    import numba
+
+    from minicnn.data.download import data_folders
+    from minicnn.kernels.compile import cache_folder
+
+    config: Any = numba.config
+    facts = {"minicnn": version("minicnn"), "Python": f"{platform.python_version()} ({sys.executable})"}
+    facts.update({package: version(package) for package in PACKAGES})
+    facts["system"] = platform.platform()
+    facts["processor"] = _processor()
+    facts["vector width"] = f"{vector_width()} floats of 32 bits"
+    facts["threads"] = f"{numba.get_num_threads()} of {config.NUMBA_NUM_THREADS} (cores: {os.cpu_count()})"
+    facts["threading layer"] = _threading_layer()
+    facts["compiled kernels"] = _kernel_folder(config.DISABLE_JIT, cache_folder())
+    facts["MINICNN_DATA"] = os.environ.get("MINICNN_DATA", "not set")
+    facts["data folders"] = ", ".join(map(str, data_folders()))
+    return facts
+
+
+def version(package: str) -> str:
+    """The installed version, or "not installed"."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def vector_width() -> int:
+    """How many float32 numbers one vector register of this processor holds; 1 if it is of no known kind."""
+    from llvmlite.binding import get_host_cpu_features
+
+    features = get_host_cpu_features()
+    for feature, width in (("avx512f", 16), ("avx", 8), ("sse", 4), ("neon", 4)):
+        if features.get(feature):
+            return width
+    return 1
+
+
+def _processor() -> str:
+    from llvmlite.binding import get_host_cpu_name
+
+    return f"{get_host_cpu_name()} ({platform.machine()})"
+
+
+def _threading_layer() -> str:
+    """Numba's choice of tbb, omp or workqueue. It is made when a parallel kernel first runs, so one is run here."""
+    import numba
+
+    config: Any = numba.config
+    if config.DISABLE_JIT:
+        return "none (NUMBA_DISABLE_JIT is set)"
+    try:
+        return numba.threading_layer()
+    except ValueError:  # no parallel kernel has run yet
+        numba.njit(parallel=True)(_touch)(4)
+        return numba.threading_layer()
+
+
+def _touch(n: int) -> int:
+    import numba
+
+    total = 0
+    for i in numba.prange(n):
+        total += i
+    return total
+
+
+def _kernel_folder(disabled: bool, folder: object) -> str:
+    if disabled:
+        return "none: NUMBA_DISABLE_JIT is set, everything runs in Python"
+    return str(folder) if folder else "no folder can be written: compiled anew at every start"

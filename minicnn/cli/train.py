@@ -1,0 +1,190 @@
+"""`minicnn train`: any backbone on any data set, in a folder that holds all of the run.
+
+    DIR/settings.json             what the run was started with; --resume checks it
+    DIR/history.jsonl             one line for every epoch
+    DIR/checkpoint.safetensors    the whole state, for --resume
+    DIR/weights.safetensors       the result: weights, with model, classes, mean and standard deviation, accuracies
+
+Choices are made on the validation pictures, which are never trained on. The test pictures are read once, at the end.
+"""
+
+import argparse
+import json
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from minicnn.cli.arguments import count, fraction, key_and_value, positive
+
+OPTIMIZERS = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}  # and the learning rate if none is given
+SCHEDULES = ("cosine", "onecycle", "step", "constant")
+AUGMENTATIONS = ("none", "flip", "crop", "flip+crop")
+# What may differ between a run and its continuation, because no bit of the result depends on it.
+NOT_OF_THE_RESULT = ("command", "out", "resume", "threads", "quiet", "traceback", "checkpoint_every")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `minicnn train`."""
+    add = parser.add_argument
+    add("--model", required=True, metavar="M", help="a backbone, such as lenet5, vgg6_bn or resnet20")
+    add("--data", required=True, metavar="D", help="a data set, such as partworld or cifar10, or a folder of pictures")
+    add("--set", dest="model_options", type=key_and_value, action="append", default=[], metavar="KEY=VALUE",
+        help="an option of the backbone, such as width=8; may be given several times")  # fmt: skip
+    add("--num-classes", type=count, help="classes of the head (default: those of the data set)")
+    add("--image-size", type=count, help="side of the pictures, for PartWorld, Imagenette and folders")
+    add("--epochs", type=count, default=10)
+    add("--batch-size", type=count, default=128)
+    add("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", help="(default: sgd, with Nesterov momentum 0.9)")
+    add("--lr", type=positive, help=f"learning rate (default: {', '.join(f'{o} {r}' for o, r in OPTIMIZERS.items())})")
+    add("--schedule", choices=SCHEDULES, default="cosine",
+        help="of the learning rate; cosine begins with a warm-up, step divides by 10 at half and three quarters of "
+        "the run (default: cosine)")  # fmt: skip
+    add("--weight-decay", type=fraction, default=5e-4, help="of weights, not of biases and norms (default: 5e-4)")
+    add("--label-smoothing", type=fraction, default=0.0)
+    add("--max-gradient-norm", type=positive, help="scale longer gradients down to this norm")
+    add("--augment", choices=AUGMENTATIONS, default="none", help="(default: none)")
+    add("--seed", type=int, default=0)
+    add("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/MODEL-DATA)")
+    add("--resume", action="store_true", help="go on with the run in DIR, with the same bits as if it had not stopped")
+    add(
+        "--checkpoint-every",
+        type=count,
+        metavar="N",
+        help="also save after every N batches, not only after every epoch",
+    )
+    add("--threads", type=count, help="of the kernels; the result does not depend on it (default: all)")
+    add(
+        "--quick-limit",
+        type=count,
+        metavar="N",
+        help="use at most N pictures for each of training, validation and test",
+    )
+    add("--quiet", action="store_true", help="no progress bar and no line for every epoch")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, save, test; 0 when all of it is done."""
+    from minicnn.kernels.compile import set_num_threads
+
+    folder = arguments.out or Path("runs") / f"{arguments.model}-{Path(arguments.data).name}"
+    settings = {name: value for name, value in vars(arguments).items() if name not in NOT_OF_THE_RESULT}
+    settings["lr"] = settings["lr"] or OPTIMIZERS[arguments.optimizer]
+    if arguments.threads is not None:
+        set_num_threads(arguments.threads)
+    _claim(folder, settings, arguments.resume)
+    results = train(folder, settings, arguments.resume, arguments.checkpoint_every, quiet=arguments.quiet)
+    print(
+        f"{arguments.model} on {arguments.data}: {_percentages(results)}; weights in {folder / 'weights.safetensors'}"
+    )
+    return 0
+
+
+def train(
+    folder: Path, settings: dict[str, Any], resume: bool, checkpoint_every: int | None, quiet: bool
+) -> dict[str, float | None]:
+    """{"validation_accuracy", "test_accuracy"} of a run with these settings, whose files are written to `folder`."""
+    import functools
+
+    import minicnn.functional as F
+    from minicnn import backbones, random
+    from minicnn.cli.train_parts import make_data, make_optimizer, make_schedule, model_settings
+    from minicnn.training import evaluate, fit
+    from minicnn.weights import save
+
+    random.manual_seed(settings["seed"])
+    data = make_data(settings)
+    classes = settings["num_classes"] or len(data.classes)
+    model = backbones.create(
+        settings["model"],
+        num_classes=classes,
+        in_chans=data.image_shape[0],
+        seed=settings["seed"],
+        **model_settings(settings, data.image_shape),
+    )
+    optimizer = make_optimizer(settings, model)
+    records = fit(
+        model,
+        data.train,
+        optimizer,
+        epochs=settings["epochs"],
+        loss=functools.partial(F.cross_entropy, label_smoothing=settings["label_smoothing"]),
+        schedule=make_schedule(settings, optimizer, len(data.train)),
+        schedule_every="step",
+        validation=data.validation,
+        max_gradient_norm=settings["max_gradient_norm"],
+        callbacks=[] if quiet else [_print_epoch],
+        checkpoint=folder / "checkpoint.safetensors",
+        checkpoint_every=checkpoint_every,
+        resume=resume,
+        history=folder / "history.jsonl",
+        progress=not quiet,
+    )
+    test = data.make_test()
+    results = {
+        "validation_accuracy": records[-1]["validation_accuracy"],
+        "test_accuracy": None if test is None else evaluate(model, test)["accuracy"],
+    }
+    save(
+        model,
+        folder / "weights.safetensors",
+        metadata={
+            "model": settings["model"],
+            "model_options": model_settings(settings, data.image_shape),
+            "data": settings["data"],
+            "classes": list(data.classes),
+            "num_classes": classes,
+            "image_shape": list(data.image_shape),
+            "mean": list(data.mean),
+            "std": list(data.std),
+            **results,
+            "settings": settings,
+            "command": shlex.join(["minicnn", *sys.argv[1:]]),
+            "versions": _versions(),
+        },
+    )
+    return results
+
+
+def _claim(folder: Path, settings: dict[str, Any], resume: bool) -> None:
+    """Make the folder of a run, or see that the run in it is this one. Raises ValueError if it is another."""
+    file = folder / "settings.json"
+    settings = json.loads(json.dumps(settings))
+    if resume and not file.exists():
+        raise ValueError(f"there is no run to resume in {folder}; leave out --resume to begin one")
+    if not resume and (folder / "checkpoint.safetensors").exists():
+        raise ValueError(f"{folder} holds a run already: add --resume to go on with it, or choose another --out")
+    if resume:
+        before = json.loads(file.read_text())
+        different = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
+        if different:
+            changes = ", ".join(f"{name} was {before.get(name)!r}, is {settings.get(name)!r}" for name in different)
+            raise ValueError(f"the run in {folder} was started with other options ({changes}); resume it with the same")
+        return
+    from minicnn.weights import write_atomically
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(settings, indent=2).encode() + b"\n")
+
+
+def _print_epoch(run: Any) -> None:
+    record = run.records[-1]
+    print(
+        f"epoch {record['epoch']:3d}  loss {record['loss']:.4f}  accuracy {record['accuracy']:.4f}  "
+        f"validation loss {record['validation_loss']:.4f}  accuracy {record['validation_accuracy']:.4f}  "
+        f"learning rate {record['learning_rate']:.2g}  {record['seconds']:.1f} s",
+        flush=True,
+    )
+
+
+def _percentages(results: dict[str, float | None]) -> str:
+    tested = results["test_accuracy"]
+    text = f"validation accuracy {results['validation_accuracy']:.4f}"
+    return f"{text}, test accuracy {tested:.4f}" if tested is not None else f"{text} (there are no test pictures)"
+
+
+def _versions() -> dict[str, str]:
+    from minicnn.cli.info import version
+
+    return {"python": platform.python_version(), **{name: version(name) for name in ("minicnn", "numpy", "numba")}}

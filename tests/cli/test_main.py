@@ -1,0 +1,94 @@
+"""The command line as a whole: what it lists, what it imports, and how it reports errors."""
+
+import subprocess
+import sys
+
+import pytest
+
+from minicnn.cli import main as main_module
+from minicnn.cli.main import COMMANDS, main
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Make `minicnn info` do something else for one test."""
+
+    def replace(function):
+        import minicnn.cli.info
+
+        monkeypatch.setattr(minicnn.cli.info, "run", function)
+        return lambda *options: main(["info", *options])
+
+    return replace
+
+
+def failing_with(error):
+    def run(arguments):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"]])
+def test_help_lists_every_command(capsys, argv):
+    try:
+        assert main(argv) == 0
+    except SystemExit as leaving:
+        assert leaving.code == 0  # noqa: PT017 (argparse leaves this way after --help)
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+
+
+def test_help_imports_no_command():
+    program = (
+        "import sys; from minicnn.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "commands = [name for name in sys.modules if name.startswith('minicnn.cli.') and name != 'minicnn.cli.main']\n"
+        "print(commands, 'matplotlib' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[] False"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("no such thing"), FileNotFoundError(2, "no such thing", "x"), FloatingPointError("no such thing")],
+)
+def test_a_users_error_is_one_line_and_code_2(command, capsys, error):
+    assert command(failing_with(error))() == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("minicnn: error: ")
+    assert "no such thing" in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_traceback_shows_where_an_error_was_raised(command):
+    with pytest.raises(ValueError, match="no such thing"):
+        command(failing_with(ValueError("no such thing")))("--traceback")
+
+
+def test_an_error_of_ours_is_not_hidden(command):
+    with pytest.raises(AttributeError):
+        command(failing_with(AttributeError("a mistake of ours")))()
+
+
+def test_ctrl_c_is_code_130_without_a_traceback(command, capsys):
+    assert command(failing_with(KeyboardInterrupt("all is saved")))() == 130
+    assert capsys.readouterr().err == "minicnn: all is saved\n"
+
+
+@pytest.mark.parametrize("argv", [["fly"], ["train"], ["info", "--unknown"]])
+def test_a_wrong_command_line_is_code_2(capsys, argv):
+    with pytest.raises(SystemExit) as leaving:
+        main(argv)
+    assert leaving.value.code == 2
+    assert "minicnn" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    script = f"{sys.executable} -m minicnn.cli.main info | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert main_module.INTERRUPTED == 130

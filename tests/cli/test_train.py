@@ -1,0 +1,186 @@
+"""`minicnn train`: a run in a folder, from nothing to a tested network, and on again after it was stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, backbones, no_grad
+from minicnn.cli import train_parts
+from minicnn.cli.main import main
+from minicnn.data.transforms import Normalize
+from minicnn.training import accuracy, read_history
+from minicnn.weights import load, load_metadata
+
+SMALL = ["--model", "lenet5", "--data", "partworld", "--image-size", "24", "--quick-limit", "40", "--batch-size", "16"]
+
+
+def train(folder, *options):
+    return main(["train", *SMALL, "--epochs", "2", "--quiet", "--out", str(folder), *options])
+
+
+def arrays(folder):
+    return {name: array.tobytes() for name, array in load(folder / "weights.safetensors").items()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    assert train(folder) == 0
+    return folder
+
+
+def test_the_folder_holds_all_of_the_run(finished):
+    assert sorted(os.listdir(finished)) == [
+        "checkpoint.safetensors",
+        "history.jsonl",
+        "settings.json",
+        "weights.safetensors",
+    ]
+    assert [record["epoch"] for record in read_history(finished / "history.jsonl")] == [1, 2]
+    metadata = load_metadata(finished / "weights.safetensors")
+    assert metadata["model"] == "lenet5"
+    assert metadata["image_shape"] == [3, 24, 24]
+    assert len(metadata["classes"]) == metadata["num_classes"] == 10
+    assert metadata["settings"]["seed"] == 0
+    assert {"python", "minicnn", "numpy", "numba"} <= set(metadata["versions"])
+    assert metadata["command"].startswith("minicnn ")
+
+
+def test_the_file_alone_is_enough_to_repeat_its_accuracy(finished):
+    """Model, classes, mean and standard deviation travel with the weights."""
+    from minicnn.data import PartWorld
+
+    metadata = load_metadata(finished / "weights.safetensors")
+    model = backbones.create(
+        metadata["model"],
+        num_classes=metadata["num_classes"],
+        in_chans=metadata["image_shape"][0],
+        **metadata["model_options"],
+    )
+    model.load_state_dict(load(finished / "weights.safetensors"))
+    for split in ("val", "test"):
+        pictures = PartWorld(split, size=40, image_size=24)
+        images, labels = pictures.batch(np.arange(40))
+        with no_grad():
+            scores = model.eval()(Tensor(Normalize(metadata["mean"], metadata["std"])(images)))
+        name = {"val": "validation_accuracy", "test": "test_accuracy"}[split]
+        assert metadata[name] == pytest.approx(accuracy(scores, labels))
+
+
+def test_the_same_command_gives_the_same_bits_whatever_the_threads(finished, tmp_path):
+    assert train(tmp_path / "again", "--threads", "1") == 0
+    assert arrays(tmp_path / "again") == arrays(finished)
+    assert train(tmp_path / "other", "--seed", "1") == 0
+    assert arrays(tmp_path / "other") != arrays(finished)
+
+
+def test_a_line_is_printed_for_every_epoch_and_the_test_comes_once_at_the_end(tmp_path, capsys, monkeypatch):
+    asked, create = [], train_parts.create
+    monkeypatch.setattr(
+        train_parts, "create", lambda name, split, **options: asked.append(split) or create(name, split, **options)
+    )
+    assert main(["train", *SMALL, "--epochs", "2", "--out", str(tmp_path / "run")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[:2]] == [["epoch", "1"], ["epoch", "2"]]
+    assert all("validation" in line and "accuracy" in line for line in lines[:2])
+    assert "test accuracy" in lines[2]
+    assert len(lines) == 3
+    assert asked == ["train", "val", "test"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_is_resumed_to_the_same_bits(tmp_path, number):
+    long = [*SMALL, "--epochs", "30", "--quiet", "--checkpoint-every", "1"]
+    folder = tmp_path / "stopped"
+    program = [sys.executable, "-m", "minicnn.cli.main", "train", *long, "--out", str(folder)]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+    checkpoint, deadline = folder / "checkpoint.safetensors", time.monotonic() + 100
+    while process.poll() is None and not (checkpoint.exists() and load_metadata(checkpoint)["epoch"] >= 1):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == (130 if number == signal.SIGINT else -number), errors
+    assert load_metadata(checkpoint)["epoch"] < 30
+    if number == signal.SIGINT:
+        assert "resume" in errors
+        assert "Traceback" not in errors
+    assert main(["train", *long, "--out", str(folder), "--resume"]) == 0
+    assert main(["train", *long, "--out", str(tmp_path / "whole")]) == 0
+    assert arrays(folder) == arrays(tmp_path / "whole")
+    assert [record["epoch"] for record in read_history(folder / "history.jsonl")] == list(range(1, 31))
+
+
+def test_a_finished_run_can_be_resumed_and_stays_as_it_is(finished):
+    before = arrays(finished)
+    assert train(finished, "--resume") == 0
+    assert arrays(finished) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ([], "holds a run already: add --resume"),
+        (["--resume", "--lr", "0.5"], "lr was 0.05, is 0.5"),
+        (["--resume", "--model", "resnet8"], "model was 'lenet5', is 'resnet8'"),
+    ],
+)
+def test_a_folder_is_not_used_for_another_run(finished, capsys, options, complaint):
+    before = arrays(finished)
+    assert train(finished, *options) == 2
+    assert complaint in capsys.readouterr().err
+    assert arrays(finished) == before
+
+
+def test_there_must_be_a_run_to_resume(tmp_path, capsys):
+    assert train(tmp_path / "absent", "--resume") == 2
+    assert "no run to resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--model", "lenet6"], "did you mean 'lenet5'"),
+        (["--data", "partwold"], "Did you mean 'partworld'"),
+        (["--num-classes", "3"], "target"),
+        (["--set", "colour=3"], "colour"),
+        (["--lr", "1e30"], "the loss is"),
+        (["--threads", "1000"], "threads"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(tmp_path, capsys, options, complaint):
+    assert train(tmp_path / "run", *options) == 2
+    errors = capsys.readouterr().err
+    assert complaint in errors
+    assert errors.startswith("minicnn: error: ")
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--lr", "--label-smoothing", "--set"])
+def test_values_out_of_range_are_refused_at_once(capsys, option):
+    with pytest.raises(SystemExit):
+        main(["train", *SMALL, option, "-1"])
+    assert option in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"), [("sgd", "onecycle"), ("adam", "step"), ("adamw", "constant"), ("rmsprop", "cosine")]
+)
+def test_every_optimiser_and_every_schedule_runs_to_the_end(tmp_path, optimizer, schedule):
+    assert train(tmp_path / "run", "--optimizer", optimizer, "--schedule", schedule, "--augment", "flip+crop") == 0
+
+
+def test_unwritable_places_are_named(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert train(tmp_path / "file" / "run") == 2
+    assert "file" in capsys.readouterr().err
+
+
+def test_settings_are_readable(finished):
+    assert json.loads((finished / "settings.json").read_text())["lr"] == 0.05
