@@ -1,9 +1,11 @@
 """From random words to the numbers that describe a picture: factors, and the tables that the pencil reads.
 
 The factors are drawn independently of the class and of each other. Lengths are in pixels at 32 x 32; parts and their
-spacing grow with the picture, while the period of a texture, the width of a stroke and the noise stay in pixels.
+spacing grow with the picture, while the period of a texture, the width of a stroke and the noise stay in pixels. A pair
+is a range that is drawn from evenly.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,17 +15,17 @@ from minicnn.data.partworld.words import between, choices
 
 RADIUS = 4.4  # of a part, px at scale 1 in a picture of 32
 SPACING = 8.8  # of the slots, likewise
-SCALE = (0.74, 1.06)
-TURN = 0.2  # tangent of half the largest turn: 23 degrees for the object
+SCALE = (0.7, 0.94)
+TURN = 0.32  # tangent of half the largest turn: 35 degrees for the object
 PART_TURN = 0.095  # and 11 for a part within it
-JITTER = 0.9  # of a slot, px to either side
-CONTRAST = (0.26, 0.44)
-AMPLITUDE = (0.6, 0.85)  # how much of the contrast is missing in the gaps of a texture
+JITTER = 1.0  # of a slot, px to either side
+CONTRAST = (0.3, 0.42)
+AMPLITUDE = (0.7, 0.88)  # how much of the contrast is missing in the gaps of a texture
 SATURATION = (0.1, 0.2)
-GROUND = (0.36, 0.64)
+GROUND = (0.42, 0.58)
 GROUND_TINT = 0.05
 SHADE = 0.12
-NOISE = (0.02, 0.055)  # standard deviation, in units of full brightness
+NOISE = (0.03, 0.075)  # standard deviation, in units of full brightness
 STROKES = 4
 STROKE_LENGTH = (2.0, 4.5)  # half of it
 STROKE_CONTRAST = (0.12, 0.3)
@@ -33,11 +35,12 @@ _OBJECT_WORDS = 32
 _PLACES = (3, 24, 26, 28, 30)  # words (x, y) of an object's places: the first that is free is taken
 
 _NOISE_UNIT = 104.5  # standard deviation of the sum of two random bytes
-_DIRECTIONS = np.array([[1.0, 0.0], [0.5**0.5, 0.5**0.5], [0.0, 1.0], [-(0.5**0.5), 0.5**0.5]])  # y points down
+_HALF = math.sqrt(0.5)
+_DIRECTIONS = np.array([[1.0, 0.0], [_HALF, _HALF], [0.0, 1.0], [-_HALF, _HALF]])  # y points down
 # Red, green and blue of each hue, less its mean: a hue moves the colour, not the brightness.
 _HUES = np.array([[2, -1, -1], [1, 1, -2], [-1, 2, -1], [-2, 1, 1], [-1, -1, 2], [1, -2, 1]]) / 2.0
 # Shortest and longest period of each texture, px.
-_PERIODS = np.array([[3, 3], [2.8, 3.4], [4.6, 5.6], [3.6, 4.4], [3.8, 4.6], [3.2, 3.8], [3.4, 4.2], [5.6, 6.6]])
+_PERIODS = np.array([[3, 3], [2.5, 2.9], [5, 6], [3.4, 4.2], [3.8, 4.6], [3.2, 3.8], [3.4, 4.2], [5.6, 6.6]])
 
 
 @dataclass
@@ -58,7 +61,9 @@ def words_needed(objects: int) -> int:
     return _PICTURE_WORDS + objects * _OBJECT_WORDS
 
 
-def write_recipe(words: np.ndarray, labels: np.ndarray, family: Family, size: int, unit: float, counts: np.ndarray):
+def write_recipe(
+    words: np.ndarray, labels: np.ndarray, family: Family, size: int, unit: float, counts: np.ndarray
+) -> tuple[Recipe, dict[str, np.ndarray]]:
     """(recipe, factors) of N pictures from words (N, words_needed(M)), labels (N, M) and wanted counts (N,).
 
     `unit` is the size of a picture that one object would fill: RADIUS and SPACING are multiplied by unit / 32. An
