@@ -44,8 +44,8 @@ _running = threading.Lock()
 
 # Numba's own choice is GNU OpenMP, whose idle threads keep their cores busy for milliseconds. Beside BLAS's threads, or
 # any other program, each then waits for a core that the other holds: single calls took 10 to 100 times as long. The
-# threads of "workqueue" sleep. A launch costs 0.03 to 0.1 ms instead of 0.001, so on an otherwise idle machine, and with
-# small images, NUMBA_THREADING_LAYER=omp may be faster.
+# threads of "workqueue" sleep. A launch costs 0.03 to 0.1 ms instead of 0.001, so on an otherwise idle machine, and
+# with small images, NUMBA_THREADING_LAYER=omp may be faster.
 if config.THREADING_LAYER == "default":
     config.THREADING_LAYER = "workqueue"
 

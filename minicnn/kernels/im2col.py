@@ -130,7 +130,7 @@ def gather_patches(x, patches, first, last, output_size, kernel_size, stride, pa
                         place += channels
 
 
-gather_patches_compiled = compile(gather_patches)
+gather_patches_compiled = compile(gather_patches, parallel=True)
 
 
 def add_patches(patches, gx, first, last, output_size, kernel_size, stride, padding, dilation):
@@ -161,4 +161,4 @@ def add_patches(patches, gx, first, last, output_size, kernel_size, stride, padd
                             gx[n, h, w, g * channels + c] += patches[g, (row - first) * columns + ow, place + c]
 
 
-add_patches_compiled = compile(add_patches)
+add_patches_compiled = compile(add_patches, parallel=True)
