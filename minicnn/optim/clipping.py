@@ -9,6 +9,8 @@ import numpy as np
 
 from minicnn.tensor import Tensor
 
+PART = 1 << 18  # elements that are converted to float64 at a time: a copy of a whole VGG's gradient would be a gigabyte
+
 
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
@@ -45,12 +47,15 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
 
 
 def _norm(values: np.ndarray | list[float], norm_type: float) -> float:
-    """The norm in float64: a sum of millions of float32 squares would lose digits."""
-    magnitudes = np.abs(np.asarray(values, dtype=np.float64))
-    if not magnitudes.size:
-        return 0.0
-    if math.isinf(norm_type):
-        return float(magnitudes.max())
-    if norm_type == 2.0:
-        return math.sqrt(float(magnitudes @ magnitudes))
-    return float((magnitudes**norm_type).sum() ** (1.0 / norm_type))
+    """The norm, summed in float64, part by part: a sum of millions of float32 squares would lose digits."""
+    array = np.asarray(values)
+    total = 0.0
+    for start in range(0, len(array), PART):
+        magnitudes = np.abs(array[start : start + PART], dtype=np.float64)
+        if math.isinf(norm_type):
+            total = float(np.maximum(total, magnitudes.max()))  # unlike Python's max, it lets a NaN through
+        elif norm_type == 2.0:
+            total += float(magnitudes @ magnitudes)
+        else:
+            total += float((magnitudes**norm_type).sum())
+    return total if math.isinf(norm_type) else total ** (1.0 / norm_type)
