@@ -56,7 +56,7 @@ def interpolate(
     axes = [axis for axis in range(len(before)) if before[axis] != after[axis] or mode == "nearest-exact"]
     if mode in _NEAREST:
         shift = 0.5 if mode == "nearest-exact" else 0.0
-        return _nearest(x, {i + 2: _nearest_places(x, before[i], after[i], scales[i], shift) for i in axes}, mode)
+        return _nearest(x, {i + 2: _nearest_places(before[i], after[i], scales[i], shift) for i in axes}, mode)
     corners = bool(align_corners)
     return _blended(x, {i + 2: _neighbours(before[i], after[i], scales[i], corners) for i in axes}, mode)
 
@@ -149,12 +149,11 @@ def _target(
     return after, scales
 
 
-def _nearest_places(x: Tensor, before: int, after: int, scale: float | None, shift: float) -> np.ndarray:
+def _nearest_places(before: int, after: int, scale: float | None, shift: float) -> np.ndarray:
     """For each place of the result, the place of the input that it copies."""
-    # In the input's own precision, as in PyTorch: where a centre falls on an edge, rounding decides.
-    number = x.dtype.type
-    step = number(before) / number(after) if scale is None else number(1 / scale)
-    places = np.floor((np.arange(after, dtype=x.dtype) + number(shift)) * step)
+    # In float32 whatever the input's dtype, as in PyTorch: where a centre falls on an edge, rounding decides.
+    step = np.float32(before) / np.float32(after) if scale is None else np.float32(1 / scale)
+    places = np.floor((np.arange(after, dtype=np.float32) + np.float32(shift)) * step)
     return np.minimum(places.astype(np.int64), before - 1)
 
 

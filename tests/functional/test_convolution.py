@@ -114,6 +114,8 @@ def test_convolutions_agree_with_pytorch_on_drawn_shapes(data):
     theirs = [None if a is None else torch.from_numpy(a).requires_grad_() for a in (x, weight, bias)]
     try:
         expected = getattr(torch.nn.functional, name)(*theirs, *rest)
+        if 0 in expected.shape[1:]:  # of an empty batch PyTorch makes images without pixels, of others it doesn't
+            raise RuntimeError
     except RuntimeError:
         with pytest.raises(ValueError, match=name):
             getattr(F, name)(x, weight, bias, *rest)

@@ -38,6 +38,21 @@ def test_nearest_copies_the_pixel_whose_edge_comes_before():
     assert resized(row(1, 2, 3, 4), size=(1, 2), mode="nearest-exact") == [2, 4]  # centres at 1 and 3: the next pixel
 
 
+def test_nearest_exact_goes_by_the_scale_factor_even_where_the_size_stays():
+    x = row(0, 1, 2, 3, 4, 5, 6)
+    assert resized(x, scale_factor=(1, 1.1)) == list(range(7))  # as in PyTorch, the other modes don't
+    assert resized(x, scale_factor=(1, 1.1), mode="nearest-exact") == [0, 1, 2, 3, 4, 5, 5]  # 6.5 / 1.1 = 5.9
+
+
+def test_where_a_centre_falls_on_an_edge_rounding_decides_as_in_pytorch():
+    torch = pytest.importorskip("torch")
+    for before, after in ((6, 37), (12, 37), (14, 23), (18, 33)):
+        for dtype in (np.float32, np.float64):
+            x = np.arange(2 * before, dtype=dtype).reshape(1, 2, 1, before)
+            expected = torch.nn.functional.interpolate(torch.from_numpy(x), (1, after), mode="nearest-exact")
+            np.testing.assert_array_equal(F.interpolate(x, (1, after), mode="nearest-exact").data, expected.numpy())
+
+
 def test_bilinear_takes_pixels_as_squares_unless_the_corners_are_aligned():
     assert resized(row(0, 4), size=(1, 4), mode="bilinear") == [0, 1, 3, 4]
     assert resized(row(0, 4), size=(1, 5), mode="bilinear", align_corners=True) == [0, 1, 2, 3, 4]
