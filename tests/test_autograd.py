@@ -63,13 +63,17 @@ def test_a_chain_of_10_000_operations_runs_back_in_linear_time():
         y = x
         for _ in range(length):
             y = y + 1
-        start = time.perf_counter()
+        start = time.process_time()  # of this process alone: others may keep the machine busy
         y.backward()
         assert x.grad.item() == 1
-        return time.perf_counter() - start
+        return time.process_time() - start
 
-    short, long = min(seconds(2_500) for _ in range(3)), min(seconds(10_000) for _ in range(3))
-    assert long < 12 * short  # 4 if linear, 16 if quadratic
+    gc.disable()
+    try:
+        short, long = min(seconds(1_000) for _ in range(5)), min(seconds(10_000) for _ in range(3))
+    finally:
+        gc.enable()
+    assert long < 40 * short  # 10 if linear, 100 if quadratic
 
 
 def test_a_deep_graph_that_is_dropped_does_not_overflow_the_stack():

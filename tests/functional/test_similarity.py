@@ -78,7 +78,13 @@ def test_cosine_similarity_gradient_is_the_slope():
     a = Tensor(generator.standard_normal((4, 3, 2)).transpose(2, 1, 0), requires_grad=True)
     b = Tensor(generator.standard_normal((1, 3, 4)), requires_grad=True)
     assert gradcheck(F.cosine_similarity, [a, b])
-    assert gradcheck(lambda x, y: F.cosine_similarity(x, y, dim=-1, eps=100.0), [a, b])
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_vector_shorter_than_eps_is_divided_by_eps_and_its_gradient_knows(short):
+    tensors = [Tensor(np.array([[3.0, 4.0]]), requires_grad=True), Tensor(np.array([[-1.0, 6.0]]), requires_grad=True)]
+    tensors[short] = Tensor(np.array([[0.6, 0.5]]), requires_grad=True)
+    assert gradcheck(lambda x, y: F.cosine_similarity(x, y, eps=1.0), tensors)
 
 
 def test_directions_compare_as_geometry_says():
