@@ -27,6 +27,8 @@ The scheme (a block of output that stays in registers, weights packed in the ord
 al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (SC 2018), section II.
 """
 
+import math
+
 import numba
 import numpy as np
 from numba import prange
@@ -163,7 +165,7 @@ def _convolve(images, weight, elements, column_stride, bias, units, target, outp
 
 def _aligned(shape, dtype):
     """An uninitialised array that begins at a cache line, so that none of its vectors lies across two."""
-    size, per_line = int(np.prod(shape)), 64 // np.dtype(dtype).itemsize
+    size, per_line = math.prod(shape), 64 // np.dtype(dtype).itemsize
     memory = np.empty(size + per_line, dtype)
     skip = -(memory.ctypes.data // memory.itemsize) % per_line
     return memory[skip : skip + size].reshape(shape)
@@ -190,7 +192,7 @@ def _products(new_tile, first_sums, first, scalars, rows, count, steps, depth, v
         places = row_offsets(rows, row, count - 1)
         tile = new_tile(first_sums, first)
         for step in range(depth):
-            tile = multiply_add(tile, scalars, places, element(steps, step), vectors, step * columns)
+            tile = multiply_add(tile, scalars, places, element(steps, step), vectors, step)
         store(tile, output, row_offsets(lines, row, count - 1), base)
 
 
@@ -247,7 +249,8 @@ def _pack_weights(weight, elements, column_stride, first, columns, channels, pac
     for k in range(len(elements)):
         for column in range(real):
             packed[k * columns + column] = element(weight, elements[k] + (first + column) * column_stride)
-        clear(packed, k * columns + real, columns - real)
+        if real < columns:
+            clear(packed, k * columns + real, columns - real)
 
 
 _pack_weights_compiled = compile(_pack_weights)
@@ -323,10 +326,14 @@ convolve_units_compiled = compile(convolve_units, parallel=True)
 def _pack_gradient(gradient, begin, count, first, columns, packed):
     """Copy `columns` channels of `count` positions from number `begin` on into lines: zeros after the last channel."""
     channels = gradient.shape[3]
+    if columns == channels:  # the lines lie together already: one copy instead of many
+        copy(gradient, begin * channels, packed, 0, count * channels)
+        return
     real = min(columns, channels - first)
     for position in range(count):
         copy(gradient, (begin + position) * channels + first, packed, position * columns, real)
-        clear(packed, position * columns + real, columns - real)
+        if real < columns:
+            clear(packed, position * columns + real, columns - real)
 
 
 _pack_gradient_compiled = compile(_pack_gradient)

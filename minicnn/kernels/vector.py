@@ -137,21 +137,29 @@ def _lower_tile(context, builder, signature, arguments):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def multiply_add(tile, scalars, rows, step, vectors, offset):
-    """The tile with `scalars[rows[r] + step] * vectors[offset : offset + columns]` added to each row r."""
-    columns = _read(vectors, offset, tile.shape[1])
+def multiply_add(tile, scalars, rows, step, vectors, line):
+    """The tile with `scalars[rows[r] + step]` times line number `line` of `vectors` added to each row r.
+
+    The lines of `vectors` are as long as those of the tile, so that their length is a constant of the compiled loop.
+    """
+    columns = _read(vectors, line * tile.shape[1], tile.shape[1])
     return np.stack([sums + _read(scalars, row + step, 1) * columns for sums, row in zip(tile, rows, strict=True)])
 
 
 @type_callable(multiply_add)
 def _type_multiply_add(context):
-    return lambda tile, scalars, rows, step, vectors, offset: tile
+    return lambda tile, scalars, rows, step, vectors, line: tile
 
 
 @lower_builtin(multiply_add, Tile, types.Array, _ROW_OFFSETS, types.intp, types.Array, types.intp)
 def _lower_multiply_add(context, builder, signature, arguments):
     tile, scalars_type, _, _, vectors_type, _ = signature.args
-    result, scalars, rows, step, vectors, offset = arguments
+    result, scalars, rows, step, vectors, line = arguments
+    # Nothing may be loaded for this step before the last one is over. Otherwise LLVM unrolls the loop around a step,
+    # loads for two steps at once, runs out of registers and keeps numbers on the stack in the innermost loop; in some
+    # processes, and we do not know why only in some, that loop then took 2.5 times as long.
+    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
+    offset = builder.mul(line, line.type(tile.columns))
     vector_type = context.get_value_type(tile).element
     # llvmlite's declare_intrinsic knows no vector types, so the instruction is declared by its full name. fmuladd is
     # one instruction where the machine has a fused one, and two (not a library call) where it has none.
@@ -202,8 +210,7 @@ def _type_store(context):
 def _lower_store(context, builder, signature, arguments):
     tile, target_type = signature.args[:2]
     sums, target, rows, offset = arguments
-    # A tile wants nearly all registers. Its function must not be inlined where other values want them too: LLVM would
-    # keep parts of the tile on the stack, in the innermost loop, at a third of the speed.
+    # A tile wants nearly all registers: its function must not be inlined where other values want them too.
     builder.function.attributes.add("noinline")
     for row in range(ROWS):
         start = builder.add(builder.extract_value(rows, row), offset)

@@ -1,9 +1,12 @@
 """A tile of vector registers: the compiled instructions do what their Python twins say, and the twins check offsets."""
 
 import os
+import platform
+import re
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 
@@ -27,8 +30,8 @@ from minicnn.kernels.vector import (
 def two_steps_wide(start, scalars, table, vectors, target):
     rows = row_offsets(table, 1, 6)
     tile = wide_tile(start, 2)
-    tile = multiply_add(tile, scalars, rows, 3, vectors, 1)
-    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 5)
+    tile = multiply_add(tile, scalars, rows, 3, vectors, 0)
+    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 1)
     store(tile, target, row_offsets(table, 0, 99), 4)
 
 
@@ -38,8 +41,8 @@ two_steps_wide_compiled = compile(two_steps_wide)
 def two_steps_narrow(start, scalars, table, vectors, target):
     rows = row_offsets(table, 1, 6)
     tile = narrow_tile(start, 2)
-    tile = multiply_add(tile, scalars, rows, 3, vectors, 1)
-    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 5)
+    tile = multiply_add(tile, scalars, rows, 3, vectors, 0)
+    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 1)
     store(tile, target, row_offsets(table, 0, 99), 4)
 
 
@@ -73,8 +76,8 @@ def test_compiled_tile_and_its_python_twin_give_the_sums_of_the_definition(dtype
         place = table[min(1 + row, 6)]  # past number 6 of the table, its place is repeated
         for column in range(columns):
             total = np.float64(start[2 + column])
-            total += np.float64(scalars[place + 3]) * np.float64(vectors[1 + column])
-            total += np.float64(scalars[place + table[0]]) * np.float64(vectors[5 + column])
+            total += np.float64(scalars[place + 3]) * np.float64(vectors[column])
+            total += np.float64(scalars[place + table[0]]) * np.float64(vectors[columns + column])
             expected[table[row] + 4 + column] = total
     function = two_steps_wide if kind == "wide" else two_steps_narrow
     compiled = two_steps_wide_compiled if kind == "wide" else two_steps_narrow_compiled
@@ -83,6 +86,33 @@ def test_compiled_tile_and_its_python_twin_give_the_sums_of_the_definition(dtype
         run(start, scalars, table, vectors, target)
         np.testing.assert_allclose(target, expected, rtol=0, atol=10 * np.finfo(dtype).eps)
         assert (target[expected == -1] == -1).all(), "wrote outside its rows"
+
+
+def many_steps(start, scalars, rows, count, steps, depth, vectors, target, lines, base):
+    for row in range(0, count, ROWS):
+        places = row_offsets(rows, row, count - 1)
+        tile = wide_tile(start, 0)
+        for step in range(depth):
+            tile = multiply_add(tile, scalars, places, element(steps, step), vectors, step)
+        store(tile, target, row_offsets(lines, row, count - 1), base)
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="reads x86 instructions")
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="reads compiled code")
+def test_the_innermost_loop_makes_one_step_and_leaves_the_stack_alone():
+    numbers, table = np.zeros(4096, np.float32), np.zeros(64, np.int64)
+    kernel = numba.njit(many_steps)
+    kernel(numbers, numbers, table, 8, table, 4, numbers, numbers, table, 0)
+    (assembly,) = kernel.inspect_asm().values()
+    blocks = [b for b in re.split(r"\n(?=\.LBB)", assembly) if len(re.findall(r"vfmadd|mulps", b)) >= ROWS]
+    blocks = [
+        b[: max(m.end() for m in re.finditer(r"vfmadd|mulps", b))] for b in blocks
+    ]  # without what follows the loop
+    assert blocks
+    vectors = wide_columns(np.float32) // narrow_columns(np.float32)
+    for block in blocks:
+        assert len(re.findall(r"vfmadd|mulps", block)) == ROWS * vectors
+        assert not re.search(r"[xyz]mm\d+, -?\d*\(%r[sb]p\)", block)
 
 
 def test_copy_and_clear_touch_their_elements_only():
