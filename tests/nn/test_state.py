@@ -62,6 +62,19 @@ def test_a_strict_load_lists_all_that_is_wrong_and_loads_nothing():
     np.testing.assert_equal(model.state_dict(), before)
 
 
+@pytest.mark.parametrize("change", ["missing", "unexpected", "of another shape"])
+def test_each_kind_of_misfit_alone_makes_a_strict_load_raise(change):
+    model, state = network(), filled(5)
+    before = model.state_dict()
+    if change == "missing":
+        del state["0.bias"]
+    else:
+        state["extra" if change == "unexpected" else "3.bias"] = np.zeros(9)
+    with pytest.raises(ValueError, match=f"1 {change}"):
+        model.load_state_dict(state)
+    np.testing.assert_equal(model.state_dict(), before)
+
+
 def test_a_loose_load_takes_what_fits_and_reports_the_rest():
     model = network()
     state = filled(5)
