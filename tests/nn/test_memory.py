@@ -1,4 +1,4 @@
-"""Training steps leave nothing behind: no cycle of references holds a graph, so memory is flat without the collector."""
+"""Training steps leave nothing behind: no cycle of references holds a graph, so memory stays flat."""
 
 import gc
 import tracemalloc
