@@ -42,6 +42,9 @@ def batch_norm(
     """
     x = as_tensor(input)
     need_float("batch_norm", x.data)
+    if x.shape == (0,):  # PyTorch takes it for a batch without images and without channels
+        empty = x.reshape((0, 0))
+        return batch_norm(empty, running_mean, running_var, weight, bias, training, momentum, eps).reshape((0,))
     if x.ndim < 2:
         raise ValueError(f"batch_norm needs an input (N, C) or (N, C, ...), but its shape is {x.shape}")
     channels, dtype = x.shape[1], x.dtype
@@ -50,6 +53,7 @@ def batch_norm(
     ):
         _need_channels("batch_norm", argument, value, channels)
     rows = _to_rows(x.data)  # (N, C, ...) -> (M, C)
+    from_batch = training and len(rows) > 0  # mean and variance depend on the input
     if training:
         if len(rows) == 1:
             raise ValueError(
@@ -71,7 +75,7 @@ def batch_norm(
 
     def backward(gradient: np.ndarray):  # keeps the input, the channels' mean and deviation, and the weight
         to_rows, to_weight, to_bias = normalization.batch_norm_backward(
-            _to_rows(gradient), rows, mean, inverse_std, gain, training
+            _to_rows(gradient), rows, mean, inverse_std, gain, from_batch
         )
         return _present((_from_rows(to_rows, sizes), to_weight, to_bias), has)
 

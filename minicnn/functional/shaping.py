@@ -182,7 +182,8 @@ def split(input: Any, split_size: int | Sequence[int], dim: int = 0) -> list[Ten
             raise ValueError(f"split: sizes {sizes} add up to {builtins.sum(sizes)}, but dim {dim} has {total}")
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
     before = (slice(None),) * axis
-    return [x[(*before, slice(int(start), int(start) + size))] for start, size in zip(starts, sizes, strict=False)]
+    pieces = [slice(int(start), int(start) + size) for start, size in zip(starts, sizes, strict=False)]
+    return [x[before + (piece,)] for piece in pieces]
 
 
 def astype(input: Any, dtype: Any) -> Tensor:

@@ -108,8 +108,11 @@ def test_batch_norm_of_a_large_float32_batch_is_as_exact_as_its_digits_allow(off
 
 def test_an_empty_batch_leaves_the_running_statistics_alone(same_as_torch, torch):
     mean, variance = np.array([1.0, 2.0]), np.array([3.0, 4.0])
-    y = F.batch_norm(Tensor(np.zeros((0, 2, 3, 4))), mean, variance, training=True)
-    assert y.shape == (0, 2, 3, 4)
+    x, weight = Tensor(np.zeros((0, 2, 3, 4)), requires_grad=True), Tensor(np.ones(2), requires_grad=True)
+    y = F.batch_norm(x, mean, variance, weight, training=True)
+    y.sum().backward()
+    assert y.shape == x.grad.shape == (0, 2, 3, 4)
+    assert weight.grad.tolist() == [0, 0]
     assert mean.tolist() == [1, 2]
     assert variance.tolist() == [3, 4]
 
