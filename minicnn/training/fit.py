@@ -161,7 +161,6 @@ def _finish_epoch(run: Run, recipe: Recipe, validation: Iterable | None, started
     check_weights(run.model, run.epoch)
     record = {"epoch": run.epoch + 1, **run.averages.means()}
     if validation is not None:
-        random.set_position(run.epoch, len(run.loader))
         measured = evaluate(run.evaluated_model, epoch_batches(validation, run.epoch), recipe.loss, recipe.metrics)
         record.update({f"validation_{name}": value for name, value in measured.items()})
     record["learning_rate"] = run.learning_rate

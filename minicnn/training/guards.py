@@ -28,5 +28,5 @@ def check_weights(model: Any, epoch: int) -> None:
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.dtype.kind == "f" and not np.isfinite(tensor.data).all():
             raise FloatingPointError(
-                f"{name} holds values that are not finite after epoch {epoch + 1}, and was not saved; {_ADVICE}"
+                f"{name} holds values that are not finite in epoch {epoch + 1}, and was not saved; {_ADVICE}"
             )

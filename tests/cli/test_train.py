@@ -182,5 +182,21 @@ def test_unwritable_places_are_named(tmp_path, capsys):
     assert "file" in capsys.readouterr().err
 
 
+def test_training_and_test_pictures_are_normalised_alike():
+    settings = {
+        "data": "partworld",
+        "image_size": 24,
+        "quick_limit": 40,
+        "seed": 0,
+        "batch_size": 40,
+        "augment": "none",
+    }
+    data = train_parts.make_data(settings)
+    for loader, tolerance in ((data.train, 1e-3), (data.validation, 0.3), (data.make_test(), 0.3)):
+        ((images, _),) = loader
+        np.testing.assert_allclose(images.mean(axis=(0, 2, 3)), 0, atol=tolerance)
+        np.testing.assert_allclose(images.std(axis=(0, 2, 3)), 1, atol=tolerance)
+
+
 def test_settings_are_readable(finished):
     assert json.loads((finished / "settings.json").read_text())["lr"] == 0.05

@@ -36,7 +36,11 @@ def test_evaluate_changes_nothing_and_records_no_graph():
     model = small_model()
     model[1].eval()
     before = bits(model)
-    evaluate(model, loader())
+    recorded = []
+    with model.register_forward_hook(lambda module, inputs, output: recorded.append(output.requires_grad)):
+        for measure in (evaluate, predict, top_losses):
+            measure(model, loader())
+    assert not any(recorded)
     assert bits(model) == before
     assert [module.training for module in model.modules()] == [True, True, False, True, True, True, True, True]
     with evaluation_mode(model):
@@ -83,6 +87,7 @@ def test_reestimated_statistics_are_the_mean_over_the_batches():
     batches = list(loader(batch_size=13, **PLAIN))
     weights = {name: value for name, value in bits(model).items() if "running" not in name and "tracked" not in name}
     model[1].running_mean.data[...] = 123
+    model[1].num_batches_tracked.data[...] = 5
     model[1].eval()
     reestimate_batch_norm(model, batches)
     maps = [model[0](Tensor(images)).data for images, _ in batches]

@@ -51,6 +51,28 @@ def test_it_learns_and_records_what_it_measured():
     assert measured == {"loss": records[-1]["validation_loss"], "accuracy": records[-1]["validation_accuracy"]}
 
 
+def test_a_record_is_of_its_own_epoch_only():
+    seen = []
+
+    def loss(outputs, targets):
+        value = F.cross_entropy(outputs, targets)
+        seen.append((value.item(), len(targets)))
+        return value
+
+    model = small_model()
+    records = fit(model, loader(), sgd(model), epochs=2, loss=loss)
+    for record, epoch in zip(records, (seen[:7], seen[7:]), strict=True):
+        assert record["loss"] == pytest.approx(sum(value * count for value, count in epoch) / 26)
+
+
+def test_gradients_from_before_play_no_part():
+    fresh, used = small_model(), small_model()
+    used[6].bias.grad = Tensor(np.ones(3, np.float32))
+    for model in (fresh, used):
+        fit(model, loader(), sgd(model), epochs=1)
+    assert bits(fresh) == bits(used)
+
+
 def test_validation_does_not_change_the_training():
     plain, watched = small_model(), small_model()
     fit(plain, loader(), sgd(plain), epochs=2)
@@ -148,6 +170,18 @@ def test_a_moving_average_is_what_is_validated():
     assert records[-1]["validation_loss"] != evaluate(model, validation)["loss"]
 
 
+def test_a_moving_average_takes_in_every_step():
+    class Counted:
+        module, updates = None, 0
+
+        def update_parameters(self, model):
+            self.updates += 1
+
+    model, average = small_model(), Counted()
+    fit(model, loader(), sgd(model), epochs=2, ema=average, accumulate=2)
+    assert average.updates == 2 * 4
+
+
 def test_early_stopping_ends_the_run_with_the_best_weights():
     model, kept = small_model(), []
     records = fit(
@@ -230,11 +264,14 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
             super().step()
             self.parameters()[0].data[...] = np.inf
 
-    model, path = small_model(), tmp_path / "checkpoint.safetensors"
+    path = tmp_path / "checkpoint.safetensors"
     one_step = DataLoader(dataset(4), 4)
-    with pytest.raises(FloatingPointError, match=r"0\.weight holds values that are not finite after epoch 1"):
-        fit(model, one_step, Explodes(model.parameters(), lr=0.1), epochs=1, checkpoint=path)
-    assert not path.exists()
+    options = [{}, {"checkpoint": path}, {"checkpoint": path, "checkpoint_every": 1}]
+    for batches, option in zip((one_step, one_step, loader()), options, strict=True):
+        model = small_model()
+        with pytest.raises(FloatingPointError, match=r"0\.weight holds values that are not finite.*epoch 1"):
+            fit(model, batches, Explodes(model.parameters(), lr=0.1), epochs=1, **option)
+        assert not path.exists()
 
 
 def test_what_cannot_be_trained_on_is_named():

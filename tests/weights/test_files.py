@@ -271,6 +271,18 @@ def test_a_pickle_inside_an_npz_is_never_run(tmp_path):
         load(path)
 
 
+def test_an_npz_that_lost_members_is_noticed(tmp_path):
+    path = tmp_path / "a.npz"
+    save({"a": np.zeros(2), "b": np.ones(3)}, path)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(buffer, "w") as part:
+        for member in whole.namelist()[:-1]:
+            part.writestr(member, whole.read(member))
+    path.write_bytes(buffer.getvalue())
+    with pytest.raises(ValueError, match=r"should hold \['a', 'b'\], but holds \['a'\]"):
+        load(path)
+
+
 def test_a_pytorch_archive_is_recognised(tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
