@@ -22,7 +22,7 @@ OPTIMIZERS = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}  # and 
 SCHEDULES = ("cosine", "onecycle", "step", "constant")
 AUGMENTATIONS = ("none", "flip", "crop", "flip+crop")
 # What may differ between a run and its continuation, because no bit of the result depends on it.
-NOT_OF_THE_RESULT = ("command", "out", "resume", "threads", "quiet", "traceback", "checkpoint_every")
+NOT_OF_THE_RESULT = ("command", "out", "resume", "threads", "quiet", "traceback", "checkpoint_every", "no_test")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="use at most N pictures for each of training, validation and test",
     )
+    add("--no-test", action="store_true", help="leave the test pictures alone, as while settings are being chosen")
     add("--quiet", action="store_true", help="no progress bar and no line for every epoch")
 
 
@@ -74,7 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
     _claim(folder, settings, arguments.resume)
-    results = train(folder, settings, arguments.resume, arguments.checkpoint_every, quiet=arguments.quiet)
+    results = train(
+        folder, settings, arguments.resume, arguments.checkpoint_every, arguments.quiet, not arguments.no_test
+    )
     print(
         f"{arguments.model} on {arguments.data}: {_percentages(results)}; weights in {folder / 'weights.safetensors'}"
     )
@@ -82,7 +85,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def train(
-    folder: Path, settings: dict[str, Any], resume: bool, checkpoint_every: int | None, quiet: bool
+    folder: Path,
+    settings: dict[str, Any],
+    resume: bool,
+    checkpoint_every: int | None,
+    quiet: bool,
+    with_test: bool,
 ) -> dict[str, float | None]:
     """{"validation_accuracy", "test_accuracy"} of a run with these settings, whose files are written to `folder`."""
     import functools
@@ -121,29 +129,26 @@ def train(
         history=folder / "history.jsonl",
         progress=not quiet,
     )
-    test = data.make_test()
-    results = {
-        "validation_accuracy": records[-1]["validation_accuracy"],
-        "test_accuracy": None if test is None else evaluate(model, test)["accuracy"],
+    results = {"validation_accuracy": records[-1]["validation_accuracy"], "test_accuracy": None}
+    metadata = {
+        "model": settings["model"],
+        "model_options": model_settings(settings, data.image_shape),
+        "data": settings["data"],
+        "classes": list(data.classes),
+        "num_classes": classes,
+        "image_shape": list(data.image_shape),
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "settings": settings,
+        "command": shlex.join(["minicnn", *sys.argv[1:]]),
+        "versions": _versions(),
     }
-    save(
-        model,
-        folder / "weights.safetensors",
-        metadata={
-            "model": settings["model"],
-            "model_options": model_settings(settings, data.image_shape),
-            "data": settings["data"],
-            "classes": list(data.classes),
-            "num_classes": classes,
-            "image_shape": list(data.image_shape),
-            "mean": list(data.mean),
-            "std": list(data.std),
-            **results,
-            "settings": settings,
-            "command": shlex.join(["minicnn", *sys.argv[1:]]),
-            "versions": _versions(),
-        },
-    )
+    # Saved before the test as well: test pictures that can't be had must not cost the training.
+    save(model, folder / "weights.safetensors", metadata=metadata | results)
+    test = data.make_test() if with_test else None
+    if test is not None:
+        results["test_accuracy"] = evaluate(model, test)["accuracy"]
+        save(model, folder / "weights.safetensors", metadata=metadata | results)
     return results
 
 
@@ -181,7 +186,7 @@ def _print_epoch(run: Any) -> None:
 def _percentages(results: dict[str, float | None]) -> str:
     tested = results["test_accuracy"]
     text = f"validation accuracy {results['validation_accuracy']:.4f}"
-    return f"{text}, test accuracy {tested:.4f}" if tested is not None else f"{text} (there are no test pictures)"
+    return f"{text}, test accuracy {tested:.4f}" if tested is not None else f"{text} (not tested)"
 
 
 def _versions() -> dict[str, str]:

@@ -3,11 +3,13 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from minicnn import optim
 from minicnn.backbones.factory import BUILDERS
 from minicnn.data import DataLoader, channel_statistics, create, stratified_split
+from minicnn.data import list as known_sets
 from minicnn.data.dataset import Dataset
 from minicnn.data.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip
 
@@ -45,10 +47,10 @@ def make_data(settings: dict[str, Any]) -> Data:
         return DataLoader(dataset, EVALUATION_BATCH, transform=normalize, seed=seed)
 
     def make_test() -> DataLoader | None:
-        try:
-            return evaluation(_split(settings, "test"))
-        except ValueError:  # a folder of pictures need not have a test split
+        is_folder = settings["data"] not in known_sets()
+        if is_folder and not (Path(settings["data"]).expanduser() / "test").is_dir():  # it need not have one
             return None
+        return evaluation(_split(settings, "test"))
 
     augmentation = _augmentation(settings["augment"], image_shape)
     # A last small batch would make a poor estimate of the batch-norm statistics: it is left out.
