@@ -25,7 +25,7 @@ from minicnn.nn import Module
 
 LEVELS = ("orientation", "colour", "texture", "part", "object")
 
-Normalize = Callable[[np.ndarray], np.ndarray]
+Preprocess = Callable[[np.ndarray], np.ndarray]
 
 
 def level_sizes(dataset: PartWorld) -> dict[str, int]:
@@ -63,7 +63,7 @@ def level_features(pooled: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def probe_ladder(
-    model: Module, stages: Sequence[str], train: PartWorld, test: PartWorld, normalize: Normalize
+    model: Module, stages: Sequence[str], train: PartWorld, test: PartWorld, normalize: Preprocess
 ) -> dict[str, list[float]]:
     """For each level, the test accuracy of a linear probe on each of `stages` (dotted module names of `model`).
 
