@@ -143,9 +143,10 @@ def _explain(
     expected_along: float,
 ) -> None:
     """Raise ValueError that names the element with the largest error."""
-    worst, worst_error, actual, expected = None, -1.0, 0.0, 0.0
+    worst: tuple[int, ...] = ()
+    worst_error, actual, expected = -1.0, 0.0, 0.0
     for position in range(min(gradient.size, _ELEMENTS_TO_SEARCH)):
-        index = np.unravel_index(position, gradient.shape)
+        index = tuple(int(k) for k in np.unravel_index(position, gradient.shape))
         direction = np.zeros(gradient.shape)
         direction[index] = 1
         slope = objective.slope(i, direction, step)
@@ -154,9 +155,8 @@ def _explain(
             worst, worst_error, actual, expected = index, error, float(gradient[index]), slope
         if np.isnan(error):
             break
-    index = tuple(int(k) for k in worst) if worst is not None else ()
     direction = np.zeros(gradient.shape)
-    direction[index] = 1
+    direction[worst] = 1
     left, right = objective.one_sided(i, direction, step)
     kink = ""
     if abs(left - right) > 10 * (atol + rtol * max(abs(left), abs(right))) + 1e-3 * max(abs(left), abs(right)):
@@ -166,6 +166,6 @@ def _explain(
         )
     raise ValueError(
         f"gradcheck: input {i} of shape {gradient.shape}: along a random direction backward gives {along:.8g}, central "
-        f"differences {expected_along:.8g}; worst element {index}: backward {actual:.8g}, central differences "
+        f"differences {expected_along:.8g}; worst element {worst}: backward {actual:.8g}, central differences "
         f"{expected:.8g}, difference {worst_error:.3g}{kink}"
     )

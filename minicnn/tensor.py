@@ -16,8 +16,7 @@ What to know before reading:
 - `Node.receive` is the one place where a gradient is summed over broadcast axes, cast, laid out in memory as its value
   is, and added to what came before. No backward has to think of these.
 - A graph is freed as it is walked. A second backward over it says so, unless retain_graph=True kept it.
-- Tensor's operators are one-line calls into functional's arithmetic, which imports this file: the package's one cycle
-  of imports. It is closed by the import at the bottom of this file.
+- Operators and methods such as `+` and `.sum()` are one-line calls into functional; they stand in operators.py.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from minicnn import anomaly
 from minicnn.kernels import layout
+from minicnn.operators import Operators
 
 Backward = Callable[[np.ndarray], "Sequence[np.ndarray | None]"]
-Axes = int | tuple[int, ...] | list[int] | None
 
 _grad_enabled = True
 
@@ -198,7 +197,7 @@ def _already_freed(gradient: np.ndarray) -> Sequence[np.ndarray | None]:
     raise RuntimeError("this part of the graph was freed by an earlier backward")
 
 
-class Tensor:
+class Tensor(Operators):
     """A NumPy array with a gradient and a memory of how it was made.
 
     `array` is anything NumPy can read. NumPy arrays keep their dtype and are not copied; Python floats, and lists of
@@ -206,7 +205,6 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "_node", "_requires_grad", "data", "grad")
-    __array_priority__ = 1000.0  # so that `array + tensor` asks the Tensor first
 
     def __init__(self, array: Any, requires_grad: bool = False):
         self.data: np.ndarray = _to_array(array)
@@ -247,6 +245,13 @@ class Tensor:
     def node(self) -> Node | None:
         """The graph's node for this Tensor, or None if it requires no gradient."""
         return self._node
+
+    @property
+    def T(self) -> Tensor:
+        """A matrix with its two axes exchanged. Raises ValueError unless there are two."""
+        if self.ndim != 2:
+            raise ValueError(f".T needs a matrix, but the shape is {self.shape}; use .permute(...) or .transpose(a, b)")
+        return self.transpose(0, 1)
 
     def dim(self) -> int:
         """The number of axes."""
@@ -401,72 +406,7 @@ class Tensor:
             )
         return array
 
-    # Operators and methods: each is a call of the function of the same name in minicnn.functional.
-
-    def __add__(self, other: Any) -> Tensor:
-        return arithmetic.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return arithmetic.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return arithmetic.sub(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return arithmetic.sub(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return arithmetic.mul(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return arithmetic.mul(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return arithmetic.div(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return arithmetic.div(other, self)
-
-    def __pow__(self, exponent: Any) -> Tensor:
-        return arithmetic.pow(self, exponent)
-
-    def __rpow__(self, base: Any) -> Tensor:
-        return arithmetic.pow(base, self)
-
-    def __neg__(self) -> Tensor:
-        return arithmetic.neg(self)
-
-    def __abs__(self) -> Tensor:
-        return arithmetic.abs(self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return linear_algebra.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return linear_algebra.matmul(other, self)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return indexing.getitem(self, index)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        _raise_in_place(
-            "tensor[index] = value", "where(mask, value, tensor), or change tensor.data before the graph is built"
-        )
-
-    def __iadd__(self, other: Any) -> Tensor:
-        _raise_in_place("tensor += value", "tensor = tensor + value")
-
-    def __isub__(self, other: Any) -> Tensor:
-        _raise_in_place("tensor -= value", "tensor = tensor - value")
-
-    def __imul__(self, other: Any) -> Tensor:
-        _raise_in_place("tensor *= value", "tensor = tensor * value")
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        _raise_in_place("tensor /= value", "tensor = tensor / value")
-
-    def __ipow__(self, other: Any) -> Tensor:  # type: ignore[misc]
-        _raise_in_place("tensor **= value", "tensor = tensor ** value")
+    # Comparisons: element by element, and no gradient flows
 
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
         return Tensor(self.data == _plain(other))
@@ -496,137 +436,6 @@ class Tensor:
 
     def __or__(self, other: Any) -> Tensor:
         return Tensor(self.data | _plain(other))
-
-    def exp(self) -> Tensor:
-        """e to the power of every element."""
-        return arithmetic.exp(self)
-
-    def log(self) -> Tensor:
-        """The natural logarithm of every element."""
-        return arithmetic.log(self)
-
-    def sqrt(self) -> Tensor:
-        """The square root of every element."""
-        return arithmetic.sqrt(self)
-
-    def abs(self) -> Tensor:
-        """The absolute value of every element."""
-        return arithmetic.abs(self)
-
-    def pow(self, exponent: Any) -> Tensor:
-        """Every element to the power of `exponent`."""
-        return arithmetic.pow(self, exponent)
-
-    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
-        """Every element, no lower than `min` and no higher than `max`."""
-        return arithmetic.clamp(self, min, max)
-
-    def maximum(self, other: Any) -> Tensor:
-        """The larger of two, element by element."""
-        return arithmetic.maximum(self, other)
-
-    def minimum(self, other: Any) -> Tensor:
-        """The smaller of two, element by element."""
-        return arithmetic.minimum(self, other)
-
-    def sum(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
-        """The sum over all axes or over those named."""
-        return reduction.sum(self, dim, keepdim)
-
-    def mean(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
-        """The mean over all axes or over those named."""
-        return reduction.mean(self, dim, keepdim)
-
-    def var(self, dim: Axes = None, correction: int = 1, keepdim: bool = False) -> Tensor:
-        """The variance: squared deviations summed, divided by their count less `correction`."""
-        return reduction.var(self, dim, correction, keepdim)
-
-    def std(self, dim: Axes = None, correction: int = 1, keepdim: bool = False) -> Tensor:
-        """The standard deviation: the square root of `var`."""
-        return reduction.std(self, dim, correction, keepdim)
-
-    def prod(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        """The product over all axes or over one."""
-        return reduction.prod(self, dim, keepdim)
-
-    def amax(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
-        """The largest element over all axes or over those named."""
-        return reduction.amax(self, dim, keepdim)
-
-    def amin(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
-        """The smallest element over all axes or over those named."""
-        return reduction.amin(self, dim, keepdim)
-
-    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """The largest element; with `dim`, a pair (values, indices)."""
-        return reduction.max(self, dim, keepdim)
-
-    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
-        """The smallest element; with `dim`, a pair (values, indices)."""
-        return reduction.min(self, dim, keepdim)
-
-    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        """The index of the largest element (the first, on a tie)."""
-        return reduction.argmax(self, dim, keepdim)
-
-    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        """The index of the smallest element (the first, on a tie)."""
-        return reduction.argmin(self, dim, keepdim)
-
-    def logsumexp(self, dim: Axes, keepdim: bool = False) -> Tensor:
-        """log(sum(exp(x))), without overflow."""
-        return reduction.logsumexp(self, dim, keepdim)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape; one size may be -1."""
-        return shaping.reshape(self, _flat(shape))
-
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-        """The axes from `start_dim` to `end_dim` joined into one."""
-        return shaping.flatten(self, start_dim, end_dim)
-
-    def permute(self, *dims: Any) -> Tensor:
-        """The axes in another order."""
-        return shaping.permute(self, _flat(dims))
-
-    def transpose(self, dim0: int, dim1: int) -> Tensor:
-        """Two axes exchanged."""
-        return shaping.transpose(self, dim0, dim1)
-
-    @property
-    def T(self) -> Tensor:
-        """A matrix with its two axes exchanged. Raises ValueError unless there are two."""
-        if self.ndim != 2:
-            raise ValueError(f".T needs a matrix, but the shape is {self.shape}; use .permute(...) or .transpose(a, b)")
-        return shaping.transpose(self, 0, 1)
-
-    def squeeze(self, dim: Axes = None) -> Tensor:
-        """Without its axes of size 1, or without those of the named ones that have size 1."""
-        return shaping.squeeze(self, dim)
-
-    def unsqueeze(self, dim: int) -> Tensor:
-        """With a new axis of size 1 at `dim`."""
-        return shaping.unsqueeze(self, dim)
-
-    def expand(self, *sizes: Any) -> Tensor:
-        """Repeated along axes of size 1, without a copy; -1 keeps a size."""
-        return shaping.expand(self, _flat(sizes))
-
-    def astype(self, dtype: Any) -> Tensor:
-        """The same values in another dtype; gradients flow between floating-point ones."""
-        return shaping.astype(self, dtype)
-
-    def float(self) -> Tensor:
-        """The values as float32."""
-        return shaping.astype(self, np.float32)
-
-    def double(self) -> Tensor:
-        """The values as float64."""
-        return shaping.astype(self, np.float64)
-
-    def long(self) -> Tensor:
-        """The values as int64, fractions cut off; no gradient flows."""
-        return shaping.astype(self, np.int64)
 
 
 def make_result(data: np.ndarray, inputs: Sequence[Tensor], backward: Backward, name: str) -> Tensor:
@@ -674,20 +483,3 @@ def _to_array(value: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a Tensor holds numbers or booleans, but got {type(value).__name__} of dtype {array.dtype}")
     return array
-
-
-def _flat(arguments: tuple) -> tuple[int, ...]:
-    """reshape(2, 3) and reshape((2, 3)) mean the same."""
-    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
-        return tuple(arguments[0])
-    return arguments
-
-
-def _raise_in_place(what: str, instead: str) -> NoReturn:
-    raise NotImplementedError(
-        f"in-place operations ({what}) would change a value that some backward may need; write {instead}"
-    )
-
-
-# The one cycle of imports: the functions below are written with Tensor, and Tensor's methods call them.
-from minicnn.functional import arithmetic, indexing, linear_algebra, reduction, shaping  # noqa: E402

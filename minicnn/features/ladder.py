@@ -14,6 +14,7 @@ A global average hides colours and textures, which sit on the object only, behin
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -45,7 +46,7 @@ def level_labels(dataset: PartWorld) -> dict[str, np.ndarray]:
     }
 
 
-def pooled_levels(maps: np.ndarray, dataset: PartWorld, pictures: slice) -> np.ndarray:
+def pooled_levels(dataset: PartWorld, maps: np.ndarray, pictures: slice) -> np.ndarray:
     """The features of each picture, pooled in five ways: maps (B, C, h, w) -> (B, 5, C).
 
     In the five rows: over the whole picture, over the object, and over its parts in slots 0, 1, 2.
@@ -72,16 +73,14 @@ def probe_ladder(
     features = {}
     for name, dataset in (("train", train), ("test", test)):
         images = normalize(dataset.batch(np.arange(len(dataset)))[0])
-        features[name] = extract(
-            model, images, stages, reduce=lambda maps, pictures, dataset=dataset: pooled_levels(maps, dataset, pictures)
-        )
+        features[name] = extract(model, images, stages, reduce=functools.partial(pooled_levels, dataset))
     return _probe(stages, features, train, test)
 
 
 def probe_pixels(train: PartWorld, test: PartWorld) -> dict[str, float]:
     """For each level, the test accuracy of the same probe on the pixels, pooled as a stage's features are."""
     features = {
-        name: {"pixels": pooled_levels(data.batch(np.arange(len(data)))[0], data, slice(0, len(data)))}
+        name: {"pixels": pooled_levels(data, data.batch(np.arange(len(data)))[0], slice(0, len(data)))}
         for name, data in (("train", train), ("test", test))
     }
     return {level: accuracies[0] for level, accuracies in _probe(["pixels"], features, train, test).items()}

@@ -138,7 +138,7 @@ def _logistic(pictures: Pictures, features_of: Callable[[PartWorld], np.ndarray]
 
 
 def _best_mlp(pictures: Pictures, seed: int, epochs: int) -> dict[str, Any]:
-    """Train the whole grid, keep the one with the best validation accuracy, and score only that one on the test split."""
+    """Train the whole grid, keep what is best on the validation split, and score only that on the test split."""
     best: dict[str, Any] = {"validation": -1.0}
     chosen = None
     for hidden in MLP_HIDDEN:

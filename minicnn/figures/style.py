@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Okabe & Ito's palette, ordered so that neighbours differ in lightness too.
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8A8A8A"
 
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,

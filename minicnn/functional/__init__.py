@@ -34,6 +34,7 @@ from minicnn.functional.dropout import dropout2d as dropout2d
 from minicnn.functional.encoding import one_hot as one_hot
 from minicnn.functional.folding import fold as fold
 from minicnn.functional.folding import unfold as unfold
+from minicnn.functional.indexing import getitem as getitem
 from minicnn.functional.linear import linear as linear
 from minicnn.functional.linear_algebra import einsum as einsum
 from minicnn.functional.linear_algebra import matmul as matmul

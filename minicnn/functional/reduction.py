@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.tensor import Axes, Tensor, as_tensor, long_sum, make_result
+from minicnn.operators import Axes
+from minicnn.tensor import Tensor, as_tensor, long_sum, make_result
 
 
 def axes_of(dim: Axes, ndim: int) -> tuple[int, ...]:

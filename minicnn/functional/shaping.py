@@ -10,7 +10,8 @@ import numpy as np
 
 from minicnn.functional.reduction import axes_of
 from minicnn.kernels import layout
-from minicnn.tensor import Axes, Tensor, as_tensor, make_result
+from minicnn.operators import Axes
+from minicnn.tensor import Tensor, as_tensor, make_result
 
 
 def reshape(input: Any, shape: Sequence[int]) -> Tensor:

@@ -9,7 +9,8 @@ import numpy as np
 from minicnn.functional.arithmetic import operands_of
 from minicnn.functional.checks import need_float
 from minicnn.functional.reduction import axes_of
-from minicnn.tensor import Axes, Tensor, as_tensor, make_result
+from minicnn.operators import Axes
+from minicnn.tensor import Tensor, as_tensor, make_result
 
 
 def normalize(input: Any, p: float = 2.0, dim: Axes = 1, eps: float = 1e-12) -> Tensor:

@@ -222,10 +222,10 @@ def _write_training(page: Page, results: dict[str, Any]) -> None:
     history = results["history"]
     page.heading("Learning")
     page.paragraph(
-        f"The network saw {results['size']['train_pictures']:,} pictures {len(history)} times, mirrored at random. On new "
-        f"pictures its accuracy went from {history[0]['validation_accuracy']:.2f} after the first epoch to "
-        f"{history[-1]['validation_accuracy']:.2f}; on a test set that nothing was chosen by it is "
-        f"{results['test_accuracy']:.3f}. Guessing would give 0.10."
+        f"The network saw {results['size']['train_pictures']:,} pictures {len(history)} times, mirrored at random. On "
+        f"pictures it had not seen, its accuracy was {history[0]['validation_accuracy']:.2f} after the first epoch and "
+        f"{history[-1]['validation_accuracy']:.2f} after the last. On a test set that nothing was chosen by it is "
+        f"{results['test_accuracy']:.3f}; guessing would give 0.10."
     )
     page.figure(curves.training_curves(history), "Loss and accuracy by epoch.")
 
@@ -245,12 +245,12 @@ def _write_ladder(page: Page, ladder: dict[str, Any]) -> None:
     )
     peak = stages[int(np.argmax(trained["orientation"]))]
     page.paragraph(
-        f"Orientation is readable early: it is highest at {peak} ({max(trained['orientation']):.2f}) and has fallen to "
-        f"{trained['orientation'][-1]:.2f} at the top, where it no longer helps. Colour, which says nothing about the "
-        f"class, falls from {trained['colour'][0]:.2f} to {trained['colour'][-1]:.2f}. Parts rise from "
-        f"{trained['part'][0]:.2f} to {trained['part'][-1]:.2f}. The object itself can hardly be read at the bottom "
-        f"({trained['object'][0]:.2f}) and is clear at the top ({trained['object'][-1]:.2f}), while the untrained "
-        f"network never gets beyond {max(untrained['object']):.2f}: it is this that training has built."
+        f"Low levels come first: orientation is read best at {peak} ({max(trained['orientation']):.2f}), and at "
+        f"the top with {trained['orientation'][-1]:.2f}; colour, which tells nothing of the class, goes from "
+        f"{trained['colour'][0]:.2f} to {trained['colour'][-1]:.2f}. High levels come last: parts go from "
+        f"{trained['part'][0]:.2f} to {trained['part'][-1]:.2f}, and the object from {trained['object'][0]:.2f} to "
+        f"{trained['object'][-1]:.2f}. On the untrained network the object is never read better than "
+        f"{max(untrained['object']):.2f}: the difference is what training has built."
     )
     rows = []
     for level in LEVELS:
@@ -275,7 +275,7 @@ def _write_filters(page: Page, model: Any, test: PartWorld) -> None:
     )
     page.figure(
         images.feature_maps(picture[0], maps),
-        f"A picture of class {test.classes[int(test.labels[0])]!r}, and at each stage the channels that vary most over it.",
+        f"A picture of class {test.classes[int(test.labels[0])]!r}; of each stage, the channels that vary most.",
     )
 
 
@@ -283,13 +283,14 @@ def _write_transfer(page: Page, results: dict[str, Any]) -> None:
     near, far = (results["transfer"][family] for family in TARGETS)
     page.heading("Moving on")
     page.paragraph(
-        f"Now the backbone meets pictures of classes that it never saw, with {PER_CLASS} labelled ones a class. The near "
-        "set arranges the same parts in new ways; the far set has new parts, new textures and new layouts. From scratch "
-        f"there is too little to learn from: {near['from scratch']:.2f} and {far['from scratch']:.2f}. With the "
-        f"backbone frozen, and only a linear classifier fitted on its features, {near['frozen']:.2f} and "
-        f"{far['frozen']:.2f}; trained on a little at a low rate, {near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. "
-        "The nearer the new pictures are to the old, the more is gained. The control, an untrained backbone frozen, "
-        f"gives {near['random, frozen']:.2f} and {far['random, frozen']:.2f}: it is the training that transfers."
+        f"Now the backbone meets classes that it never saw, with {PER_CLASS} labelled pictures of each. The near set "
+        "arranges the same parts in new ways; the far set has new parts, new textures and new layouts. A network that "
+        f"learns from these few pictures alone reaches {near['from scratch']:.2f} (near) and "
+        f"{far['from scratch']:.2f} (far). With the backbone frozen, and only a linear classifier fitted on its "
+        f"features, it is {near['frozen']:.2f} and {far['frozen']:.2f}; with all of it trained a little further at a low rate, "
+        f"{near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. What was learned is worth more the nearer the new "
+        "pictures are to the old. The control, an untrained backbone frozen, gives "
+        f"{near['random, frozen']:.2f} and {far['random, frozen']:.2f}: it is the training that transfers."
     )
     page.figure(curves.transfer_bars(results["transfer"], chance=0.1), "Accuracy on new pictures of the target sets.")
     page.table(
@@ -301,7 +302,7 @@ def _write_ending(page: Page, results: dict[str, Any]) -> None:
     machine = results["machine"]
     page.heading("How this was made")
     page.paragraph(
-        f"minicnn {machine['minicnn']}, Python {machine['python']}, NumPy {machine['numpy']}, Numba {machine['numba']}, "
-        f"{machine['threads']} threads; seed {results['seed']}. The same seed gives the same numbers on the same machine. "
-        "One run, one seed: differences of a few hundredths between neighbouring numbers mean nothing."
+        f"minicnn {machine['minicnn']}, Python {machine['python']}, NumPy {machine['numpy']}, "
+        f"Numba {machine['numba']}; {machine['threads']} threads, seed {results['seed']}. The same seed gives the same numbers on the same "
+        "machine. This is one run of one seed: differences of a few hundredths between neighbouring numbers mean nothing."
     )

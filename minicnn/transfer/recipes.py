@@ -21,7 +21,7 @@ from minicnn.features.probe import LinearProbe, fit_linear_probe
 from minicnn.nn import Module
 from minicnn.optim import SGD, CosineAnnealingLR
 from minicnn.tensor import Tensor, no_grad
-from minicnn.training import evaluate, evaluation_mode, fit
+from minicnn.training import evaluate, evaluation_mode, fit, reestimate_batch_norm
 from minicnn.transfer.target import Target
 
 
@@ -48,7 +48,7 @@ def frozen(backbone: Module, target: Target) -> float:
 
 
 def fine_tuned(backbone: Module, target: Target, *, epochs: int, learning_rate: float = 0.01, seed: int = 0) -> float:
-    """The test accuracy after a copy of the backbone, with the frozen recipe's classifier for a head, was trained on."""
+    """The test accuracy after a copy of the backbone, with the frozen recipe's classifier as head, was trained."""
     probe = probe_head(backbone, target)
     model = copy.deepcopy(backbone)
     model.reset_classifier(target.num_classes)
@@ -72,5 +72,7 @@ def _train_and_score(model: Module, target: Target, epochs: int, learning_rate: 
     optimizer = SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
     schedule = CosineAnnealingLR(optimizer, T_max=epochs * len(loader))
     fit(model, loader, optimizer, epochs=epochs, schedule=schedule, schedule_every="step", progress=False)
+    # Few pictures mean few steps: the running statistics lag behind the weights, so they are measured anew.
+    reestimate_batch_norm(model, loader)
     test = DataLoader(TensorDataset(target.test_images, target.test_labels), batch_size=250)
     return evaluate(model, test)["accuracy"]

@@ -26,8 +26,8 @@ class Target:
         for split, (images, labels) in pairs.items():
             if len(images) != len(labels) or not len(images):
                 raise ValueError(
-                    f"{self.name}: {len(images)} {split} images and {len(labels)} {split} labels; there must be as many, "
-                    "and at least one"
+                    f"{self.name}: {len(images)} {split} images and {len(labels)} {split} labels; there must be "
+                    "as many, and at least one"
                 )
             if labels.min() < 0 or labels.max() >= self.num_classes:
                 raise ValueError(

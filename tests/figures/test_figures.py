@@ -121,7 +121,7 @@ def test_a_graph_of_a_small_network_can_be_drawn():
 def test_a_graph_that_is_not_there_or_too_large_is_refused():
     with pytest.raises(RuntimeError, match="no_grad"):
         draw_graph(Tensor(np.ones(2)))
-    x = y = Tensor(np.ones(2), requires_grad=True)
+    y = Tensor(np.ones(2), requires_grad=True)
     for _ in range(200):
         y = y + 1
     with pytest.raises(ValueError, match="201 nodes"):
