@@ -61,7 +61,12 @@ def match(array: np.ndarray, channels_last: bool) -> np.ndarray:
     """`array` in the memory order asked for: itself where it has that order already, else a copy.
 
     The engine calls this in one place, where gradients accumulate, so that a gradient lies in memory as its value does.
+    A broadcast view has no order of its own yet and is written out; that counts as no conversion.
     """
+    if any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)):
+        written = empty(array.shape, array.dtype) if channels_last else np.empty(array.shape, array.dtype)
+        written[...] = array
+        return written
     if channels_last:
         return as_channels_last(array)
     return np.ascontiguousarray(array)

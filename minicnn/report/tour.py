@@ -287,8 +287,8 @@ def _write_transfer(page: Page, results: dict[str, Any]) -> None:
         "arranges the same parts in new ways; the far set has new parts, new textures and new layouts. A network that "
         f"learns from these few pictures alone reaches {near['from scratch']:.2f} (near) and "
         f"{far['from scratch']:.2f} (far). With the backbone frozen, and only a linear classifier fitted on its "
-        f"features, it is {near['frozen']:.2f} and {far['frozen']:.2f}; with all of it trained a little further at a low rate, "
-        f"{near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. What was learned is worth more the nearer the new "
+        f"features, it is {near['frozen']:.2f} and {far['frozen']:.2f}; with all of it trained a little "
+        f"further, {near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. What was learned is worth more the nearer the new "
         "pictures are to the old. The control, an untrained backbone frozen, gives "
         f"{near['random, frozen']:.2f} and {far['random, frozen']:.2f}: it is the training that transfers."
     )
@@ -303,6 +303,7 @@ def _write_ending(page: Page, results: dict[str, Any]) -> None:
     page.heading("How this was made")
     page.paragraph(
         f"minicnn {machine['minicnn']}, Python {machine['python']}, NumPy {machine['numpy']}, "
-        f"Numba {machine['numba']}; {machine['threads']} threads, seed {results['seed']}. The same seed gives the same numbers on the same "
-        "machine. This is one run of one seed: differences of a few hundredths between neighbouring numbers mean nothing."
+        f"Numba {machine['numba']}; {machine['threads']} threads, seed {results['seed']}. The "
+        "same seed gives the same numbers on the same machine. This is one run of one seed: differences of a few "
+        "hundredths between neighbouring numbers mean nothing."
     )

@@ -39,6 +39,7 @@ def test_fine_tuning_starts_from_the_classifier_that_was_fitted(backbone, target
 
     kept = {}
     monkeypatch.setattr(recipes, "fit", lambda model, *args, **kwargs: kept.setdefault("model", model))
+    monkeypatch.setattr(recipes, "reestimate_batch_norm", lambda model, loader: None)
     fine_tuned(backbone, target, epochs=1)
     probe = probe_head(backbone, target)
     features = cached_features(backbone, target.test_images)
