@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minicnn.nn import Module
+from minicnn.nn import Module, evaluation_mode
 from minicnn.tensor import Tensor, no_grad
-from minicnn.training import evaluation_mode
 
 Reduce = Callable[[np.ndarray, slice], np.ndarray]
 

@@ -31,6 +31,7 @@ from minicnn.nn.loss import L1Loss as L1Loss
 from minicnn.nn.loss import MSELoss as MSELoss
 from minicnn.nn.loss import NLLLoss as NLLLoss
 from minicnn.nn.loss import SmoothL1Loss as SmoothL1Loss
+from minicnn.nn.mode import evaluation_mode as evaluation_mode
 from minicnn.nn.module import Module as Module
 from minicnn.nn.normalization import BatchNorm1d as BatchNorm1d
 from minicnn.nn.normalization import BatchNorm2d as BatchNorm2d

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn import functional as F
-from minicnn.functional.arguments import IntOrPair, as_pair
+from minicnn.functional.arguments import IntOrPair, as_pair, need_count
 from minicnn.nn.linear import draw_weight_and_bias
 from minicnn.nn.module import Module
 from minicnn.nn.parameter import Parameter
@@ -138,8 +138,7 @@ class ConvTranspose2d(Module):
 
 def _check_channels(name: str, in_channels: int, out_channels: int, groups: int) -> None:
     for argument, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
-        if value < 1:
-            raise ValueError(f"{name}: {argument} must be at least 1, but is {value}")
+        need_count(name, argument, value)
     for argument, value in (("in_channels", in_channels), ("out_channels", out_channels)):
         if value % groups:
             raise ValueError(f"{name}: groups must divide {argument}, but {value} % {groups} = {value % groups}")

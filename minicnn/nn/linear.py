@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from minicnn import functional as F
+from minicnn.functional.arguments import need_count
 from minicnn.nn import init
 from minicnn.nn.module import Module
 from minicnn.nn.parameter import Parameter
@@ -22,8 +23,7 @@ class Linear(Module):
     ):
         super().__init__()
         for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if value < 1:
-                raise ValueError(f"Linear: {name} must be at least 1, but is {value}")
+            need_count("Linear", name, value)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(np.empty((out_features, in_features), np.float32))
         self.register_parameter("bias", Parameter(np.empty(out_features, np.float32)) if bias else None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -135,6 +135,8 @@ class Module:
         registry = self._registry_of(name)
         if registry is not None:
             return self.__dict__[registry][name]
+        if "_modules" not in self.__dict__ and name.startswith("_") and not name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__} was used before super().__init__(); call that first in __init__")
         close = [] if name.startswith("__") else difflib.get_close_matches(name, dir(self), n=3)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
@@ -162,7 +164,9 @@ class Module:
     def add_module(self, name: str, module: Module | None) -> None:
         """Own `module` as a child under `name`. Raises TypeError for anything that is neither a Module nor None."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"child {name!r} must be a Module, but is {type(module).__name__}: {module!r}")
+            raise TypeError(
+                f"child {name!r} must be a Module, but is {type(module).__name__}: {module!r}{_module_hint(module)}"
+            )
         self._store("_modules", _checked_name(name), module)
 
     # What it owns
@@ -345,6 +349,15 @@ class Module:
 
 def _dotted(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def _module_hint(value: Any) -> str:
+    """What was probably meant by something that is no Module."""
+    if isinstance(value, type):
+        return f"; a class makes a Module when it is called: {value.__name__}()"
+    if isinstance(value, Iterable):
+        return "; a star hands over what is in it one by one: Sequential(*layers)"
+    return "; a function is called in forward(), or has a layer of its own, as relu has ReLU()" if callable(value) else ""
 
 
 def _checked_name(name: str) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from minicnn import functional as F
+from minicnn.functional.arguments import need_count
 from minicnn.nn import init
 from minicnn.nn.module import Module
 from minicnn.nn.parameter import Parameter
-from minicnn.tensor import Tensor
+from minicnn.tensor import Tensor, as_tensor
 
 
 class _ChannelNorm(Module):
@@ -26,8 +27,7 @@ class _ChannelNorm(Module):
         self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool
     ) -> None:
         super().__init__()
-        if num_features < 1:
-            raise ValueError(f"{type(self).__name__}: num_features must be at least 1, but is {num_features}")
+        need_count(type(self).__name__, "num_features", num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.register_parameter("weight", Parameter(np.ones(num_features, np.float32)) if affine else None)
@@ -64,7 +64,7 @@ class BatchNorm2d(_ChannelNorm):
     `freeze()` it stays in evaluation, and its statistics stay as they are, whatever train() says.
     """
 
-    _axes: tuple[int, ...] = (4,)
+    _inputs: tuple[str, ...] = ("(N, C, H, W)",)
 
     def __init__(
         self,
@@ -77,11 +77,8 @@ class BatchNorm2d(_ChannelNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats)
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.ndim not in self._axes:
-            raise ValueError(
-                f"{type(self).__name__} needs an input of {' or '.join(map(str, self._axes))} axes, "
-                f"but its shape is {input.shape}"
-            )
+        input = as_tensor(input)
+        self._check_input(input.shape)
         by_batch = self.training or self.running_mean is None
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None:
@@ -91,11 +88,24 @@ class BatchNorm2d(_ChannelNorm):
         statistics = (self.running_mean, self.running_var) if self.track_running_stats else (None, None)
         return F.batch_norm(input, *statistics, self.weight, self.bias, by_batch, momentum, self.eps)
 
+    def _check_input(self, shape: tuple[int, ...]) -> None:
+        axes = [expected.count(",") + 1 for expected in self._inputs]
+        if len(shape) not in axes:
+            one_image = "; add the batch axis with unsqueeze(0)" if len(shape) + 1 == max(axes) == 4 else ""
+            raise ValueError(
+                f"{type(self).__name__} needs an input {' or '.join(self._inputs)}, but its shape is {shape}{one_image}"
+            )
+        if shape[1] != self.num_features:
+            raise ValueError(
+                f"{type(self).__name__}: the input {shape} has {shape[1]} channels, but num_features is "
+                f"{self.num_features}; they must be equal"
+            )
+
 
 class BatchNorm1d(BatchNorm2d):
     """Batch norm of features (N, C) or of sequences (N, C, L)."""
 
-    _axes = (2, 3)
+    _inputs = ("(N, C)", "(N, C, L)")
 
 
 class InstanceNorm2d(_ChannelNorm):

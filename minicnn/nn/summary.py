@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from minicnn.nn.convolution import Conv2d, ConvTranspose2d
 from minicnn.nn.linear import Linear
+from minicnn.nn.mode import evaluation_mode
 from minicnn.nn.module import Module
 from minicnn.nn.tracing import FieldTracer
 from minicnn.tensor import Tensor
@@ -100,7 +101,7 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
 
         return hook
 
-    with _evaluating(model), contextlib.ExitStack() as stack:
+    with evaluation_mode(model), contextlib.ExitStack() as stack:
         for path, module in model.named_modules():
             if not list(module.children()):
                 stack.enter_context(module.register_forward_hook(note(path)))
@@ -119,18 +120,6 @@ def multiply_adds(module: Module, input_shape: tuple[int, ...], output_shape: tu
     if isinstance(module, Linear):
         return math.prod(output_shape) * module.in_features
     return 0
-
-
-@contextlib.contextmanager
-def _evaluating(model: Module) -> Iterator[None]:
-    """While this is open, the model is in evaluation mode; afterwards every module has its own mode again."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _cells(row: LayerSummary) -> tuple[str, ...]:

@@ -288,8 +288,8 @@ def _write_transfer(page: Page, results: dict[str, Any]) -> None:
         f"learns from these few pictures alone reaches {near['from scratch']:.2f} (near) and "
         f"{far['from scratch']:.2f} (far). With the backbone frozen, and only a linear classifier fitted on its "
         f"features, it is {near['frozen']:.2f} and {far['frozen']:.2f}; with all of it trained a little "
-        f"further, {near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. What was learned is worth more the nearer the new "
-        "pictures are to the old. The control, an untrained backbone frozen, gives "
+        f"further, {near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. What was learned is worth more the nearer the "
+        "new pictures are to the old. The control, an untrained backbone frozen, gives "
         f"{near['random, frozen']:.2f} and {far['random, frozen']:.2f}: it is the training that transfers."
     )
     page.figure(curves.transfer_bars(results["transfer"], chance=0.1), "Accuracy on new pictures of the target sets.")

@@ -3,7 +3,7 @@
 from minicnn.training.batch_norm import reestimate_batch_norm
 from minicnn.training.checkpoint import load_checkpoint, save_checkpoint
 from minicnn.training.early_stopping import EarlyStopping
-from minicnn.training.evaluation import TopLosses, evaluate, evaluation_mode, predict, top_losses
+from minicnn.training.evaluation import TopLosses, evaluate, predict, top_losses
 from minicnn.training.fit import fit
 from minicnn.training.history import append_record, read_history, start_history
 from minicnn.training.interruption import TrainingInterrupted
@@ -21,7 +21,6 @@ __all__ = [
     "append_record",
     "confusion_matrix",
     "evaluate",
-    "evaluation_mode",
     "fit",
     "load_checkpoint",
     "lr_find",

@@ -9,9 +9,9 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from minicnn.nn import evaluation_mode
 from minicnn.nn.normalization import BatchNorm2d
 from minicnn.tensor import Tensor, no_grad
-from minicnn.training.evaluation import evaluation_mode
 
 
 def reestimate_batch_norm(model: Any, loader: Iterable, batches: int | None = None) -> None:

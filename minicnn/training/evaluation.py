@@ -1,31 +1,19 @@
 """Measuring a network on a whole data set without changing it: no gradients, evaluation mode, the mode put back."""
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import minicnn.functional as F
+from minicnn.nn import evaluation_mode
 from minicnn.tensor import Tensor, no_grad
 from minicnn.training.averages import Averages
 from minicnn.training.metrics import accuracy
 
 Metrics = Mapping[str, Callable[[Any, Any], float]]
 ACCURACY: Metrics = {"accuracy": accuracy}
-
-
-@contextlib.contextmanager
-def evaluation_mode(model: Any) -> Iterator[None]:
-    """While this is open, the model is in evaluation mode; every module then has the mode back that it had."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def evaluate(

@@ -18,10 +18,10 @@ import numpy as np
 from minicnn.data import DataLoader, TensorDataset
 from minicnn.data.transforms import RandomHorizontalFlip
 from minicnn.features.probe import LinearProbe, fit_linear_probe
-from minicnn.nn import Module
+from minicnn.nn import Module, evaluation_mode
 from minicnn.optim import SGD, CosineAnnealingLR
 from minicnn.tensor import Tensor, no_grad
-from minicnn.training import evaluate, evaluation_mode, fit, reestimate_batch_norm
+from minicnn.training import evaluate, fit, reestimate_batch_norm
 from minicnn.transfer.target import Target
 
 

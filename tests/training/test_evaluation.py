@@ -5,7 +5,8 @@ import pytest
 
 import minicnn.functional as F
 from minicnn import Tensor, no_grad
-from minicnn.training import evaluate, evaluation_mode, predict, reestimate_batch_norm, top_losses
+from minicnn.nn import evaluation_mode
+from minicnn.training import evaluate, predict, reestimate_batch_norm, top_losses
 from tests.training.parts import bits, dataset, loader, small_model
 
 PLAIN = {"shuffle": False, "transform": None}
