@@ -477,7 +477,13 @@ def _plain(value: Any) -> Any:
 def _to_array(value: Any) -> np.ndarray:
     if isinstance(value, Tensor):
         return value.data
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # NumPy's message speaks of inhomogeneous shapes
+        raise ValueError(
+            f"a Tensor needs rows of equal lengths, but this {type(value).__name__} has parts of different shapes; "
+            "bring pictures to one size first"
+        ) from error
     if array.dtype == np.float64 and not isinstance(value, (np.ndarray, np.generic)):
         array = array.astype(np.float32)  # Python's floats say nothing of precision; the default is float32
     if array.dtype.kind not in "biuf":

@@ -40,6 +40,11 @@ def test_only_numbers_make_a_tensor(value):
         Tensor(value)
 
 
+def test_pictures_of_different_sizes_make_no_tensor():
+    with pytest.raises(ValueError, match="this list has parts of different shapes; bring pictures to one size"):
+        Tensor([np.zeros((3, 4, 4)), np.zeros((3, 5, 4))])
+
+
 @pytest.mark.parametrize("array", [np.zeros(2, int), np.zeros(2, bool), np.zeros(2, np.uint8)])
 def test_only_floating_point_can_require_gradients(array):
     with pytest.raises(TypeError, match=rf"only floating-point Tensors.*{array.dtype}.*\.float\(\)"):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minicnn.functional.checks import to_float
 from minicnn.kernels.shapes import pooling_output_size
 from minicnn.tensor import Tensor
 
@@ -15,6 +16,14 @@ IntOrPair = int | Sequence[int]
 def are_ints(values: Sequence) -> bool:
     """True if all values are ints; True and False are none."""
     return all(isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in values)
+
+
+def need_count(name: str, argument: str, value: int, least: int = 1) -> None:
+    """Raise TypeError unless `value` is an int, ValueError unless it is at least `least`."""
+    if not are_ints([value]):
+        raise TypeError(f"{name}: {argument} must be an int, but is {type(value).__name__}: {value!r}")
+    if value < least:
+        raise ValueError(f"{name}: {argument} must be at least {least}, but is {value}")
 
 
 def as_pair(name: str, argument: str, value: IntOrPair, least: int) -> tuple[int, int]:
@@ -50,10 +59,13 @@ def check_floats(name: str, **tensors: Tensor | None) -> None:
     dtypes = {argument: tensor.dtype for argument, tensor in tensors.items() if tensor is not None}
     for argument, dtype in dtypes.items():
         if dtype not in (np.float32, np.float64):
-            raise TypeError(f"{name}: {argument} must be float32 or float64, but is {dtype}; convert it with .float()")
+            raise TypeError(f"{name}: {argument} must be float32 or float64, but is {dtype}; {to_float(dtype)}")
     if len(set(dtypes.values())) > 1:
         found = ", ".join(f"{argument} is {dtype}" for argument, dtype in dtypes.items())
-        raise TypeError(f"{name}: all dtypes must be equal, but {found}; convert with .float() or .double()")
+        raise TypeError(
+            f"{name}: all dtypes must be equal, but {found}; convert with .float() or .double(), a NumPy array with "
+            ".astype(np.float32)"
+        )
 
 
 def window_counts(

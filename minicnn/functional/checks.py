@@ -12,8 +12,15 @@ def need_float(name: str, array: np.ndarray, argument: str = "input") -> None:
     """Raise TypeError unless the values are floating-point numbers."""
     if array.dtype.kind != "f":
         raise TypeError(
-            f"{name} needs a floating-point {argument}, but its dtype is {array.dtype}; convert with .float() first"
+            f"{name} needs a floating-point {argument}, but its dtype is {array.dtype}; {to_float(array.dtype)}"
         )
+
+
+def to_float(dtype: np.dtype) -> str:
+    """What to do with values that are not floating-point; uint8 values are pictures as a rule."""
+    if dtype == np.uint8:
+        return "convert it with .float() / 255, a NumPy array with .astype(np.float32) / 255"
+    return "convert it with .float(), a NumPy array with .astype(np.float32)"
 
 
 def need_choice(name: str, argument: str, value: Any, allowed: Sequence[str]) -> None:

@@ -153,6 +153,7 @@ def _check_groups(name: str, x: Tensor, weight: Tensor, bias: Tensor | None, gro
         raise ValueError(
             f"{name}: input has {x.shape[1]} channels (shape {x.shape}), but weight {weight.shape} with groups="
             f"{groups} needs {weight.shape[1]} * {groups} = {weight.shape[1] * groups}"
+            f"{_channels_behind(x, weight.shape[1] * groups)}"
         )
     _check_bias(name, bias, weight.shape[0])
 
@@ -166,9 +167,16 @@ def _check_transposed_groups(x: Tensor, weight: Tensor, bias: Tensor | None, gro
     if x.shape[1] != weight.shape[0]:
         raise ValueError(
             f"conv_transpose2d: input has {x.shape[1]} channels (shape {x.shape}), but weight {weight.shape}, which is "
-            f"(C_in, C_out/groups, KH, KW), needs {weight.shape[0]}"
+            f"(C_in, C_out/groups, KH, KW), needs {weight.shape[0]}{_channels_behind(x, weight.shape[0])}"
         )
     _check_bias("conv_transpose2d", bias, weight.shape[1] * groups)
+
+
+def _channels_behind(x: Tensor, channels: int) -> str:
+    """Advice for images as files have them, (N, H, W, C)."""
+    if x.shape[3] != channels:
+        return ""
+    return f"; the last axis has {channels}: if these are (N, H, W, C), turn them with permute(0, 3, 1, 2)"
 
 
 def _check_bias(name: str, bias: Tensor | None, c_out: int) -> None:

@@ -40,6 +40,9 @@ def cross_entropy(
     axis = 0 if x.ndim == 1 else 1
     if y.shape == x.shape:
         return _against_probabilities(x, y, weight, reduction, label_smoothing, axis)
+    # nll_loss checks them too, but by its own name
+    _class_axis("cross_entropy", x.shape, y.shape)
+    _check_labels("cross_entropy", y.data, x.shape[axis], ignore_index)
     log_probability = log_softmax(x, axis)
     loss = nll_loss(log_probability, y, weight, ignore_index, reduction)
     if not label_smoothing:
@@ -85,6 +88,7 @@ def _class_axis(name: str, input: tuple[int, ...], target: tuple[int, ...]) -> i
         raise ValueError(
             f"{name}: class numbers for an input {input} must have the shape "
             f"{input[:axis] + input[axis + 1 :]} (the input's, without its classes), but the target has {target}"
+            + ("; take the last axis off with .squeeze(-1)" if target[-1:] == (1,) and target[:-1] == input[:1] else "")
         )
     return axis
 
@@ -93,8 +97,8 @@ def _check_labels(name: str, labels: np.ndarray, classes: int, ignore_index: int
     """Where the labels count; TypeError unless they are integers, ValueError if one that counts is out of range."""
     if labels.dtype.kind not in "iu":
         raise TypeError(
-            f"{name}: class numbers must be integers, but the target's dtype is {labels.dtype}; convert with .long() "
-            "(class probabilities must have the input's whole shape)"
+            f"{name}: class numbers must be integers, but the target's dtype is {labels.dtype}; convert with .long(), "
+            "a NumPy array with .astype(int) (class probabilities must have the input's whole shape)"
         )
     counted = labels != ignore_index
     bad = counted & ((labels < 0) | (labels >= classes))

@@ -136,7 +136,9 @@ class Module:
         if registry is not None:
             return self.__dict__[registry][name]
         if "_modules" not in self.__dict__ and name.startswith("_") and not name.startswith("__"):
-            raise AttributeError(f"{type(self).__name__} was used before super().__init__(); call that first in __init__")
+            raise AttributeError(
+                f"{type(self).__name__} was used before super().__init__(); call that first in __init__"
+            )
         close = [] if name.startswith("__") else difflib.get_close_matches(name, dir(self), n=3)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
@@ -357,7 +359,9 @@ def _module_hint(value: Any) -> str:
         return f"; a class makes a Module when it is called: {value.__name__}()"
     if isinstance(value, Iterable):
         return "; a star hands over what is in it one by one: Sequential(*layers)"
-    return "; a function is called in forward(), or has a layer of its own, as relu has ReLU()" if callable(value) else ""
+    return (
+        "; a function is called in forward(), or has a layer of its own, as relu has ReLU()" if callable(value) else ""
+    )
 
 
 def _checked_name(name: str) -> str:

@@ -55,8 +55,8 @@ def load_into(targets: Mapping[str, Tensor], state: Mapping[str, Any], strict: b
     """Copy the arrays of `state` into the Tensors `targets`, in place, and report; see Module.load_state_dict."""
     if not isinstance(state, Mapping):
         raise TypeError(
-            f"the state must be a mapping of names to arrays, as state_dict() returns it, but is {type(state).__name__}; "
-            "read a file with minicnn.load(path) first"
+            "the state must be a mapping of names to arrays, as state_dict() returns it, but is "
+            f"{type(state).__name__}; read a file with minicnn.load(path) first"
         )
     arrays = {name: _array_of(name, value) for name, value in state.items()}
     report = LoadReport(

@@ -42,7 +42,8 @@ class Adam(Optimizer):
         super().check_settings(group)
         need(group, "eps", group["eps"] >= 0, "at least 0")
         betas = group["betas"]
-        need(group, "betas", len(betas) == 2 and all(0 <= beta < 1 for beta in betas), "two numbers in [0, 1)")
+        two = isinstance(betas, (tuple, list)) and len(betas) == 2
+        need(group, "betas", two and all(0 <= beta < 1 for beta in betas), "two numbers in [0, 1)")
 
     def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
         lr, (beta1, beta2) = group["lr"], group["betas"]

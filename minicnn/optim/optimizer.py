@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,16 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self.state: list[State] = []
         self._scratch: dict[tuple[np.dtype, int], np.ndarray] = {}
+        if isinstance(params, Tensor) or not isinstance(params, Iterable):
+            raise TypeError(
+                f"params must be an iterable of Tensors or of groups, but is {type(params).__name__}; pass "
+                "model.parameters(), or [tensor] for a single one"
+            )
         entries = list(params)
         if not entries:
             raise ValueError(
-                "params is empty: there is nothing to optimise; was a generator of parameters used up before?"
+                "params is empty: there is nothing to optimise; was a generator of parameters used up before, or are "
+                "the layers in a plain list? (nn.ModuleList makes them known)"
             )
         for entry in entries if isinstance(entries[0], Mapping) else [{"params": entries}]:
             self.add_param_group(entry)
@@ -74,7 +81,10 @@ class Optimizer:
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
     def check_settings(self, group: Group) -> None:
-        """Raise ValueError for a setting out of its range."""
+        """Raise ValueError for a setting out of its range, TypeError for one that is no number."""
+        for name in ("lr", "weight_decay"):
+            if not isinstance(group[name], Real):
+                raise TypeError(f"{name} must be a number, but is {type(group[name]).__name__}: {group[name]!r}")
         need(group, "lr", group["lr"] >= 0, "at least 0")
         need(group, "weight_decay", group["weight_decay"] >= 0, "at least 0")
 

@@ -335,9 +335,22 @@ def test_conv_transpose2d_says_what_does_not_fit(message, arguments, options):
 @pytest.mark.parametrize("function", [F.conv2d, F.conv_transpose2d])
 def test_integers_and_mixed_dtypes_are_refused_by_name(function):
     x, weight = draw(1, 2, 5, 5), draw(2, 2, 3, 3)
+    with pytest.raises(TypeError, match=r"but is uint8; .* NumPy array with \.astype\(np\.float32\) / 255"):
+        function(np.ones((1, 2, 5, 5), np.uint8), weight)
     with pytest.raises(TypeError, match=r"input must be float32 or float64, but is int64; convert it with \.float\(\)"):
         function(np.ones((1, 2, 5, 5), np.int64), weight)
     with pytest.raises(TypeError, match="input is float64, weight is float32"):
         function(x, weight.astype(np.float32))
     with pytest.raises(TypeError, match="bias is float32"):
         function(x, weight, draw(2, dtype=np.float32))
+
+
+def test_images_with_their_channels_behind_are_recognised():
+    behind = np.ones((2, 8, 6, 3), np.float32)
+    with pytest.raises(ValueError, match=r"last axis has 3: if these are \(N, H, W, C\).*permute\(0, 3, 1, 2\)"):
+        F.conv2d(behind, np.ones((4, 3, 3, 3), np.float32))
+    with pytest.raises(ValueError, match=r"last axis has 3.*permute\(0, 3, 1, 2\)"):
+        F.conv_transpose2d(behind, np.ones((3, 4, 3, 3), np.float32))
+    with pytest.raises(ValueError, match="needs 5") as grey:
+        F.conv2d(behind, np.ones((4, 5, 3, 3), np.float32))
+    assert "permute" not in str(grey.value)

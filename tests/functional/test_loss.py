@@ -164,19 +164,19 @@ DENSE = np.zeros((2, 3, 4, 5))
         (DENSE, np.where(np.arange(40).reshape(2, 4, 5) == 33, 7, 0), r"label 7 at index \(1, 2, 3\)"),
         (X[0], np.array(5), r"label 5 at index \(\)"),
         (X, [0, 1, 2], r"input \(2, 3\) must have the shape \(2,\).*the target has \(3,\)"),
-        (X, [[0], [1]], r"must have the shape \(2,\).*has \(2, 1\)"),
+        (X, [[0], [1]], r"must have the shape \(2,\).*has \(2, 1\); take the last axis off with \.squeeze\(-1\)"),
         (DENSE, np.zeros((2, 5, 4), int), r"must have the shape \(2, 4, 5\).*has \(2, 5, 4\)"),
     ],
 )
 def test_labels_that_do_not_fit_are_named(name, x, target, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{name}: .*{message}"):
         getattr(F, name)(Tensor(x), target)
 
 
 @both
 @pytest.mark.parametrize("dtype", [np.float32, bool])
 def test_labels_that_are_not_integers_are_refused(name, dtype):
-    with pytest.raises(TypeError, match=r"class numbers must be integers, but the target's dtype is \w+; convert with"):
+    with pytest.raises(TypeError, match=rf"^{name}: class numbers must be integers, but .* dtype is \w+; convert with"):
         getattr(F, name)(Tensor(X), np.zeros(2, dtype))
 
 

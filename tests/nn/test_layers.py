@@ -216,6 +216,10 @@ def test_layers_keep_images_channels_last():
     assert layout.conversions() == before
 
 
+def zeros(*shape):
+    return Tensor(np.zeros(shape, np.float32))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -231,10 +235,55 @@ def test_layers_keep_images_channels_last():
         (lambda: nn.BatchNorm2d(0), "num_features must be at least 1"),
         (lambda: nn.GroupNorm(3, 4), "num_groups=3 must divide num_channels=4"),
         (lambda: nn.ZeroPad2d((1, 2)), "left, right, top, bottom"),
-        (lambda: nn.BatchNorm2d(3)(Tensor(np.ones((2, 3), np.float32))), r"input of 4 axes, but its shape is \(2, 3\)"),
-        (lambda: nn.BatchNorm1d(3)(Tensor(np.ones((2, 3, 1, 1), np.float32))), "input of 2 or 3 axes"),
+        (lambda: nn.BatchNorm2d(3)(zeros(2, 3)), r"input \(N, C, H, W\), but its shape is \(2, 3\) \(in"),
+        (lambda: nn.BatchNorm1d(3)(zeros(2, 3, 1, 1)), r"input \(N, C\) or \(N, C, L\), but .* \(2, 3, 1, 1\) \(in"),
+        (lambda: nn.BatchNorm2d(3)(zeros(3, 8, 8)), r"shape is \(3, 8, 8\); add the batch axis with unsqueeze\(0\)"),
+        (lambda: nn.BatchNorm2d(4)(zeros(2, 3, 8, 8)), r"\(2, 3, 8, 8\) has 3 channels, but num_features is 4"),
     ],
 )
 def test_arguments_that_make_no_layer_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Conv2d(3.0, 4, 3), "Conv2d: in_channels must be an int, but is float: 3.0"),
+        (lambda: nn.Conv2d(3, "4", 3), "Conv2d: out_channels must be an int, but is str: '4'"),
+        (lambda: nn.Conv2d(3, 4, 3.0), "kernel_size must be an int or a pair of ints"),
+        (lambda: nn.Linear(12 / 2, 4), "Linear: in_features must be an int, but is float: 6.0"),
+        (lambda: nn.BatchNorm2d(True), "num_features must be an int, but is bool"),
+    ],
+)
+def test_sizes_that_are_no_ints_are_named(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv2d(3, 4, 3), (2, 3, 6, 5)),
+        (nn.ConvTranspose2d(3, 4, 3), (2, 3, 6, 5)),
+        (nn.BatchNorm2d(3), (2, 3, 6, 5)),
+        (nn.BatchNorm1d(3), (4, 3)),
+        (nn.InstanceNorm2d(3), (2, 3, 6, 5)),
+        (nn.GroupNorm(1, 3), (2, 3, 6, 5)),
+        (nn.LayerNorm(5), (2, 5)),
+        (nn.Linear(5, 2), (2, 5)),
+        (nn.MaxPool2d(2), (2, 3, 6, 5)),
+        (nn.AdaptiveAvgPool2d(1), (2, 3, 6, 5)),
+        (nn.ReLU(), (2, 5)),
+        (nn.Softmax(dim=1), (2, 5)),
+        (nn.Dropout(), (2, 5)),
+        (nn.Flatten(), (2, 3, 6, 5)),
+        (nn.Upsample(scale_factor=2), (2, 3, 6, 5)),
+        (nn.Identity(), (2, 5)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_layer_takes_a_numpy_array_as_it_takes_a_tensor(layer, shape):
+    array = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    layer.eval()
+    np.testing.assert_array_equal(layer(array).data, layer(Tensor(array)).data)

@@ -85,13 +85,29 @@ def test_assignment_before_init_and_of_a_wrong_kind_are_refused():
 
     with pytest.raises(AttributeError, match=r"before super\(\).__init__\(\)"):
         Careless()
+
+    class Forgetful(nn.Module):
+        def __init__(self):
+            self.sizes = [3]
+
+        def forward(self, x):
+            return x
+
+    with pytest.raises(AttributeError, match=r"Forgetful was used before super\(\).__init__\(\)"):
+        Forgetful()(1)
     block = Block()
     with pytest.raises(TypeError, match=r"Block\.scale is a Parameter"):
         block.scale = 3.0
     with pytest.raises(TypeError, match=r"Block\.conv is a Module"):
         block.conv = lambda x: x
-    with pytest.raises(TypeError, match="child 'x' must be a Module"):
+    with pytest.raises(TypeError, match=r"child 'x' must be a Module, but is int: 3$"):
         block.add_module("x", 3)
+    with pytest.raises(TypeError, match=r"child '0' must be a Module, but is list.*Sequential\(\*layers\)"):
+        nn.Sequential([nn.ReLU()])
+    with pytest.raises(TypeError, match=r"is type.*; a class makes a Module when it is called: ReLU\(\)"):
+        nn.Sequential(nn.ReLU)
+    with pytest.raises(TypeError, match=r"is function.*; a function is called in forward\(\)"):
+        nn.Sequential(minicnn.functional.relu)
     with pytest.raises(ValueError, match="without the dot"):
         block.add_module("a.b", nn.ReLU())
 

@@ -111,6 +111,11 @@ def test_an_entry_that_is_no_array_is_named_and_nothing_loaded():
     np.testing.assert_equal(model.state_dict(), before)
 
 
+def test_a_path_is_no_state():
+    with pytest.raises(TypeError, match=r"must be a mapping of names to arrays.*but is str; read a file with"):
+        network().load_state_dict("weights.safetensors")
+
+
 def test_long_lists_are_cut_in_the_report_but_not_in_its_attributes():
     model = nn.ModuleList([nn.Linear(1, 1) for _ in range(20)])
     report = model.load_state_dict({"0.weight": np.ones((1, 1))}, strict=False)

@@ -107,6 +107,27 @@ def test_a_parameter_that_appears_twice_is_refused():
 def test_what_is_not_a_tensor_is_refused():
     with pytest.raises(TypeError, match=r"model\.parameters\(\)"):
         optim.SGD(nn.Linear(2, 2).named_parameters(), lr=0.1)
+    model = nn.Linear(2, 2)
+    for params in (model, model.parameters, model.weight):
+        with pytest.raises(TypeError, match=r"params must be an iterable of Tensors.*pass model\.parameters\(\)"):
+            optim.SGD(params, lr=0.1)
+
+
+def test_layers_hidden_in_a_plain_list_are_thought_of():
+    class Hidden(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [nn.Linear(2, 2)]
+
+    with pytest.raises(ValueError, match=r"params is empty.*plain list.*nn\.ModuleList"):
+        optim.SGD(Hidden().parameters(), lr=0.1)
+
+
+def test_a_rate_that_is_no_number_is_refused():
+    with pytest.raises(TypeError, match=r"lr must be a number, but is str: '0\.1'"):
+        optim.SGD([parameter()], lr="0.1")
+    with pytest.raises(ValueError, match="betas must be two numbers"):
+        optim.Adam([parameter()], betas=0.9)
 
 
 def test_the_repr_tells_sizes_and_settings():
