@@ -8,14 +8,14 @@ image --- forward_features ---> last map (N, C, H, W) --- forward_head ---> logi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minicnn import nn
-from minicnn.tensor import Tensor
+from minicnn.tensor import Tensor, as_tensor
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,19 @@ class FeatureInfo(Sequence[FeatureLevel]):
     def positions(self, indices: int | Sequence[int] | None) -> list[int]:
         """The positions of the levels asked for: all for None, the last n for an int n, else those of a list.
 
-        Raises ValueError, naming the levels, for one that is not there.
+        Raises ValueError for one that is not there and TypeError for what is no int, naming the levels.
         """
         if indices is None:
             return list(range(len(self)))
+        if isinstance(indices, str) or not isinstance(indices, (int, Iterable)):
+            raise TypeError(f"indices must be an int or a list of ints, but is {indices!r}; the levels are\n{self!r}")
         if isinstance(indices, int):
             if not 1 <= indices <= len(self):
                 raise ValueError(f"indices={indices} asks for that many last levels, but there are {len(self)}")
             return list(range(len(self) - indices, len(self)))
         for index in indices:
+            if not isinstance(index, int):
+                raise TypeError(f"levels are asked for by number, but got {index!r}; they are\n{self!r}")
             if not -len(self) <= index < len(self):
                 raise ValueError(
                     f"level {index} does not exist: there are {len(self)}, from 0 ({self[0].module}) to "
@@ -114,7 +118,7 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor) -> Any:
         if self.out_indices is not None:
             return self.forward_intermediates(x, self.out_indices, intermediates_only=True)
-        return self.forward_head(self.forward_features(x))
+        return self.forward_head(self.forward_features(self._batch(x)))
 
     def forward_intermediates(
         self, x: Tensor, indices: int | Sequence[int] | None = None, intermediates_only: bool = False
@@ -122,9 +126,19 @@ class Backbone(nn.Module):
         """(last map, maps of the levels asked for), or only the latter; `indices` as in FeatureInfo.positions."""
         positions = self.feature_info.positions(indices)
         with self._recording([self.feature_info[position].module for position in positions]) as maps:
-            last = self.forward_features(x)
+            last = self.forward_features(self._batch(x))
         intermediates = [maps[self.feature_info[position].module] for position in positions]
         return intermediates if intermediates_only else (last, intermediates)
+
+    def _batch(self, x: Any) -> Tensor:
+        """The images, checked: without a batch axis, some layers would take the channels for it."""
+        images = as_tensor(x)
+        if images.ndim != 4:
+            advice = "; add the batch axis of one image with unsqueeze(0)" if images.ndim == 3 else ""
+            raise ValueError(
+                f"{type(self).__name__} takes a batch of images (N, C, H, W), but the shape is {images.shape}{advice}"
+            )
+        return images
 
     @contextlib.contextmanager
     def _recording(self, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,14 +45,18 @@ def create(
     same seed gives the same bits whatever was drawn before; None takes the next of the stream that manual_seed set.
     `settings` are those of the network, such as width=8 or shortcut="B".
     Raises ValueError for an unknown name (saying which are close), for a level out of range, and for out_indices
-    without features_only.
+    without features_only; TypeError for a setting that this network has not.
     """
     if name not in BUILDERS:
-        close = difflib.get_close_matches(name, BUILDERS, n=3)
+        close = difflib.get_close_matches(str(name), BUILDERS, n=3)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {list()}"
         raise ValueError(f"no backbone is called {name!r}; {hint}")
     if out_indices is not None and not features_only:
         raise ValueError(f"out_indices={out_indices} is for features_only=True; a classifier returns logits")
+    known = set(inspect.signature(BUILDERS[name]).parameters)
+    if not known.issuperset(settings):
+        unknown, offered = sorted(set(settings) - known), sorted(known - {"num_classes", "in_chans", "generator"})
+        raise TypeError(f"{name} has no setting {unknown[0]!r}; beside those of every backbone it has {offered}")
     generator = None if seed is None else stream("init", seed=seed)
     model = BUILDERS[name](
         num_classes=0 if features_only else num_classes, in_chans=in_chans, generator=generator, **settings

@@ -7,6 +7,7 @@ import numpy as np
 from minicnn import functional as F
 from minicnn import nn
 from minicnn.backbones.backbone import Backbone, FeatureInfo, FeatureLevel, linear_or_identity
+from minicnn.functional.arguments import need_count
 from minicnn.kernels import layout
 from minicnn.nn import init
 from minicnn.nn.receptive_field import ReceptiveField
@@ -116,8 +117,8 @@ class CifarResNet(Backbone):
         generator: np.random.Generator | None = None,
     ):
         super().__init__()
-        if blocks < 1 or width < 1:
-            raise ValueError(f"blocks and width must be at least 1, but are {blocks} and {width}")
+        need_count("CifarResNet", "blocks", blocks)
+        need_count("CifarResNet", "width (the channels of the first stage)", width)
         if shortcut not in ("A", "B"):
             raise ValueError(f"shortcut must be 'A' (zero channels) or 'B' (1x1 convolution), but is {shortcut!r}")
         self.conv1 = nn.Conv2d(in_chans, width, 3, padding=1, bias=False)

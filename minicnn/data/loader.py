@@ -37,9 +37,9 @@ class DataLoader:
     that is left early (a peek at one batch) is repeated. A training loop says `loader.set_epoch(epoch)` first, and
     resumes in mid-epoch with `loader.iterate(start_batch=k)`. Leaving an iteration early ends its thread.
 
-    Raises ValueError for an empty data set, batch_size or prefetch out of range, shuffle together with a sampler, a
-    sampler with a place outside the data set, or drop_last with fewer pictures than one batch. What goes wrong in the
-    thread is raised where the batch is asked for, with its own traceback.
+    Raises TypeError for what is no Dataset, and ValueError for an empty data set, batch_size or prefetch out of range,
+    shuffle together with a sampler, a sampler with a place outside the data set, or drop_last with fewer pictures than
+    one batch. What goes wrong in the thread is raised where the batch is asked for, with its own traceback.
     """
 
     def __init__(
@@ -54,6 +54,11 @@ class DataLoader:
         seed: int | None = None,
         prefetch: int = 2,
     ):
+        if collate_fn is None and not hasattr(dataset, "batch"):
+            raise TypeError(
+                f"DataLoader needs a Dataset, but got {type(dataset).__name__}; put arrays into TensorDataset(images, "
+                "labels), give a class of your own the base minicnn.data.Dataset, or give a collate_fn"
+            )
         if shuffle and sampler is not None:
             raise ValueError("give either shuffle=True or a sampler: a sampler decides the order itself")
         self.dataset = dataset

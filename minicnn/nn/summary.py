@@ -72,6 +72,10 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
     children; what is computed between layers (sums, reshapes) shows in the receptive field only, which may be larger
     than the image. Raises ValueError for a shape with a batch axis, or that the model can't take.
     """
+    if not isinstance(model, Module) or not isinstance(input_shape, Sequence):
+        raise TypeError(
+            f"summary takes a model and a shape such as (3, 32, 32), but got {type(model).__name__} and {input_shape!r}"
+        )
     shape = tuple(int(size) for size in input_shape)
     if len(shape) > 3 or any(size < 1 for size in shape):
         raise ValueError(

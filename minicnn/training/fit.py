@@ -1,8 +1,9 @@
 """The training loop. `_train_epoch` and `_update` are the algorithm; the rest measures, records and saves."""
 
+import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,7 @@ def fit(
     KeyboardInterrupt) after Ctrl-C, once the checkpoint is written; OSError if a file cannot be written.
     """
     recipe = Recipe(loss, metrics, mix, accumulate, max_gradient_norm, schedule_every)
+    _check_parts(model, optimizer, recipe)
     _check_arguments(loader, epochs, recipe, checkpoint, checkpoint_every, resume)
     run = Run(model, optimizer, loader, schedule, ema, early_stopping)
     if resume and checkpoint is not None and Path(checkpoint).exists():
@@ -197,10 +199,26 @@ def _stop_if(pressed: bool, run: Run, checkpoint: PathLike | None) -> None:
         )
 
 
+def _check_parts(model: Any, optimizer: Any, recipe: Recipe) -> None:
+    if not hasattr(optimizer, "param_groups"):
+        raise TypeError(
+            f"optimizer must be one of minicnn.optim, such as SGD(model.parameters()), but is {optimizer!r}"
+        )
+    trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if trained.isdisjoint(map(id, model.parameters())):
+        raise ValueError("optimizer has no parameter of this model: make it from this one's model.parameters()")
+    if not callable(recipe.loss) or isinstance(recipe.loss, type):
+        raise TypeError(f"loss must be a function of (outputs, targets), or such a layer, but is {recipe.loss!r}")
+    if not isinstance(recipe.metrics, Mapping):
+        raise TypeError(f"metrics must be a dictionary {{name: metric(outputs, targets)}}, but is {recipe.metrics!r}")
+
+
 def _check_arguments(
     loader: Any, epochs: int, recipe: Recipe, checkpoint: PathLike | None, every: int | None, resume: bool
 ) -> None:
     count_batches(loader)
+    if not isinstance(epochs, (int, np.integer)):
+        raise TypeError(f"epochs must be a whole number, but is {type(epochs).__name__}: {epochs!r}")
     if epochs < 1:
         raise ValueError(f"epochs must be 1 or more, but is {epochs}")
     if recipe.accumulate < 1:
@@ -213,5 +231,9 @@ def _check_arguments(
         raise ValueError("resume and checkpoint_every need checkpoint=, the file to go on from and to write to")
     if checkpoint is not None and Path(checkpoint).suffix != ".safetensors":
         raise ValueError(f"checkpoint must be a .safetensors file, but is {str(checkpoint)!r}")
+    if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, "the folder for the checkpoint does not exist: create it first", str(checkpoint)
+        )
     if every is not None and every < 1:
         raise ValueError(f"checkpoint_every must be 1 or more batches, but is {every}")

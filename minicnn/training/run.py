@@ -1,7 +1,7 @@
 """A run of training: everything that changes while it goes on, and so everything that a checkpoint must hold."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,9 +39,16 @@ class Run:
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def remaining_batches(self) -> Iterator[tuple[int, tuple]]:
-        """(number, batch) of the present epoch, from the first batch that was not trained on."""
-        batches = epoch_batches(self.loader, self.epoch, self.batch)
-        return zip(range(self.batch, len(self.loader)), batches, strict=False)
+        """(number, batch) of the present epoch, from the first batch that was not trained on.
+
+        Raises ValueError if the loader gives fewer batches than its length.
+        """
+        number, expected = self.batch, len(self.loader)
+        for batch in itertools.islice(epoch_batches(self.loader, self.epoch, number), expected - number):
+            yield number, batch
+            number += 1
+        if number < expected:
+            raise ValueError(f"the loader has a length of {expected} batches, but gave only {number} in this epoch")
 
     def group_size(self, batch: int, accumulate: int) -> int:
         """How many batches make the step to which this one belongs: fewer than `accumulate` at the end of an epoch."""
@@ -53,8 +60,31 @@ def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[tuple]:
     """The batches of epoch `epoch` from number `start` on. A plain list of batches is the same in every epoch."""
     if hasattr(loader, "set_epoch"):
         loader.set_epoch(epoch)
-        return loader.iterate(start_batch=start)
-    return itertools.islice(iter(loader), start, None)
+        return checked_batches(loader.iterate(start_batch=start))
+    return checked_batches(itertools.islice(iter(loader), start, None))
+
+
+def checked_batches(batches: Iterable) -> Iterator[tuple]:
+    """The same batches. Raises TypeError for what is no (images, targets), ValueError for a batch without pictures."""
+    for batch in batches:
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2 or not all(map(_has_rows, batch[:2])):
+            parts = [_shape(part) for part in batch] if isinstance(batch, (tuple, list)) else _shape(batch)
+            raise TypeError(
+                f"a batch must be (images, targets), both with a batch axis, but the loader gave {type(batch).__name__} "
+                f"{parts}; DataLoader(TensorDataset(images, labels), batch_size=...) makes such batches"
+            )
+        if not len(batch[0]):
+            raise ValueError(f"the loader gave a batch without pictures: images have the shape {_shape(batch[0])}")
+        yield tuple(batch)
+
+
+def _has_rows(part: Any) -> bool:
+    """False for a single number, and for an array without axes."""
+    return hasattr(part, "__len__") and getattr(part, "ndim", 1) > 0
+
+
+def _shape(part: Any) -> Any:
+    return getattr(part, "shape", type(part).__name__)
 
 
 def count_batches(loader: Any) -> int:

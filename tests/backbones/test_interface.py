@@ -148,8 +148,12 @@ def test_width_and_shortcut_are_plain_arguments():
     assert "layer2.1.downsample.0.weight" not in option_b
     with pytest.raises(ValueError, match=r"'A' .* or 'B'"):
         backbones.create("resnet20", shortcut="C")
-    with pytest.raises(ValueError, match="blocks and width must be at least 1"):
+    with pytest.raises(ValueError, match=r"width \(the channels of the first stage\) must be at least 1, but is 0"):
         backbones.create("resnet8", width=0)
+    with pytest.raises(TypeError, match=r"width .* must be an int, but is float: 0\.5"):
+        backbones.create("resnet8", width=0.5)
+    with pytest.raises(TypeError, match=r"resnet8 has no setting 'num_class'; .* it has \['shortcut', 'width'\]"):
+        backbones.create("resnet8", num_class=5)
 
 
 def test_lenet_fits_its_image_size_and_says_when_an_image_does_not():
@@ -183,3 +187,30 @@ def test_convolutions_begin_with_he_spread_and_the_head_small():
     vgg = backbones.create("vgg6_bn", seed=0)
     assert vgg.get_classifier().weight.data.std() == pytest.approx(0.01, rel=0.1)
     assert (vgg.get_classifier().bias.data == 0).all()
+
+
+@pytest.mark.parametrize("name", backbones.list())
+def test_one_image_without_a_batch_axis_is_refused_with_advice(name):
+    model = backbones.create(name, in_chans=1)
+    with pytest.raises(
+        ValueError, match=r"batch of images \(N, C, H, W\), but the shape is \(1, 28, 28\); add .*unsqueeze"
+    ):
+        model(Tensor(np.zeros((1, 28, 28), np.float32)))
+    with pytest.raises(ValueError, match=r"batch of images"):
+        model.forward_intermediates(Tensor(np.zeros((1, 28, 28), np.float32)))
+
+
+@pytest.mark.parametrize("name", backbones.list())
+def test_arrays_and_lists_of_pictures_are_taken_as_tensors_are(name):
+    model = backbones.create(name, in_chans=1, seed=0).eval()
+    pictures = np.random.default_rng(0).random((2, 1, 28, 28), dtype=np.float32)
+    logits = model(Tensor(pictures)).data
+    np.testing.assert_array_equal(model(pictures).data, logits)
+    np.testing.assert_array_equal(model(list(pictures)).data, logits)
+
+
+def test_levels_are_asked_for_by_number():
+    model = backbones.create("resnet8", width=4)
+    for indices in (["layer1"], "layer1", 1.5):
+        with pytest.raises(TypeError, match=r"(?s)(by number|must be an int or a list).*2  layer2: 8 channels"):
+            model.forward_intermediates(Tensor(np.zeros((1, 3, 8, 8), np.float32)), indices)

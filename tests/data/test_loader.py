@@ -304,6 +304,14 @@ def test_impossible_arguments_are_refused(arguments, error, message):
         DataLoader(numbered(), **{"batch_size": 4, **arguments})
 
 
+@pytest.mark.parametrize("wrong", [np.zeros((8, 1, 4, 4)), (np.zeros((8, 1, 4, 4)), np.zeros(8)), [1, 2]])
+def test_what_is_no_data_set_is_refused_with_advice(wrong):
+    with pytest.raises(
+        TypeError, match=r"needs a Dataset, but got \w+; put arrays into TensorDataset\(images, labels\)"
+    ):
+        DataLoader(wrong, 4)
+
+
 def test_an_empty_data_set_is_refused():
     with pytest.raises(ValueError, match="the data set is empty"):
         DataLoader(Subset(numbered(), []), 4)

@@ -145,3 +145,10 @@ def test_models_of_vectors_have_no_field():
 def test_a_shape_with_a_batch_axis_is_refused():
     with pytest.raises(ValueError, match="without the batch axis"):
         nn.summary(backbones.create("resnet8"), (1, 3, 32, 32))
+
+
+def test_a_model_and_a_shape_that_changed_places_are_named():
+    model = nn.Linear(3, 2)
+    for arguments in (((3,), model), (model, 3)):
+        with pytest.raises(TypeError, match=r"summary takes a model and a shape such as \(3, 32, 32\), but got"):
+            nn.summary(*arguments)

@@ -10,7 +10,7 @@ import pytest
 import minicnn.functional as F
 from minicnn import Tensor, nn, optim, random
 from minicnn.data import DataLoader, TensorDataset, mixup
-from minicnn.training import EarlyStopping, evaluate, fit, read_history
+from minicnn.training import EarlyStopping, accuracy, evaluate, fit, read_history
 from tests.training.parts import bits, dataset, loader, sgd, small_model, without_seconds
 
 
@@ -283,6 +283,8 @@ def test_what_cannot_be_trained_on_is_named():
         fit(model, [], optimizer, epochs=1)
     with pytest.raises(TypeError, match="must have a length"):
         fit(model, iter([]), optimizer, epochs=1)
+    with pytest.raises(ValueError, match="no parameter of this model"):
+        fit(model, loader(), sgd(small_model()), epochs=1)
     for options, complaint in [
         ({"epochs": 0}, "epochs must be 1 or more"),
         ({"epochs": 1, "accumulate": 0}, "accumulate must be 1 or more"),
@@ -295,6 +297,67 @@ def test_what_cannot_be_trained_on_is_named():
     ]:
         with pytest.raises(ValueError, match=complaint):
             fit(model, loader(), optimizer, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"epochs": 1.5}, r"epochs must be a whole number, but is float: 1\.5"),
+        ({"optimizer": "sgd"}, r"optimizer must be one of minicnn\.optim.*but is 'sgd'"),
+        ({"loss": "cross_entropy"}, "loss must be a function .* but is 'cross_entropy'"),
+        ({"loss": nn.CrossEntropyLoss}, "loss must be a function .*, or such a layer, but is <class"),
+        ({"metrics": [accuracy]}, "metrics must be a dictionary"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_named(options, complaint):
+    model = small_model()
+    arguments = {"optimizer": sgd(model), "epochs": 1, **options}
+    with pytest.raises(TypeError, match=complaint):
+        fit(model, loader(), **arguments)
+
+
+class Promising:
+    """A loader that gives fewer batches than its length."""
+
+    def __init__(self, *batches, length=3):
+        self.batches, self.length = batches, length
+
+    def __len__(self):
+        return self.length
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+def test_a_loader_that_gives_fewer_batches_than_it_promised_is_refused():
+    model, batch = small_model(), dataset().batch(np.arange(4))
+    for batches, given in (((), 0), ((batch,), 1)):
+        with pytest.raises(ValueError, match=f"length of 3 batches, but gave only {given}"):
+            fit(model, Promising(*batches), sgd(model), epochs=1)
+
+
+def test_what_is_no_batch_of_pictures_and_targets_is_refused():
+    model = small_model()
+    images, labels = dataset().batch(np.arange(4))
+    advice = r"a batch must be \(images, targets\).*gave {}; DataLoader\(TensorDataset\(images, labels\)"
+    for wrong, found in (
+        ((images, labels), r"ndarray \(4, 1, 6, 5\)"),
+        ([(images,)], r"tuple \[\(4, 1, 6, 5\)\]"),
+        (dataset(), r"tuple \[\(1, 6, 5\), .*\]"),
+    ):
+        for use in (lambda data: fit(model, data, sgd(model), epochs=1), lambda data: evaluate(model, data)):
+            with pytest.raises(TypeError, match=advice.format(found)):
+                use(wrong)
+    with pytest.raises(ValueError, match=r"a batch without pictures: images have the shape \(0, 1, 6, 5\)"):
+        fit(model, [(images[:0], labels[:0])], sgd(model), epochs=1)
+
+
+def test_a_checkpoint_in_a_folder_that_is_not_there_is_refused_before_the_work(tmp_path):
+    model = small_model()
+    before = bits(model)
+    with pytest.raises(FileNotFoundError, match=r"folder for the checkpoint does not exist: create it first.*missing"):
+        fit(model, loader(), sgd(model), epochs=1, checkpoint=tmp_path / "missing" / "a.safetensors")
+    assert bits(model) == before
 
 
 def test_labels_out_of_range_are_an_error():
