@@ -17,11 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
-    from minicnn import backbones, nn
-    from minicnn.cli.train_parts import model_settings
+    from minicnn import nn
+    from minicnn.cli.train_parts import make_model
 
     channels, height, width = arguments.input
-    options = model_settings(vars(arguments), (channels, height, width))
-    model = backbones.create(arguments.model, num_classes=arguments.num_classes, in_chans=channels, seed=0, **options)
+    model = make_model(vars(arguments), arguments.num_classes, (channels, height, width))
     print(nn.summary(model, (channels, height, width)))
     return 0

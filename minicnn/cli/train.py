@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings["lr"] = settings["lr"] or OPTIMIZERS[arguments.optimizer]
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
-    _claim(folder, settings, arguments.resume)
+    _check_folder(folder, settings, arguments.resume)
     results = train(
         folder, settings, arguments.resume, arguments.checkpoint_every, arguments.quiet, not arguments.no_test
     )
@@ -96,22 +96,21 @@ def train(
     import functools
 
     import minicnn.functional as F
-    from minicnn import backbones, random
-    from minicnn.cli.train_parts import make_data, make_optimizer, make_schedule, model_settings
+    from minicnn import random
+    from minicnn.cli.train_parts import make_data, make_model, make_optimizer, make_schedule, model_settings
     from minicnn.training import evaluate, fit
-    from minicnn.weights import save
+    from minicnn.weights import make_folder, save, write_atomically
 
     random.manual_seed(settings["seed"])
     data = make_data(settings)
     classes = settings["num_classes"] or len(data.classes)
-    model = backbones.create(
-        settings["model"],
-        num_classes=classes,
-        in_chans=data.image_shape[0],
-        seed=settings["seed"],
-        **model_settings(settings, data.image_shape),
-    )
+    if classes < len(data.classes):
+        raise ValueError(f"--num-classes is {classes}, but {settings['data']} has {len(data.classes)} classes")
+    model = make_model(settings, classes, data.image_shape)
     optimizer = make_optimizer(settings, model)
+    if not resume:  # nothing is left behind by a run that could not begin
+        settings_file = make_folder(folder) / "settings.json"
+        write_atomically(settings_file, json.dumps(settings, indent=2).encode() + b"\n")
     records = fit(
         model,
         data.train,
@@ -152,8 +151,8 @@ def train(
     return results
 
 
-def _claim(folder: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Make the folder of a run, or see that the run in it is this one. Raises ValueError if it is another."""
+def _check_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
+    """Raise ValueError for a new run in a folder that holds one, and for a resumed one that began otherwise."""
     file = folder / "settings.json"
     settings = json.loads(json.dumps(settings))
     if resume and not file.exists():
@@ -166,11 +165,6 @@ def _claim(folder: Path, settings: dict[str, Any], resume: bool) -> None:
         if different:
             changes = ", ".join(f"{name} was {before.get(name)!r}, is {settings.get(name)!r}" for name in different)
             raise ValueError(f"the run in {folder} was started with other options ({changes}); resume it with the same")
-        return
-    from minicnn.weights import write_atomically
-
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps(settings, indent=2).encode() + b"\n")
 
 
 def _print_epoch(run: Any) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from minicnn import optim
+from minicnn.backbones import create as create_backbone
+from minicnn.backbones.backbone import Backbone
 from minicnn.backbones.factory import BUILDERS
 from minicnn.data import DataLoader, channel_statistics, create, stratified_split
 from minicnn.data import list as known_sets
@@ -15,6 +17,7 @@ from minicnn.data.transforms import Compose, Normalize, RandomCrop, RandomHorizo
 
 WARM_UP = 0.05  # the share of all steps that the cosine schedule begins with
 EVALUATION_BATCH = 256
+FIXED_SIZES = ("mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100")
 PARTWORLD_PICTURES = {"train": 10_000, "val": 2000, "test": 2000}
 
 
@@ -63,6 +66,8 @@ def make_data(settings: dict[str, Any]) -> Data:
 def _split(settings: dict[str, Any], split: str) -> Dataset:
     name, options = settings["data"], {}
     if settings["image_size"] is not None:
+        if name in FIXED_SIZES:
+            raise ValueError(f"the pictures of {name} have one size: leave out --image-size")
         options["image_size" if name.startswith("partworld") else "size"] = settings["image_size"]
     limit = settings["quick_limit"]
     if name.startswith("partworld"):
@@ -83,6 +88,17 @@ def _augmentation(name: str, image_shape: tuple[int, ...]) -> list[Any]:
     flip = RandomHorizontalFlip()
     chosen: dict[str, list[Any]] = {"none": [], "flip": [flip], "crop": [crop], "flip+crop": [flip, crop]}
     return chosen[name]
+
+
+def make_model(settings: dict[str, Any], classes: int, image_shape: tuple[int, ...]) -> Backbone:
+    """The backbone with fresh weights. Raises ValueError for a name or an option that it can't be made with."""
+    options = model_settings(settings, image_shape)
+    try:
+        return create_backbone(
+            settings["model"], num_classes=classes, in_chans=image_shape[0], seed=settings.get("seed", 0), **options
+        )
+    except TypeError as error:  # an option of another type, such as width=wide
+        raise ValueError(f"{settings['model']} cannot be made with {options}: {error}") from error
 
 
 def model_settings(settings: dict[str, Any], image_shape: tuple[int, ...]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from minicnn.report.page import Page
 from minicnn.training import evaluate, fit, reestimate_batch_norm
 from minicnn.transfer.recipes import fine_tuned, from_scratch, frozen
 from minicnn.transfer.target import Target
-from minicnn.weights.atomic import write_atomically
+from minicnn.weights.atomic import make_folder, write_atomically
 
 NORMALIZE = Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 PER_CLASS = 20  # labelled pictures a class in the target sets
@@ -67,8 +67,7 @@ def run_tour(
     `say` receives one line for every step. Raises OSError, naming the path, if `out` can't be written; that is found
     out before the work begins.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = make_folder(out)
     write_atomically(out / "results.json", b"{}\n")  # a folder that can't be written should say so now
     minicnn.manual_seed(seed)
     started = time.perf_counter()

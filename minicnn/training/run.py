@@ -70,8 +70,9 @@ def checked_batches(batches: Iterable) -> Iterator[tuple]:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2 or not all(map(_has_rows, batch[:2])):
             parts = [_shape(part) for part in batch] if isinstance(batch, (tuple, list)) else _shape(batch)
             raise TypeError(
-                f"a batch must be (images, targets), both with a batch axis, but the loader gave {type(batch).__name__} "
-                f"{parts}; DataLoader(TensorDataset(images, labels), batch_size=...) makes such batches"
+                "a batch must be (images, targets), both with a batch axis, but the loader gave "
+                f"{type(batch).__name__} {parts}; DataLoader(TensorDataset(images, labels), batch_size=...) "
+                "makes such batches"
             )
         if not len(batch[0]):
             raise ValueError(f"the loader gave a batch without pictures: images have the shape {_shape(batch[0])}")

@@ -1,7 +1,16 @@
 """Files of weights: what is written and read, and how a write can never leave half a file."""
 
-from minicnn.weights.atomic import write_atomically
+from minicnn.weights.atomic import make_folder, write_atomically
 from minicnn.weights.files import load, load_metadata, load_with_metadata, save
 from minicnn.weights.nested import flatten, unflatten
 
-__all__ = ["flatten", "load", "load_metadata", "load_with_metadata", "save", "unflatten", "write_atomically"]
+__all__ = [
+    "flatten",
+    "load",
+    "load_metadata",
+    "load_with_metadata",
+    "make_folder",
+    "save",
+    "unflatten",
+    "write_atomically",
+]

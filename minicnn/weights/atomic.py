@@ -47,6 +47,22 @@ def write_atomically(path: str | os.PathLike, content: bytes | bytearray | memor
         raise
 
 
+def make_folder(path: str | os.PathLike) -> Path:
+    """The folder `path`, made if it isn't there, with those above it. Raises OSError with the path and what to do."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        code = error.errno or errno.EIO
+        special = {
+            errno.EEXIST: "there is a file of this name: choose another folder",
+            errno.ENOENT: "the file system takes no folder there: choose another",
+        }
+        advice = special.get(code) or _ADVICE.get(code, os.strerror(code))
+        raise OSError(code, f"cannot make this folder ({advice})", str(path)) from error
+    return folder
+
+
 def _write_all(file: BinaryIO, content: bytes | bytearray | memoryview) -> None:
     file.write(content)
     file.flush()

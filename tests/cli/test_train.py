@@ -149,8 +149,10 @@ def test_there_must_be_a_run_to_resume(tmp_path, capsys):
     [
         (["--model", "lenet6"], "did you mean 'lenet5'"),
         (["--data", "partwold"], "Did you mean 'partworld'"),
-        (["--num-classes", "3"], "target"),
+        (["--num-classes", "3"], "--num-classes is 3, but partworld has 10 classes"),
         (["--set", "colour=3"], "colour"),
+        (["--set", "image_size=large"], "lenet5 cannot be made with {'image_size': 'large'}"),
+        (["--data", "mnist"], "the pictures of mnist have one size: leave out --image-size"),
         (["--lr", "1e30"], "the loss is"),
         (["--threads", "1000"], "threads"),
     ],
@@ -160,6 +162,13 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path, capsys, options, comp
     errors = capsys.readouterr().err
     assert complaint in errors
     assert errors.startswith("minicnn: error: ")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [["--model", "lenet6"], ["--data", "partwold"], ["--num-classes", "3"]])
+def test_a_run_that_could_not_begin_leaves_no_folder(tmp_path, options):
+    assert train(tmp_path / "run", *options) == 2
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--lr", "--label-smoothing", "--set"])
@@ -179,7 +188,11 @@ def test_every_optimiser_and_every_schedule_runs_to_the_end(tmp_path, optimizer,
 def test_unwritable_places_are_named(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert train(tmp_path / "file" / "run") == 2
-    assert "file" in capsys.readouterr().err
+    assert "cannot make this folder (a part of the path is a file, not a folder)" in capsys.readouterr().err
+    assert train(tmp_path / "file") == 2
+    message = capsys.readouterr().err
+    assert "cannot make this folder (there is a file of this name: choose another folder)" in message
+    assert str(tmp_path / "file") in message
 
 
 def test_training_and_test_pictures_are_normalised_alike():
