@@ -20,8 +20,8 @@ Pictures are mirrored left to right at random, so the two sides of peak and vall
 
 In every family each part occurs in five of the ten classes, each set of three parts in five, and each layout in four or
 two. So whoever knows which parts are there, and nothing else, is right one time in five at best; whoever knows the
-layout alone, three times in ten. Colour, texture, orientation, place, size, turn and contrast are drawn independently
-of the class.
+layout alone, three times in ten. Colour, texture, orientation, place, size and turn are drawn independently of the
+class, and so is, for each part by itself, whether it is brighter or darker than the ground.
 """
 
 from dataclasses import dataclass

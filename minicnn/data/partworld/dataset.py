@@ -47,8 +47,8 @@ class PartWorld(TensorDataset):
 
     images (N, 3, H, W) uint8, labels (N,) int64; classes, parts, textures, layouts, hues, orientations: names; factors:
     a dictionary of arrays (N, ...). int64 indices: parts (N, 3), texture, hue, orientation, layout, mirrored. float64:
-    scale, turn (its sine), contrast (above 0: brighter than the ground), period of the texture (px), noise (standard
-    deviation), centre (N, 2) of the object (x, y, px). `truth(indices)` adds masks, boxes and maps.
+    scale, turn (its sine), contrast (N, 3) of the parts (above 0: brighter than the ground), period of the texture
+    (px), noise (standard deviation), centre (N, 2) of the object (x, y, px). `truth(indices)` adds masks, boxes, maps.
 
     Raises ValueError for a family or split that does not exist, for size < 1, image_size < 24 or a seed outside
     0..2**64-1, TypeError where a whole number is needed.

@@ -127,7 +127,7 @@ def _draw_picture(pixels, covers, ground, strokes, direction, objects, parts, ki
                         v = y * along_x - x * along_y + objects[m, 5]
                         fill = 1.0 - objects[m, 6] * (1.0 - _fill_weight(kinds[m, 3], u, v, objects[m, 3]))
                         for channel in range(3):
-                            target = ground[channel] + shade + fill * objects[m, channel]
+                            target = ground[channel] + shade + fill * (parts[m, slot, 6] + objects[m, channel])
                             colour[channel] += weight * (target - colour[channel])
                         if weight >= 0.5:
                             cover = 1 + 3 * m + slot

@@ -15,8 +15,8 @@ from minicnn.data.partworld.words import between, choices
 
 RADIUS = 4.4  # of a part, px at scale 1 in a picture of 32
 SPACING = 8.8  # of the slots, likewise
-SCALE = (0.7, 0.94)
-TURN = 0.32  # tangent of half the largest turn: 35 degrees for the object
+SCALE = (0.73, 0.97)
+TURN = 0.28  # tangent of half the largest turn: 31 degrees for the object
 PART_TURN = 0.095  # and 11 for a part within it
 JITTER = 1.0  # of a slot, px to either side
 CONTRAST = (0.3, 0.42)
@@ -25,7 +25,7 @@ SATURATION = (0.1, 0.2)
 GROUND = (0.42, 0.58)
 GROUND_TINT = 0.05
 SHADE = 0.12
-NOISE = (0.03, 0.075)  # standard deviation, in units of full brightness
+NOISE = (0.028, 0.062)  # standard deviation, in units of full brightness
 STROKES = 4
 STROKE_LENGTH = (2.0, 4.5)  # half of it
 STROKE_CONTRAST = (0.12, 0.3)
@@ -50,8 +50,8 @@ class Recipe:
     ground: np.ndarray  # (N, 6): red, green, blue, slope to the right, slope downwards, noise per unit of bytes
     strokes: np.ndarray  # (N, STROKES, 4): x, y, half length, contrast
     directions: np.ndarray  # (N, 2): unit vector along strokes and textures
-    objects: np.ndarray  # (N, M, 7): red, green, blue above ground, period, two phases, amplitude
-    parts: np.ndarray  # (N, M, 3, 6): x, y, cosine and sine of the turn, radius, -1 if mirrored
+    objects: np.ndarray  # (N, M, 7): red, green, blue of the hue, period, two phases, amplitude
+    parts: np.ndarray  # (N, M, 3, 7): x, y, cosine and sine of the turn, radius, -1 if mirrored, contrast
     kinds: np.ndarray  # (N, M, 4) int64: parts in slots 0, 1, 2, and the texture
     counts: np.ndarray  # (N,) int64: objects drawn
 
@@ -75,12 +75,13 @@ def write_recipe(
     objects, texture, object_factors = _fills(own, family)
     offsets, turns, mirror, radius, body = _bodies(own, labels, family, unit / 32.0)
     x, y, counts = _places(own, offsets, 1.12 * radius, size, counts)
-    parts = np.empty((n, m, 3, 6))
+    parts = np.empty((n, m, 3, 7))
     parts[..., 0] = x[:, :, None] + offsets[..., 0]
     parts[..., 1] = y[:, :, None] + offsets[..., 1]
     parts[..., 2], parts[..., 3] = turns
     parts[..., 4] = radius[:, :, None]
     parts[..., 5] = mirror[:, :, None]
+    parts[..., 6] = object_factors["contrast"]
     kinds = np.empty((n, m, 4), np.int64)
     arrangements = np.array([[PARTS.index(part) for part in parts] for _, parts in family.arrangements])
     kinds[..., :3] = arrangements[labels]
@@ -117,10 +118,11 @@ def _fills(words: np.ndarray, family: Family):
     texture = choices(words[..., 6], len(family.textures))
     kind = np.array([TEXTURES.index(name) for name in family.textures])[texture]
     period = between(words[..., 7], _PERIODS[kind, 0], _PERIODS[kind, 1])
-    sign = 1.0 - 2.0 * choices(words[..., 11], 2)
-    contrast = sign * between(words[..., 12], *CONTRAST)
+    # Each part is brighter or darker than the ground by itself: a template over the whole object then finds nothing.
+    signs = 1.0 - 2.0 * ((choices(words[..., 11], 8)[..., None] >> np.arange(3)) & 1)
+    contrast = signs * between(words[..., 12], *CONTRAST)[..., None]
     fills = np.empty((*hue.shape, 7))
-    fills[..., :3] = contrast[..., None] + between(words[..., 13], *SATURATION)[..., None] * _HUES[hue]
+    fills[..., :3] = between(words[..., 13], *SATURATION)[..., None] * _HUES[hue]
     fills[..., 3] = period
     fills[..., 4] = period * between(words[..., 8], 0.0, 1.0)
     fills[..., 5] = period * between(words[..., 9], 0.0, 1.0)
