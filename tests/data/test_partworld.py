@@ -204,6 +204,27 @@ class TestTruth:
         assert means["triangle"] == pytest.approx(0.45, abs=0.08)
         assert means["bar"] == pytest.approx(0.375, abs=0.06)
 
+    @pytest.mark.parametrize("family", ["base", "mid"])
+    def test_every_part_looks_like_its_name(self, family):
+        """Nine points of the box about each upright part, row by row: # filled, . empty, ? a sharp tip."""
+        drawings = {
+            "disc": ".#.###.#.", "ring": ".#.#.#.#.", "square": "#########", "triangle": ".?..#.###",
+            "cross": "?.?.#.?.?", "bar": "?#?###?#?", "crescent": "?.?#.#.#.", "star": ".?.?#?.?.",
+            "dome": ".#.######", "chevron": ".#.#?#?.?", "frame": "####.####", "tee": "###.#..#.",
+        }  # fmt: skip
+        data = PartWorld("val", 600, family, image_size=96)
+        truth = data.truth(range(600))
+        seen = {name: [] for name in data.parts}
+        for i, slot in itertools.product(range(600), range(3)):
+            if abs(data.factors["turn"][i]) < 0.08:
+                rows, columns = (np.flatnonzero(truth.part_masks[i, slot].any(axis=axis)) for axis in (1, 0))
+                down, right = (edge[0] + np.array([0.07, 0.5, 0.93]) * np.ptp(edge) for edge in (rows, columns))
+                points = truth.part_masks[i, slot][np.rint(down).astype(int)[:, None], np.rint(right).astype(int)]
+                seen[data.parts[truth.parts[i, slot]]].append(points.ravel())
+        for name, points in seen.items():
+            for share, drawn in zip(np.mean(points, axis=0), drawings[name], strict=True):
+                assert drawn == "?" or (share > 0.5) == (drawn == "#"), (name, np.mean(points, axis=0).round(1))
+
     def test_each_part_differs_from_the_ground_as_its_contrast_says(self, base, truth):
         solid = np.flatnonzero(base.factors["texture"] == base.textures.index("solid"))
         grey = base.images.astype(float).mean(axis=1)
