@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minicnn.functional as F
-from minicnn import Tensor, detect_anomaly
+from minicnn import Tensor, backbones, detect_anomaly, nn
 from minicnn.anomaly import is_enabled, module_scope
 
 
@@ -50,6 +50,30 @@ def test_the_module_path_is_named_forward_and_backward():
         z = y * 2
         with pytest.raises(FloatingPointError, match=r"backward of sqrt in module 'features.3'"):
             z.backward()
+
+
+def test_a_deep_layer_of_a_network_is_named_forward_and_backward():
+    images = np.random.default_rng(0).random((2, 3, 8, 8), dtype=np.float32)
+    model = backbones.create("resnet8", width=4, seed=0)
+    model.layer2[0].conv2.weight.data[1, 0, 0, 0] = np.nan
+    with detect_anomaly(), pytest.raises(FloatingPointError) as caught:
+        model(Tensor(images))
+    message = str(caught.value)
+    for part in ["forward of conv2d in module 'layer2.0.conv2'", "(2, 8, 4, 4) has nan at index (0, 1,"]:
+        assert part in message
+
+    class Root(nn.Module):
+        """Its slope at zero is infinite."""
+
+        def forward(self, x):
+            return (x * 0).sqrt()
+
+    model = backbones.create("resnet8", width=4, seed=0)
+    model.layer3[0].relu1 = Root()
+    with detect_anomaly():
+        loss = F.cross_entropy(model(Tensor(images)), [0, 1])
+        with pytest.raises(FloatingPointError, match=r"backward of sqrt in module 'layer3\.0\.relu1'"):
+            loss.backward()
 
 
 def test_without_it_bad_values_pass():

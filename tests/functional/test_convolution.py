@@ -354,3 +354,13 @@ def test_images_with_their_channels_behind_are_recognised():
     with pytest.raises(ValueError, match="needs 5") as grey:
         F.conv2d(behind, np.ones((4, 5, 3, 3), np.float32))
     assert "permute" not in str(grey.value)
+
+
+def test_a_dilated_kernel_may_fill_the_image_exactly():
+    x, weight = Tensor(np.arange(25.0).reshape(1, 1, 5, 5), requires_grad=True), np.ones((1, 1, 3, 3))
+    result = F.conv2d(x, weight, dilation=2)  # rows and columns 0, 2 and 4
+    assert result.data.tolist() == [[[[108.0]]]]
+    result.sum().backward()
+    assert np.flatnonzero(x.grad.data).tolist() == [0, 2, 4, 10, 12, 14, 20, 22, 24]
+    with pytest.raises(ValueError, match=r"\(4 \+ 2\*0 - 2\*\(3-1\) - 1\)//1 \+ 1 = 0 with W=4"):
+        F.conv2d(x[:, :, :, :4], weight, dilation=2)

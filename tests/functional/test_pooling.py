@@ -332,3 +332,11 @@ def test_max_unpool2d_refuses_indices_and_sizes_that_no_pooling_has():
         F.max_unpool2d(x, indices, 2, output_size=(4, 2))
     with pytest.raises(ValueError, match=re.escape("output_size must be (H, W) or the whole shape, but is (4,)")):
         F.max_unpool2d(x, indices, 2, output_size=(4,))
+
+
+def test_a_dilated_window_may_fill_the_image_exactly():
+    x = Tensor(np.arange(25.0).reshape(1, 1, 5, 5), requires_grad=True)
+    pooled = F.max_pool2d(x, 3, dilation=2)  # rows and columns 0, 2 and 4
+    assert pooled.data.tolist() == [[[[24.0]]]]
+    with pytest.raises(ValueError, match=r"\(4 \+ 2\*0 - 2\*\(3-1\) - 1\)//3 \+ 1 = 0 with H=4"):
+        F.max_pool2d(x[:, :, :4], 3, dilation=2)

@@ -151,6 +151,39 @@ def test_everything_runs_in_plain_python_when_compilation_is_off():
     assert process.stderr == ""
 
 
+def test_a_network_trains_a_step_in_plain_python_when_compilation_is_off():
+    code = """
+import numpy as np
+from minicnn import Tensor, backbones, functional as F, optim
+model = backbones.create("resnet8", width=2, seed=0)
+optimizer = optim.SGD(model.parameters(), lr=0.1)
+images = np.random.default_rng(0).random((2, 3, 4, 4), dtype=np.float32)
+losses = []
+for _ in range(3):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(Tensor(images)), np.array([0, 1]))
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+print(losses[2] < losses[0])
+"""
+    process = run(code, NUMBA_DISABLE_JIT=1)
+    assert (process.stdout, process.stderr) == ("True\n", "")
+
+
+def test_processes_that_fill_an_empty_cache_at_the_same_time_do_not_spoil_it(package):
+    cache = package / "cache"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(package)}
+    environment.pop("NUMBA_DISABLE_JIT", None)
+    started = [
+        subprocess.Popen([sys.executable, "-c", RUN], env=environment, cwd=package, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [process.communicate(timeout=300)[0] for process in started] == ["20\n", "20\n"]
+    later = run(RUN, package, NUMBA_CACHE_DIR=cache)
+    assert (later.stdout, later.stderr) == ("20\n", "")
+
+
 def test_the_plain_function_stays_beside_the_compiled_one():
     def double(x):
         return x * 2
