@@ -324,6 +324,18 @@ def test_memory_is_flat_over_50_steps_with_the_garbage_collector_off():
     assert after - before < 100_000  # Python's free lists fill by 600 bytes a step; one array kept would be 200,000
 
 
+def test_a_leaf_dies_without_the_garbage_collector():
+    gc.disable()
+    try:
+        x = leaf(3)
+        kept = weakref.ref(x)
+        (x * 2).sum().backward()
+        del x
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
 def test_a_graph_that_never_ran_backward_dies_without_the_garbage_collector():
     gc.disable()
     try:
