@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn
+from minicnn.functional.arguments import are_ints
 from minicnn.tensor import Tensor, as_tensor
 
 
@@ -179,7 +180,9 @@ class Backbone(nn.Module):
 
 
 def linear_or_identity(features: int, num_classes: int, generator: np.random.Generator | None = None) -> nn.Module:
-    """A classifier; no classes mean none. Raises ValueError for a negative number of classes."""
+    """A classifier; no classes mean none. Raises ValueError for a negative number of classes, TypeError for what is no int."""
+    if not are_ints([num_classes]):
+        raise TypeError(f"num_classes must be an int, but is {type(num_classes).__name__}: {num_classes!r}")
     if num_classes < 0:
         raise ValueError(f"num_classes must be 0 (no classifier) or more, but is {num_classes}")
     return nn.Linear(features, num_classes, generator=generator) if num_classes else nn.Identity()

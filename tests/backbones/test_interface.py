@@ -154,6 +154,8 @@ def test_width_and_shortcut_are_plain_arguments():
         backbones.create("resnet8", width=0.5)
     with pytest.raises(TypeError, match=r"resnet8 has no setting 'num_class'; .* it has \['shortcut', 'width'\]"):
         backbones.create("resnet8", num_class=5)
+    with pytest.raises(TypeError, match="num_classes must be an int, but is str: '5'"):
+        narrow.reset_classifier("5")
 
 
 def test_lenet_fits_its_image_size_and_says_when_an_image_does_not():
