@@ -180,7 +180,7 @@ class Backbone(nn.Module):
 
 
 def linear_or_identity(features: int, num_classes: int, generator: np.random.Generator | None = None) -> nn.Module:
-    """A classifier; no classes mean none. Raises ValueError for a negative number of classes, TypeError for what is no int."""
+    """A classifier; no classes mean none. Raises ValueError for a negative number, TypeError for what is no int."""
     if not are_ints([num_classes]):
         raise TypeError(f"num_classes must be an int, but is {type(num_classes).__name__}: {num_classes!r}")
     if num_classes < 0:
