@@ -34,7 +34,7 @@ def probe_curves(
 
     `levels` maps a level to {"trained": accuracies, "untrained": accuracies}, one for each of `stages`.
     """
-    figure, axes = new_figure(1, len(levels), (2.0 * len(levels) + 0.6, 2.7), sharey=True)
+    figure, axes = new_figure(1, len(levels), (2.0 * len(levels) + 0.6, 3.0), sharey=True)
     positions = np.arange(len(stages))
     for one, (level, curves) in zip(axes[0], levels.items(), strict=True):
         one.plot(positions, curves["trained"], color=BLUE, marker="o", label="trained")
@@ -43,7 +43,7 @@ def probe_curves(
         one.set(title=level, ylim=(0, 1.03))
         one.set_xticks(positions, stages, rotation=45, ha="right")
     axes[0, 0].set_ylabel("probe accuracy")
-    axes[0, -1].legend(fontsize=8, loc="center left", bbox_to_anchor=(0.0, 0.62))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 

@@ -239,10 +239,10 @@ def _write_ladder(page: Page, ladder: dict[str, Any]) -> None:
     )
     levels = {level: {"trained": trained[level], "untrained": untrained[level]} for level in LEVELS}
     page.figure(
-        curves.probe_curves(levels, stages, ladder["chance"]),
+        curves.probe_curves(levels, ["stem", *stages[1:]], ladder["chance"]),
         "Probe accuracy by stage, for five properties from low to high level.",
     )
-    peak = stages[int(np.argmax(trained["orientation"]))]
+    peak = ["the stem", *stages[1:]][int(np.argmax(trained["orientation"]))]
     page.paragraph(
         f"Low levels come first: orientation is read best at {peak} ({max(trained['orientation']):.2f}), and at "
         f"the top with {trained['orientation'][-1]:.2f}; colour, which tells nothing of the class, goes from "
@@ -255,7 +255,7 @@ def _write_ladder(page: Page, ladder: dict[str, Any]) -> None:
     for level in LEVELS:
         rows.append([f"{level}, trained", f"{ladder['pixels'][level]:.2f}", *(f"{x:.2f}" for x in trained[level])])
         rows.append([f"{level}, untrained", "", *(f"{x:.2f}" for x in untrained[level])])
-    page.table(["probe", "pixels", *stages], rows)
+    page.table(["probe", "pixels", "stem", *stages[1:]], rows)
 
 
 def _write_filters(page: Page, model: Any, test: PartWorld) -> None:
