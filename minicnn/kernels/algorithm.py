@@ -3,6 +3,8 @@
     with minicnn.use_algorithm("reference"):
         y = layer(x)            # plain loops that a debugger can walk through
         y.sum().backward()      # the backward pass is chosen when it runs, so keep it inside the block
+
+The algorithms give the same results up to rounding; what differs is how long they take and how easily they are read.
 """
 
 from collections.abc import Iterator
