@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LARGE_PRODUCT = 2**26  # multiply-adds from which a second thread is worth waking
+
 
 @dataclass(frozen=True)
 class LinearProbe:
@@ -39,6 +41,7 @@ def fit_linear_probe(
     Raises ValueError for shapes that don't match, labels out of range, and features that are not finite.
     """
     from scipy.optimize import minimize  # imported late: `import minicnn` is to be quick
+    from threadpoolctl import threadpool_limits
 
     features = np.asarray(features, dtype=np.float64)
     labels = np.asarray(labels)
@@ -59,7 +62,11 @@ def fit_linear_probe(
         return loss, np.concatenate([(x.T @ error + l2 * weight).ravel(), error.sum(axis=0)])
 
     start = np.zeros(d * num_classes + num_classes)
-    found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": max_iterations}).x
+    options = {"maxiter": max_iterations, "ftol": 1e-7}
+    # BLAS would wake a second thread for every one of these small products, and wait for it: on two busy cores that took
+    # 16 times as long as one thread does.
+    with threadpool_limits(1 if x.size * num_classes < LARGE_PRODUCT else None, user_api="blas"):
+        found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
     return LinearProbe(mean, scale, found[: d * num_classes].reshape(d, num_classes), found[d * num_classes :])
 
 
