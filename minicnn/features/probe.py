@@ -63,7 +63,7 @@ def fit_linear_probe(
 
     start = np.zeros(d * num_classes + num_classes)
     options = {"maxiter": max_iterations, "ftol": 1e-7}
-    # BLAS would wake a second thread for every one of these small products, and wait for it: on two busy cores that took
+    # BLAS would wake a second thread for each of these small products, and wait for it: on two busy cores that took
     # 16 times as long as one thread does.
     with threadpool_limits(1 if x.size * num_classes < LARGE_PRODUCT else None, user_api="blas"):
         found = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
