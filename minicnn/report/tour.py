@@ -268,12 +268,13 @@ def _write_filters(page: Page, model: Any, test: PartWorld) -> None:
     page.figure(images.filter_grid(first.weight.data), f"The filters of {name}; grey is zero, one scale for all.")
     picture = test.batch(np.arange(1))[0]
     maps = {tap: array[0] for tap, array in extract(model, NORMALIZE(picture), stages_of(model)).items()}
+    named = dict(zip(["stem", *list(maps)[1:]], maps.values(), strict=True))
     page.paragraph(
         "One picture on its way up. At the stem the outlines can still be traced; higher up the maps are coarser and "
         "fewer cells respond, each to something larger."
     )
     page.figure(
-        images.feature_maps(picture[0], maps),
+        images.feature_maps(picture[0], named),
         f"A picture of class {test.classes[int(test.labels[0])]!r}; of each stage, the channels that vary most.",
     )
 
