@@ -215,10 +215,15 @@ def test_normalize_subtracts_and_divides_by_channel():
         np.testing.assert_allclose(result[:, channel], (images[:, channel] - mean) / std, rtol=1e-5, atol=1e-6)
 
 
-def test_normalize_takes_one_channel_and_refuses_other_numbers():
-    np.testing.assert_allclose(Normalize(0.5, 0.25)(np.ones((1, 2, 3), np.float32)), 2)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_normalize_takes_plain_numbers_for_every_channel(channels):
+    images = pictures(channels=channels)
+    np.testing.assert_allclose(Normalize(0.5, 0.25)(images), (images - 0.5) / 0.25, rtol=1e-5, atol=1e-6)
+
+
+def test_normalize_refuses_another_number_of_channels():
     with pytest.raises(ValueError, match="1 means, but the pictures have 3 channels"):
-        Normalize(0.5, 0.25)(pictures())
+        Normalize((0.5,), (0.25,))(pictures())
 
 
 # Colour: the definitions of torchvision, written out

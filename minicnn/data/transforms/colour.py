@@ -13,10 +13,13 @@ GREY = np.array([0.2989, 0.587, 0.114], np.float32)  # how bright red, green and
 class Normalize(Transform):
     """(picture - mean) / std, channel by channel: about zero and of unit spread, as networks learn best.
 
-    Raises ValueError if mean and std differ in length or a std is not above 0; called, if they fit the channels not.
+    A sequence has one value for each channel; plain numbers serve every channel, however many there are.
+    Raises ValueError if mean and std differ in length or a std is not above 0; when it is called, if the pictures have
+    another number of channels.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+    def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]):
+        self.for_every_channel = np.ndim(mean) == np.ndim(std) == 0
         self.mean = tuple(float(value) for value in np.atleast_1d(mean))
         self.std = tuple(float(value) for value in np.atleast_1d(std))
         if len(self.mean) != len(self.std):
@@ -26,11 +29,11 @@ class Normalize(Transform):
 
     def apply(self, pixels: np.ndarray, generator: Any) -> np.ndarray:
         batch, height, width, channels = pixels.shape
-        if channels != len(self.mean):
+        if channels != len(self.mean) and not self.for_every_channel:
             raise ValueError(f"Normalize has {len(self.mean)} means, but the pictures have {channels} channels")
         # One row of pixels at a time, not one pixel: NumPy's inner loop is then long enough for vector registers.
-        mean = np.tile(np.array(self.mean, np.float32), width)
-        std = np.tile(np.array(self.std, np.float32), width)
+        mean = np.resize(np.array(self.mean, np.float32), width * channels)  # repeats the values as often as it takes
+        std = np.resize(np.array(self.std, np.float32), width * channels)
         result = pixels.reshape(batch, height, width * channels) - mean  # (B, H, W, C) -> (B, H, W*C)
         result /= std
         return result.reshape(pixels.shape)
