@@ -54,7 +54,8 @@ def confusion_matrix(predictions: Any, targets: Any, num_classes: int | None = N
         raise ValueError(f"predictions {predicted.shape} and targets {labels.shape} must have the same shape")
     _check_range(predicted, num_classes)
     _check_range(labels, num_classes)
-    counts = np.bincount(labels.reshape(-1) * num_classes + predicted.reshape(-1), minlength=num_classes**2)
+    rows, columns = (array.reshape(-1).astype(np.int64) for array in (labels, predicted))  # uint8 would overflow
+    counts = np.bincount(rows * num_classes + columns, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes).astype(np.int64)
 
 

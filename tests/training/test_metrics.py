@@ -39,6 +39,12 @@ def test_confusion_matrix_has_true_classes_in_rows():
     assert confusion_matrix(np.array([0, 2, 1, 0]), LABELS, num_classes=3).tolist() == expected
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64])
+def test_confusion_matrix_takes_labels_of_few_bits(dtype):
+    labels = np.arange(100, dtype=dtype)  # 99 * 100 + 99 does not fit into eight bits
+    np.testing.assert_array_equal(confusion_matrix(labels, labels, num_classes=100), np.eye(100))
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
 def test_confusion_matrix_counts_every_pair(pairs):
