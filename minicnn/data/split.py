@@ -28,7 +28,7 @@ def stratified_split(dataset: Any, sizes: Sequence[int | float], seed: int = 0) 
     taken = np.zeros(len(by_class), dtype=np.int64)
     parts = []
     for count in counts:
-        remaining = np.array([len(members) for members in by_class]) - taken
+        remaining = np.array([len(members) for members in by_class], dtype=np.int64) - taken
         share = _proportional(count, remaining)
         chosen = [members[t : t + s] for members, t, s in zip(by_class, taken, share, strict=True)]
         parts.append(np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, dtype=np.int64))

@@ -25,6 +25,10 @@ def test_fractions_that_add_to_one_use_every_item():
     assert [len(part) for part in parts] == [71, 20, 10]
 
 
+def test_of_nothing_every_part_is_empty():
+    assert [len(part) for part in stratified_split(np.zeros(0, int), [0.5, 0.5])] == [0, 0]
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=60), st.lists(st.integers(0, 30), max_size=4), st.integers(0, 99)
