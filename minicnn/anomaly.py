@@ -4,13 +4,22 @@ Knows arrays and names only; the engine (tensor.py) and nn.Module call in. While
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-_enabled = False
-_module_names: list[str] = []  # the names of the modules being called, outermost first
+
+class _State(threading.local):
+    """What this thread looks for and where it is; what another thread computes meanwhile is not searched."""
+
+    def __init__(self) -> None:
+        self.enabled = False
+        self.module_names: list[str] = []  # the names of the modules being called, outermost first
+
+
+_state = _State()
 
 
 @contextlib.contextmanager
@@ -21,37 +30,36 @@ def detect_anomaly() -> Iterator[None]:
     forward or in the backward pass. For the module path in backward, open it around the forward pass too. Slower: every
     result is searched.
     """
-    global _enabled
-    before, _enabled = _enabled, True
+    before, _state.enabled = _state.enabled, True
     try:
         yield
     finally:
-        _enabled = before
+        _state.enabled = before
 
 
 def is_enabled() -> bool:
     """True inside `detect_anomaly()`."""
-    return _enabled
+    return _state.enabled
 
 
 @contextlib.contextmanager
 def module_scope(name: str) -> Iterator[None]:
     """While this is open, operations belong to the child module `name` of the module around it."""
-    _module_names.append(name)
+    _state.module_names.append(name)
     try:
         yield
     finally:
-        _module_names.pop()
+        _state.module_names.pop()
 
 
 def module_path() -> str:
     """The dotted path of the module that is being called, such as "features.3"; "" outside of any."""
-    return ".".join(name for name in _module_names if name)
+    return ".".join(name for name in _state.module_names if name)
 
 
 def check_forward(name: str, result: np.ndarray, inputs: Sequence[Any]) -> None:
-    """Raise FloatingPointError if an operation made a value that is not finite out of inputs that were."""
-    if not _enabled or result.dtype.kind != "f" or np.isfinite(result).all():
+    """Raise FloatingPointError if a result is not finite; the message says whether the inputs were."""
+    if not _state.enabled or result.dtype.kind != "f" or np.isfinite(result).all():
         return
     if all(np.isfinite(tensor.data).all() for tensor in inputs if tensor.data.dtype.kind == "f"):
         origin = "all inputs were finite"
@@ -61,13 +69,14 @@ def check_forward(name: str, result: np.ndarray, inputs: Sequence[Any]) -> None:
     _raise(f"forward of {name}{_where(module_path())}", f"inputs of shape {shapes}; {origin}", "result", result)
 
 
-def check_backward(node: Any, gradients: Sequence[np.ndarray | None]) -> None:
-    """Raise FloatingPointError if the gradient of one of a node's inputs is not finite."""
-    if not _enabled:
+def check_backward(node: Any, received: np.ndarray, gradients: Sequence[np.ndarray | None]) -> None:
+    """Raise FloatingPointError if the gradient of one of a node's inputs is not finite; `received` is its result's."""
+    if not _state.enabled:
         return
     for position, gradient in enumerate(gradients):
         if gradient is not None and not np.isfinite(gradient).all():
-            about = f"the result's gradient, of shape {node.shape}, was finite"
+            origin = "was finite" if np.isfinite(received).all() else "was not finite already"
+            about = f"the result's gradient, of shape {node.shape}, {origin}"
             _raise(f"backward of {node.name}{_where(node.path)}", about, f"gradient of input {position}", gradient)
 
 

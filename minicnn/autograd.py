@@ -9,25 +9,28 @@ import numpy as np
 
 from minicnn.anomaly import detect_anomaly
 from minicnn.gradcheck import gradcheck
-from minicnn.tensor import Node, Tensor, is_grad_enabled, no_grad, run_backward
+from minicnn.tensor import Node, Tensor, is_grad_enabled, no_grad, refuse_create_graph, run_backward
 
 __all__ = ["detect_anomaly", "grad", "gradcheck", "is_grad_enabled", "no_grad"]
 
 
 def grad(
-    output: Tensor,
+    outputs: Tensor,
     inputs: Tensor | Sequence[Tensor],
-    gradient: Any = None,
+    grad_outputs: Any = None,
     retain_graph: bool = False,
+    create_graph: bool = False,
     allow_unused: bool = False,
 ) -> list[Tensor | None]:
-    """The gradients of `output` with respect to `inputs`, in their order; no `.grad` is touched.
+    """The gradients of `outputs`, one Tensor, with respect to `inputs`, in their order; no `.grad` is touched.
 
-    `inputs` may be leaves or results in between; `gradient` has output's shape and may be left out for one element.
-    Raises ValueError if an input was not used to make the output, unless `allow_unused=True`, which gives None for it.
+    `inputs` may be leaves or results in between; `grad_outputs` has the output's shape and may be left out for a single
+    element. Raises ValueError if an input was not used to make the output, unless `allow_unused=True`, which gives None
+    for it, RuntimeError without a graph, and NotImplementedError for `create_graph=True`.
     """
+    refuse_create_graph(create_graph)
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if output.node is None:
+    if outputs.node is None:
         raise RuntimeError(
             "grad() needs an output that requires a gradient; was it made inside no_grad(), or detached?"
         )
@@ -35,17 +38,13 @@ def grad(
         if tensor.node is None:
             raise ValueError(f"input {position} of grad() (shape {tensor.shape}) does not require a gradient")
     found: dict[Node, np.ndarray] = {}
-    hooks = []
-    for tensor in wanted:
-        node = tensor.node
-        if node is not None and node.leaf is None:
-            hooks.append((node, _recorder(node, found)))
-            node.hooks.append(hooks[-1][1])
-    try:
-        run_backward(output.node, output.starting_gradient(gradient), retain_graph, found.__setitem__)
-    finally:
-        for node, hook in hooks:
-            node.hooks.remove(hook)
+    nodes = {tensor.node for tensor in wanted}
+
+    def keep_wanted(node: Node, gradient: np.ndarray) -> None:
+        if node in nodes:
+            found[node] = gradient
+
+    run_backward(outputs.node, outputs.starting_gradient(grad_outputs), retain_graph, keep_wanted)
     results: list[Tensor | None] = []
     for position, tensor in enumerate(wanted):
         array = found.get(tensor.node) if tensor.node is not None else None
@@ -56,10 +55,3 @@ def grad(
             )
         results.append(None if array is None else Tensor(array.copy(order="K")))
     return results
-
-
-def _recorder(node: Node, found: dict[Node, np.ndarray]):
-    def record(gradient: Tensor) -> None:
-        found[node] = gradient.data
-
-    return record

@@ -121,6 +121,10 @@ class Operators:
         """The smaller of two, element by element."""
         return minicnn.functional.minimum(self, other)
 
+    def matmul(self, other: Any) -> Tensor:
+        """The matrix product, as with `@`."""
+        return minicnn.functional.matmul(self, other)
+
     def sum(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
         """The sum over all axes or over those named."""
         return minicnn.functional.sum(self, dim, keepdim)

@@ -22,6 +22,7 @@ What to know before reading:
 from __future__ import annotations
 
 import contextlib
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -34,23 +35,29 @@ from minicnn.operators import Operators
 
 Backward = Callable[[np.ndarray], "Sequence[np.ndarray | None]"]
 
-_grad_enabled = True
+
+class _Mode(threading.local):
+    """Whether operations are recorded; one for each thread, so that a no_grad() in one stops no other's training."""
+
+    grad_enabled = True
+
+
+_mode = _Mode()
 
 
 def is_grad_enabled() -> bool:
     """True while operations record how to go back, False inside `no_grad()`."""
-    return _grad_enabled
+    return _mode.grad_enabled
 
 
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
     """While this is open, operations record nothing: results require no gradients, and intermediates die at once."""
-    global _grad_enabled
-    before, _grad_enabled = _grad_enabled, False
+    before, _mode.grad_enabled = _mode.grad_enabled, False
     try:
         yield
     finally:
-        _grad_enabled = before
+        _mode.grad_enabled = before
 
 
 class Node:
@@ -67,6 +74,7 @@ class Node:
         "leaf",
         "name",
         "path",
+        "retained",
         "shape",
     )
 
@@ -81,6 +89,7 @@ class Node:
         # The Tensor whose .grad is filled, if this is a leaf. Weak, for the Tensor holds its node: a cycle of strong
         # references would keep both until the garbage collector comes.
         self.leaf: weakref.ref[Tensor] | None = None
+        self.retained: weakref.ref[Tensor] | None = None  # likewise, the result whose retain_grad() was called
         self.gradient: np.ndarray | None = None  # filled and emptied during one walk
         self.hooks: list[Callable[[Tensor], Tensor | None]] = []
         self.freed = False
@@ -135,9 +144,9 @@ def topological_order(root: Node) -> list[Node]:
 
 
 def run_backward(
-    root: Node, gradient: np.ndarray, retain_graph: bool, leaf_gradient: Callable[[Node, np.ndarray], None]
+    root: Node, gradient: np.ndarray, retain_graph: bool, visit: Callable[[Node, np.ndarray], None]
 ) -> None:
-    """Walk the graph back from `root`; `leaf_gradient(node, gradient)` receives each leaf's whole gradient.
+    """Walk the graph back from `root`; `visit(node, gradient)` is told each node's whole gradient, after its hooks.
 
     Raises RuntimeError if the graph was freed by an earlier backward.
     """
@@ -158,11 +167,11 @@ def run_backward(
                 replacement = hook(Tensor(received))
                 if replacement is not None:
                     received = as_tensor(replacement).data
+            visit(node, received)
             if node.backward is None:
-                leaf_gradient(node, received)
                 continue
             contributions = node.backward(received)
-            anomaly.check_backward(node, contributions)
+            anomaly.check_backward(node, received, contributions)
             for child, contribution in zip(node.inputs, contributions, strict=True):
                 if child is not None and contribution is not None:
                     child.receive(contribution)
@@ -175,19 +184,29 @@ def run_backward(
                 _free(node)
 
 
+def refuse_create_graph(create_graph: bool) -> None:
+    """Raise NotImplementedError if someone asks for gradients of gradients."""
+    if create_graph:
+        raise NotImplementedError(
+            "create_graph=True (gradients of gradients) is not offered; use central differences of the gradient, "
+            "as minicnn.gradcheck does"
+        )
+
+
 def _free(node: Node) -> None:
     """Let go of the arrays that a node's backward holds, and of the nodes before it."""
     if node.backward is not None:
         node.backward, node.inputs, node.freed = _already_freed, (), True
 
 
-def _accumulate_into_leaf(node: Node, gradient: np.ndarray) -> None:
-    _add_to_grad(node.leaf() if node.leaf is not None else None, gradient)
+def _add_to_grad(node: Node, gradient: np.ndarray) -> None:
+    """Add to the `.grad` of a leaf, or of a result that retains it.
 
-
-def _add_to_grad(tensor: Tensor | None, gradient: np.ndarray) -> None:
-    """Add to `tensor.grad`. The array is always a new one, so that a user may change one .grad and no other with it."""
-    if tensor is None:  # the Tensor died before its gradient came; nobody can ask for it
+    The array is always a new one, so that a user may change one .grad and no other with it.
+    """
+    keeper = node.leaf or node.retained
+    tensor = None if keeper is None else keeper()
+    if tensor is None:  # no Tensor asked, or it died before its gradient came and nobody can look at it
         return
     total = gradient.copy(order="K") if tensor.grad is None else tensor.grad.data + gradient
     tensor.grad = Tensor(total)
@@ -233,8 +252,15 @@ class Tensor(Operators):
 
     @property
     def requires_grad(self) -> bool:
-        """True if a gradient flows to this Tensor: it is a leaf that asked for one, or was made from such a leaf."""
+        """True if a gradient flows to this Tensor: it is a leaf that asked for one, or was made from such a leaf.
+
+        `tensor.requires_grad = False` does what `requires_grad_(False)` does.
+        """
         return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        self.requires_grad_(requires_grad)
 
     @property
     def is_leaf(self) -> bool:
@@ -335,6 +361,8 @@ class Tensor(Operators):
             raise TypeError(
                 f"only floating-point Tensors can require gradients, but the dtype is {self.dtype}; use .float()"
             )
+        if requires_grad == self._requires_grad:  # the node stays, with its hooks and the graphs that lead to it
+            return self
         self._requires_grad = requires_grad
         self._node = None
         if requires_grad:
@@ -350,8 +378,7 @@ class Tensor(Operators):
         """Keep `.grad` of this Tensor although it is not a leaf. Raises RuntimeError if it requires no gradient."""
         node = self._differentiable_node("retain_grad()")
         if node.leaf is None:
-            this = weakref.ref(self)  # weak for the reason that Node.leaf is
-            node.hooks.append(lambda gradient: _add_to_grad(this(), gradient.data))
+            node.retained = weakref.ref(self)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
         """Call `hook(gradient)` when this Tensor's whole gradient is known; what it returns, if not None, replaces it.
@@ -382,13 +409,9 @@ class Tensor(Operators):
         for a second walk. Raises RuntimeError without a graph, ValueError for a gradient of another shape, and
         NotImplementedError for `create_graph=True`: there are no gradients of gradients here.
         """
-        if create_graph:
-            raise NotImplementedError(
-                "create_graph=True (gradients of gradients) is not offered; use central differences of the gradient, "
-                "as minicnn.gradcheck does"
-            )
+        refuse_create_graph(create_graph)
         node = self._differentiable_node("backward()")
-        run_backward(node, self.starting_gradient(gradient), retain_graph, _accumulate_into_leaf)
+        run_backward(node, self.starting_gradient(gradient), retain_graph, _add_to_grad)
 
     def starting_gradient(self, gradient: Any) -> np.ndarray:
         """The array that backward starts from: `gradient`, checked against this Tensor's shape, or a 1."""
@@ -450,7 +473,7 @@ def make_result(data: np.ndarray, inputs: Sequence[Tensor], backward: Backward, 
     result.grad = result._node = None
     result._requires_grad = False
     anomaly.check_forward(name, data, inputs)
-    if _grad_enabled and data.dtype.kind == "f" and any(tensor._requires_grad for tensor in inputs):
+    if _mode.grad_enabled and data.dtype.kind == "f" and any(tensor._requires_grad for tensor in inputs):
         result._node = Node(name, data, tuple(_node_of(tensor) for tensor in inputs), backward)
         result._requires_grad = True
     return result

@@ -1,5 +1,7 @@
 """detect_anomaly: names the operation, the place, the shapes and the module where a bad value first appears."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,17 @@ def test_good_runs_and_integers_pass_through_it():
         assert Tensor(np.array([1, 2])).sum().item() == 3
         loss.backward()
     assert np.isfinite(x.grad.data).all()
+
+
+def test_a_bad_gradient_that_was_handed_in_is_told_apart():
+    with detect_anomaly(), pytest.raises(FloatingPointError, match=r"backward of mul.*was not finite already"):
+        (leaf([1.0, 2.0]) * 2).backward(np.array([np.nan, 1.0]))
+
+
+def test_it_searches_the_thread_that_opened_it_and_no_other():
+    seen = []
+    with detect_anomaly():
+        thread = threading.Thread(target=lambda: seen.append(np.isnan(leaf([-1.0]).log().data[0])))
+        thread.start()
+        thread.join()
+    assert seen == [True]

@@ -1,6 +1,7 @@
 """The engine: graphs of every form, what is kept and for how long, and the errors that say what to do."""
 
 import gc
+import threading
 import time
 import tracemalloc
 import weakref
@@ -472,3 +473,61 @@ def test_grad_says_which_input_was_not_used():
         autograd.grad(x.sum(), Tensor([1.0]))
     with pytest.raises(RuntimeError, match="needs an output that requires a gradient"):
         autograd.grad(Tensor(1.0), x)
+
+
+def test_grad_leaves_a_retained_grad_alone_and_refuses_gradients_of_gradients():
+    x = leaf(3)
+    middle = x * 2
+    middle.retain_grad()
+    autograd.grad(middle.sum(), x)
+    assert middle.grad is None
+    with pytest.raises(NotImplementedError, match=r"create_graph=True.*central differences"):
+        autograd.grad(x.sum(), x, create_graph=True)
+
+
+def test_retain_grad_counts_once_and_keeps_what_the_hooks_made():
+    x = leaf(3)
+    middle = x * 2
+    middle.retain_grad()
+    middle.retain_grad()
+    middle.register_hook(lambda gradient: gradient * 10)
+    middle.sum().backward()
+    np.testing.assert_array_equal(middle.grad.data, np.full(3, 10.0))
+    np.testing.assert_array_equal(x.grad.data, np.full(3, 20.0))
+
+
+def test_asking_for_the_same_again_keeps_hooks_and_graphs():
+    x = leaf(3)
+    x.register_hook(lambda gradient: gradient * 10)
+    loss = x.sum()
+    x.requires_grad_()
+    (to_x,) = autograd.grad(loss, x)
+    np.testing.assert_array_equal(to_x.data, np.full(3, 10.0))
+
+
+def test_requires_grad_can_be_assigned():
+    x = Tensor([1.0, 2.0])
+    x.requires_grad = True
+    (x * 3).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [3.0, 3.0])
+    x.requires_grad = False
+    assert not (x * 3).requires_grad
+    with pytest.raises(TypeError, match="only floating-point Tensors"):
+        Tensor([1, 2]).requires_grad = True
+
+
+def test_a_thread_inside_no_grad_stops_no_other_threads_recording():
+    inside, looked = threading.Event(), threading.Event()
+
+    def evaluate():
+        with autograd.no_grad():
+            inside.set()
+            looked.wait(10)
+
+    thread = threading.Thread(target=evaluate)
+    thread.start()
+    assert inside.wait(10)
+    recorded = (leaf(3) * 2).requires_grad
+    looked.set()
+    thread.join()
+    assert recorded

@@ -67,26 +67,14 @@ def draw_graph(tensor: Tensor, gradient: Any = None) -> Figure:
 
 
 def _gradient_norms(tensor: Tensor, nodes: list[Node], gradient: Any) -> dict[Node, float]:
-    """The norm of each node's gradient, watched through hooks that are taken off again."""
+    """The norm of each node's gradient; no `.grad` is touched, and the graph is kept."""
     norms: dict[Node, float] = {}
-    watchers = [(node, _watcher(node, norms)) for node in nodes]
-    for node, watcher in watchers:
-        node.hooks.append(watcher)
-    try:
-        run_backward(
-            nodes[0], tensor.starting_gradient(gradient), retain_graph=True, leaf_gradient=lambda node, array: None
-        )
-    finally:
-        for node, watcher in watchers:
-            node.hooks.remove(watcher)
+
+    def note(node: Node, gradient: np.ndarray) -> None:
+        norms[node] = float(np.linalg.norm(gradient.astype(np.float64)))
+
+    run_backward(nodes[0], tensor.starting_gradient(gradient), retain_graph=True, visit=note)
     return norms
-
-
-def _watcher(node: Node, norms: dict[Node, float]):
-    def watch(gradient: Tensor) -> None:
-        norms[node] = float(np.linalg.norm(gradient.data.astype(np.float64)))
-
-    return watch
 
 
 def _places(nodes: list[Node]) -> dict[Node, tuple[float, float]]:

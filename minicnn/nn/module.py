@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -24,7 +25,15 @@ from minicnn.tensor import Tensor
 M = TypeVar("M", bound="Module")
 ForwardHook = Callable[["Module", tuple, Any], Any]
 
-_active: list[Module] = []  # the modules whose forward is running, outermost first
+
+class _Calls(threading.local):
+    """The modules whose forward is running in this thread, outermost first."""
+
+    def __init__(self) -> None:
+        self.active: list[Module] = []
+
+
+_calls = _Calls()
 
 
 class Module:
@@ -51,8 +60,9 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
-        parent = _active[-1] if _active else None
-        _active.append(self)
+        active = _calls.active
+        parent = active[-1] if active else None
+        active.append(self)
         try:
             if anomaly.is_enabled():
                 with anomaly.module_scope(parent._name_of(self) if parent is not None else ""):
@@ -68,7 +78,7 @@ class Module:
             self._say_where(error, outermost=parent is None)
             raise
         finally:
-            _active.pop()
+            active.pop()
 
     def _name_of(self, descendant: Module) -> str:
         """The dotted path of a module below this one, "" for one that is not."""

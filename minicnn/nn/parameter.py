@@ -18,10 +18,5 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True):
         super().__init__(data, requires_grad=requires_grad)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        # A plain copy would take the graph's leaf along, whose gradient goes to the original.
-        copy = memo[id(self)] = Parameter(self.data.copy(order="K"), self.requires_grad)
-        return copy
-
     def __repr__(self) -> str:
         return super().__repr__().replace("Tensor(", "Parameter(", 1)
