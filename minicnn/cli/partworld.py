@@ -44,6 +44,8 @@ def _draw(arguments: argparse.Namespace) -> int:
 
 
 def _measure(arguments: argparse.Namespace) -> int:
+    import numba
+
     from minicnn.cli.info import version
     from minicnn.features.separation import MODELS, measure_separation
     from minicnn.weights import write_atomically
@@ -53,7 +55,7 @@ def _measure(arguments: argparse.Namespace) -> int:
         "command": f"minicnn partworld --measure --seeds {' '.join(map(str, arguments.seeds))}",
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("minicnn", "numpy", "numba")},
-        "machine": platform.platform(),
+        "machine": f"{platform.system()} {platform.machine()}, {numba.get_num_threads()} threads",
         "seeds": {},
     }
     started = time.perf_counter()
