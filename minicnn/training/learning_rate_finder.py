@@ -43,9 +43,9 @@ def lr_find(
     """The curve of the loss while the learning rate grows from `start` to `end` by a constant factor each step.
 
     The trial ends early once the smoothed loss is above `stop_factor` times its least value, or not finite. The
-    suggestion is the rate at which the smoothed loss falls most steeply, as a rule a tenth of the one where it is
-    least. Where the optimiser has several groups, their rates keep their proportions, and `rates` are those of the
-    largest.
+    suggestion is a tenth of the largest rate at which the smoothed loss is within 0.5% of its least value: there it
+    still falls, with room before it explodes. Where the optimiser has several groups, their rates keep their
+    proportions, and `rates` are those of the largest.
 
     Afterwards all is as it was, bit for bit: weights, buffers, gradients, modes, optimiser, random streams, and the
     epoch of the loader. Raises ValueError if the loader is empty, the rates are not 0 < start < end, steps is below 2,
@@ -66,7 +66,7 @@ def lr_find(
     if not losses:
         raise ValueError("the loss is not finite at the first step already; check the data and the initial weights")
     raw, smoothed = np.array(losses).T  # (steps, 2) -> 2 of (steps,)
-    return LearningRateCurve(rates[: len(raw)], raw, smoothed, _steepest(rates[: len(raw)], smoothed))
+    return LearningRateCurve(rates[: len(raw)], raw, smoothed, _suggestion(rates[: len(raw)], smoothed, smoothing))
 
 
 def _trial(
@@ -106,13 +106,16 @@ def _endless(loader: Any) -> Iterator[tuple]:
     return itertools.chain.from_iterable(epoch_batches(loader, epoch) for epoch in itertools.count())
 
 
-def _steepest(rates: np.ndarray, smoothed: np.ndarray) -> float:
-    """The rate at which the smoothed loss falls fastest over the logarithm of the rate, before its minimum."""
-    until = max(int(np.argmin(smoothed)) + 1, 2)
-    if len(rates) < 2:
-        return float(rates[0])
-    slopes = np.gradient(smoothed[:until], np.log(rates[:until]))
-    return float(rates[int(np.argmin(slopes))])
+def _suggestion(rates: np.ndarray, smoothed: np.ndarray, smoothing: float) -> float:
+    """A tenth of the largest rate at which the smoothed loss is within 0.5% of its least value.
+
+    The steepest descent, which others suggest, is on real batches often no more than noise among the least rates. The
+    first steps, while the average has seen few losses and may be low by chance, don't count for the same reason.
+    """
+    settled = min(round(1 / (1 - smoothing)), len(smoothed) - 1)
+    least = smoothed[settled:].min()
+    low = np.flatnonzero(smoothed <= least + 0.005 * abs(least))
+    return float(rates[low.max()] / 10)
 
 
 @contextlib.contextmanager

@@ -83,6 +83,17 @@ def test_it_stops_where_the_loss_explodes_and_suggests_a_rate_below(curvature):
     assert 1e-3 / curvature < curve.suggestion < 2 / curvature
 
 
+def test_noise_among_the_least_rates_is_not_taken_for_a_descent():
+    """Of 100 batches the first is easy by chance and the second hard; the loss falls only once the rate is large."""
+    model, _, optimizer, _ = quadratic(1.0)
+    batches = [(np.zeros((1, 1), np.float32), np.array([step])) for step in range(100)]
+    luck = {0: 0.5, 1: 1.5}
+    curve = lr_find(
+        model, batches, optimizer, loss=lambda y, t: (y * y).sum() / 2 * luck.get(int(t.data[0]), 1.0), smoothing=0.8
+    )
+    assert 1e-2 < curve.suggestion < 2
+
+
 def test_wrong_arguments_are_named():
     model = small_model()
     for options, complaint in [
