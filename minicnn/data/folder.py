@@ -155,7 +155,7 @@ def read_image(path: str | os.PathLike, size: int | tuple[int, int] | None = Non
 
     try:
         with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file).convert("RGB")
+            picture = _eight_bit(ImageOps.exif_transpose(file), file.format).convert("RGB")
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -165,6 +165,20 @@ def read_image(path: str | os.PathLike, size: int | tuple[int, int] | None = Non
         height, width = pair
         picture = ImageOps.fit(picture, (width, height), method=Image.Resampling.BILINEAR)
     return np.asarray(picture)
+
+
+def _eight_bit(picture: Any, format: str | None) -> Any:
+    """A grey Pillow picture of 16 bits (a scan, a microscope's) brought to 8; Pillow alone would cut it off at 255.
+
+    Raises ValueError for 32 bits and for floats: nothing says which of their values is white.
+    """
+    from PIL import Image
+
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and format in ("PNG", "PPM")):
+        return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"its pixels have mode {picture.mode!r}, whose white is not known; save it with 8 or 16 bits")
+    return picture
 
 
 def _size_pair(size: Any) -> tuple[int, int] | None:

@@ -87,6 +87,21 @@ def test_other_kinds_of_picture_become_rgb(tmp_path, mode, suffix):
     assert pixels.mean() > 240
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_grey_of_16_bits_keeps_its_shades(tmp_path, suffix):
+    shades = np.arange(0, 65536, 256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(shades).save(tmp_path / f"x.{suffix}")
+    pixels = read_image(tmp_path / f"x.{suffix}")
+    np.testing.assert_array_equal(pixels[..., 0], np.arange(256).reshape(16, 16))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_pixels_without_a_known_white_are_refused(tmp_path, dtype):
+    Image.fromarray(np.ones((4, 4), dtype)).save(tmp_path / "x.tif")
+    with pytest.raises(ValueError, match=r"x\.tif.*white is not known; save it with 8 or 16 bits"):
+        read_image(tmp_path / "x.tif")
+
+
 def test_a_photo_is_turned_as_its_camera_says(tmp_path):
     pixels = np.zeros((4, 6, 3), np.uint8)
     pixels[0] = 255  # the upper edge
