@@ -126,7 +126,7 @@ def fit(
     KeyboardInterrupt) after Ctrl-C, once the checkpoint is written; OSError if a file cannot be written.
     """
     recipe = Recipe(loss, metrics, mix, accumulate, max_gradient_norm, schedule_every)
-    _check_parts(model, optimizer, recipe)
+    _check_parts(model, optimizer, recipe, schedule)
     _check_arguments(loader, epochs, recipe, checkpoint, checkpoint_every, resume)
     run = Run(model, optimizer, loader, schedule, ema, early_stopping)
     if resume and checkpoint is not None and Path(checkpoint).exists():
@@ -195,11 +195,11 @@ def _stop_if(pressed: bool, run: Run, checkpoint: PathLike | None) -> None:
     if pressed:
         raise TrainingInterrupted(
             f"training stopped after {run.epoch} epochs and {run.batch} batches; all of it is in {checkpoint}: "
-            "the same call with resume=True goes on from there"
+            "the same call with resume=True (the same command with --resume) goes on from there"
         )
 
 
-def _check_parts(model: Any, optimizer: Any, recipe: Recipe) -> None:
+def _check_parts(model: Any, optimizer: Any, recipe: Recipe, schedule: Any) -> None:
     if not hasattr(optimizer, "param_groups"):
         raise TypeError(
             f"optimizer must be one of minicnn.optim, such as SGD(model.parameters()), but is {optimizer!r}"
@@ -211,6 +211,8 @@ def _check_parts(model: Any, optimizer: Any, recipe: Recipe) -> None:
         raise TypeError(f"loss must be a function of (outputs, targets), or such a layer, but is {recipe.loss!r}")
     if not isinstance(recipe.metrics, Mapping):
         raise TypeError(f"metrics must be a dictionary {{name: metric(outputs, targets)}}, but is {recipe.metrics!r}")
+    if isinstance(schedule, ReduceLROnPlateau) and recipe.schedule_every == "step":
+        raise ValueError("ReduceLROnPlateau watches the loss of an epoch: leave schedule_every at 'epoch'")
 
 
 def _check_arguments(

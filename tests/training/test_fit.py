@@ -152,6 +152,14 @@ def test_a_plateau_schedule_gets_the_validation_loss():
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.25e-12)
 
 
+def test_a_plateau_schedule_cannot_be_stepped_after_every_batch():
+    model = small_model()
+    optimizer = sgd(model)
+    schedule = optim.ReduceLROnPlateau(optimizer)
+    with pytest.raises(ValueError, match="leave schedule_every at 'epoch'"):
+        fit(model, loader(), optimizer, epochs=1, schedule=schedule, schedule_every="step")
+
+
 def test_mixed_batches_are_trained_on_and_drawn_alike_every_time():
     models = [small_model(), small_model(), small_model()]
     mix = functools.partial(mixup, num_classes=3)
