@@ -236,7 +236,8 @@ def _stack(values: list[Any], position: int) -> np.ndarray:
     if len(shapes) > 1:
         raise ValueError(
             f"field {position} has items of different shapes, {shapes[0]} and {shapes[1]}, which cannot become one "
-            "array; resize pictures to one size (ImageFolder(size=...)), or give DataLoader a collate_fn"
+            "array; resize pictures to one size (ImageFolder(size=...), in a command --image-size), or give "
+            "DataLoader a collate_fn"
         )
     dtype = np.float32 if arrays[0].dtype.kind == "f" else np.int64
     stacked = layout.empty((len(arrays), *shapes[0]), dtype)  # B x (C, H, W) -> (B, C, H, W)

@@ -185,6 +185,17 @@ def test_every_optimiser_and_every_schedule_runs_to_the_end(tmp_path, optimizer,
     assert train(tmp_path / "run", "--optimizer", optimizer, "--schedule", schedule, "--augment", "flip+crop") == 0
 
 
+def test_pictures_of_several_sizes_ask_for_the_option_that_brings_them_to_one(tmp_path, capsys):
+    from PIL import Image
+
+    for place in range(10):
+        path = tmp_path / "pictures" / "cat" / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (30 + place, 30)).save(path)
+    assert main(["train", "--model", "resnet8", "--data", str(tmp_path / "pictures"), "--out", str(tmp_path)]) == 2
+    assert "--image-size" in capsys.readouterr().err
+
+
 def test_unwritable_places_are_named(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert train(tmp_path / "file" / "run") == 2
