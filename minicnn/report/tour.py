@@ -68,7 +68,7 @@ def run_tour(
     out before the work begins.
     """
     out = make_folder(out)
-    write_atomically(out / "results.json", b"{}\n")  # a folder that can't be written should say so now
+    _check_writable(out / "results.json")
     minicnn.manual_seed(seed)
     started = time.perf_counter()
     clock: dict[str, float] = {}
@@ -99,6 +99,11 @@ def run_tour(
     results["seconds"] = clock | {"total": round(time.perf_counter() - started, 2)}
     write_atomically(out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     return results
+
+
+def _check_writable(file: Path) -> None:
+    """Raise OSError now, not after minutes of work; the results of an earlier tour stay as they are."""
+    write_atomically(file, file.read_bytes() if file.exists() else b"{}\n")
 
 
 def train_backbone(

@@ -68,3 +68,14 @@ def test_a_folder_that_cannot_be_written_is_named_before_the_work(tmp_path):
     with pytest.raises(OSError, match=r"cannot make this folder \(a part of the path is a file.*tour"):
         run_tour(tmp_path / "file" / "tour", TINY, say=said.append)
     assert said == []
+
+
+def test_a_tour_that_is_broken_off_leaves_the_results_of_the_one_before(tmp_path):
+    (tmp_path / "results.json").write_text("of an earlier tour")
+
+    def stop(line):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tour(tmp_path, TINY, say=stop)
+    assert (tmp_path / "results.json").read_text() == "of an earlier tour"
