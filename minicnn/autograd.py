@@ -1,4 +1,4 @@
-"""Gradients as values, and the modes around them: grad, no_grad, detect_anomaly, gradcheck."""
+"""Gradients as values, and the modes around them: grad, no_grad, enable_grad, detect_anomaly, gradcheck."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from minicnn.anomaly import detect_anomaly
 from minicnn.gradcheck import gradcheck
-from minicnn.tensor import Node, Tensor, is_grad_enabled, no_grad, refuse_create_graph, run_backward
+from minicnn.tensor import Node, Tensor, enable_grad, is_grad_enabled, no_grad, refuse_create_graph, run_backward
 
-__all__ = ["detect_anomaly", "grad", "gradcheck", "is_grad_enabled", "no_grad"]
+__all__ = ["detect_anomaly", "enable_grad", "grad", "gradcheck", "is_grad_enabled", "no_grad"]
 
 
 def grad(

@@ -60,6 +60,16 @@ def no_grad() -> Iterator[None]:
         _mode.grad_enabled = before
 
 
+@contextlib.contextmanager
+def enable_grad() -> Iterator[None]:
+    """While this is open, operations are recorded, even inside `no_grad()`."""
+    before, _mode.grad_enabled = _mode.grad_enabled, True
+    try:
+        yield
+    finally:
+        _mode.grad_enabled = before
+
+
 class Node:
     """One operation of the graph, or one leaf: how to turn the result's gradient into those of the inputs."""
 
@@ -166,7 +176,7 @@ def run_backward(
             for hook in node.hooks:
                 replacement = hook(Tensor(received))
                 if replacement is not None:
-                    received = as_tensor(replacement).data
+                    received = _checked_replacement(node, as_tensor(replacement).data)
             visit(node, received)
             if node.backward is None:
                 continue
@@ -191,6 +201,16 @@ def refuse_create_graph(create_graph: bool) -> None:
             "create_graph=True (gradients of gradients) is not offered; use central differences of the gradient, "
             "as minicnn.gradcheck does"
         )
+
+
+def _checked_replacement(node: Node, gradient: np.ndarray) -> np.ndarray:
+    """What a hook returned, in the gradient's dtype. Raises ValueError unless it has the gradient's shape."""
+    if gradient.shape != node.shape:
+        raise ValueError(
+            f"a hook on {node!r} returned a gradient of shape {gradient.shape}; it must have the shape of the one that "
+            "it got, or be None to leave that as it is"
+        )
+    return gradient.astype(node.dtype, copy=False)
 
 
 def _free(node: Node) -> None:

@@ -531,3 +531,18 @@ def test_a_thread_inside_no_grad_stops_no_other_threads_recording():
     looked.set()
     thread.join()
     assert recorded
+
+
+def test_a_hook_must_return_a_gradient_of_the_same_shape():
+    x = leaf(3)
+    x.register_hook(lambda gradient: gradient.sum())
+    with pytest.raises(ValueError, match=r"hook on Node\(leaf, shape=\(3,\)\) returned a gradient of shape \(\)"):
+        x.sum().backward()
+
+
+def test_enable_grad_records_inside_no_grad():
+    x = leaf(3)
+    with autograd.no_grad():
+        with autograd.enable_grad():
+            assert (x * 2).requires_grad
+        assert not (x * 2).requires_grad

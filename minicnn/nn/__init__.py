@@ -39,6 +39,7 @@ from minicnn.nn.normalization import GroupNorm as GroupNorm
 from minicnn.nn.normalization import InstanceNorm2d as InstanceNorm2d
 from minicnn.nn.normalization import LayerNorm as LayerNorm
 from minicnn.nn.normalization import LocalResponseNorm as LocalResponseNorm
+from minicnn.nn.padding import CircularPad2d as CircularPad2d
 from minicnn.nn.padding import ConstantPad2d as ConstantPad2d
 from minicnn.nn.padding import ReflectionPad2d as ReflectionPad2d
 from minicnn.nn.padding import ReplicationPad2d as ReplicationPad2d
@@ -54,6 +55,7 @@ from minicnn.nn.shaping import Flatten as Flatten
 from minicnn.nn.shaping import Fold as Fold
 from minicnn.nn.shaping import Identity as Identity
 from minicnn.nn.shaping import PixelShuffle as PixelShuffle
+from minicnn.nn.shaping import PixelUnshuffle as PixelUnshuffle
 from minicnn.nn.shaping import Unfold as Unfold
 from minicnn.nn.shaping import Upsample as Upsample
 from minicnn.nn.similarity import CosineSimilarity as CosineSimilarity

@@ -26,6 +26,17 @@ class _Numbered(Module):
     def __setitem__(self, index: int, module: Module) -> None:
         self.add_module(self._name_at(index), module)
 
+    def __delitem__(self, index: int | slice) -> None:
+        kept = list(self)
+        del kept[index]
+        self._number(kept)
+
+    def _number(self, modules: Iterable[Module]) -> None:
+        """Own these modules and no others, named by their positions."""
+        self._modules.clear()
+        for position, module in enumerate(modules):
+            self.add_module(str(position), module)
+
     def _selected(self, index: slice) -> tuple:
         return (list(self._modules.values())[index],)
 
@@ -35,8 +46,23 @@ class _Numbered(Module):
         return list(self._modules)[index]
 
     def append(self, module: Module) -> Any:
-        """This container with `module` at its end, named by its position."""
+        """This container with `module` at its end, named by its position.
+
+        Raises ValueError if another module has that name, as in a slice, which keeps the names of the whole.
+        """
+        if str(len(self)) in self._modules:
+            raise ValueError(
+                f"append would name the module {len(self)!r}, but the names {list(self._modules)} have that already; "
+                f"make a new {type(self).__name__} of all modules"
+            )
         self.add_module(str(len(self)), module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Any:
+        """This container with `module` before position `index`; all are named by their positions from now on."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._number(modules)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Any:

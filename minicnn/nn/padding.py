@@ -63,6 +63,12 @@ class ReflectionPad2d(_Padding2d):
     mode = "reflect"
 
 
+class CircularPad2d(_Padding2d):
+    """Padded with the image's opposite side, as if it went round."""
+
+    mode = "circular"
+
+
 class ReplicationPad2d(_Padding2d):
     """Padded with the image's edge, repeated."""
 

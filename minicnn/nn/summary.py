@@ -15,7 +15,7 @@ from minicnn.nn.linear import Linear
 from minicnn.nn.mode import evaluation_mode
 from minicnn.nn.module import Module
 from minicnn.nn.tracing import FieldTracer
-from minicnn.tensor import Tensor
+from minicnn.tensor import Tensor, enable_grad
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
 
         return hook
 
-    with evaluation_mode(model), contextlib.ExitStack() as stack:
+    with evaluation_mode(model), enable_grad(), contextlib.ExitStack() as stack:
         for path, module in model.named_modules():
             if not list(module.children()):
                 stack.enter_context(module.register_forward_hook(note(path)))

@@ -319,3 +319,25 @@ def test_lists_and_dicts_of_modules_own_their_parameters():
     del named["b"]
     with pytest.raises(KeyError, match="no module 'b'; there are"):
         named["b"]
+
+
+def test_a_container_can_be_cut_and_inserted_into_and_is_numbered_anew():
+    model = nn.Sequential(OrderedDict(first=nn.ReLU(), second=nn.Tanh(), third=nn.Sigmoid()))
+    del model[1]
+    assert model.insert(-1, nn.Flatten()) is model
+    assert [(name, type(child).__name__) for name, child in model.named_children()] == [
+        ("0", "ReLU"),
+        ("1", "Flatten"),
+        ("2", "Sigmoid"),
+    ]
+    layers = nn.ModuleList([nn.Linear(2, 3), nn.Linear(3, 4), nn.Linear(4, 5)])
+    del layers[:2]
+    assert [tuple(parameter.shape) for parameter in layers.parameters()] == [(5, 4), (5,)]
+    assert list(layers.state_dict()) == ["0.weight", "0.bias"]
+
+
+def test_append_replaces_no_module_of_a_slice():
+    tail = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Sigmoid(), nn.Flatten())[2:]
+    with pytest.raises(ValueError, match=r"append would name the module 2, but .*\['2', '3'\]"):
+        tail.append(nn.ReLU())
+    assert [type(child).__name__ for child in tail] == ["Sigmoid", "Flatten"]

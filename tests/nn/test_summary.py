@@ -142,6 +142,12 @@ def test_models_of_vectors_have_no_field():
     assert [row.receptive_field for row in report.rows] == [None, None]
 
 
+def test_fields_are_found_inside_no_grad_too():
+    with no_grad():
+        report = nn.summary(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), (1, 5, 5))
+    assert [row.receptive_field for row in report.rows] == [(3, 3), (3, 3)]
+
+
 def test_a_shape_with_a_batch_axis_is_refused():
     with pytest.raises(ValueError, match="without the batch axis"):
         nn.summary(backbones.create("resnet8"), (1, 3, 32, 32))
