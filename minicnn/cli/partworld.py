@@ -48,9 +48,10 @@ def _measure(arguments: argparse.Namespace) -> int:
 
     from minicnn.cli.info import version
     from minicnn.features.separation import MODELS, measure_separation
-    from minicnn.weights import write_atomically
+    from minicnn.weights import check_writable, write_atomically
 
     out = arguments.out or Path("partworld.json")
+    check_writable(out)
     record: dict[str, Any] = {
         "command": f"minicnn partworld --measure --seeds {' '.join(map(str, arguments.seeds))}",
         "versions": {"python": platform.python_version()}

@@ -33,7 +33,7 @@ from minicnn.report.page import Page
 from minicnn.training import evaluate, fit, reestimate_batch_norm
 from minicnn.transfer.recipes import fine_tuned, from_scratch, frozen
 from minicnn.transfer.target import Target
-from minicnn.weights.atomic import make_folder, write_atomically
+from minicnn.weights import check_writable, make_folder, write_atomically
 
 NORMALIZE = Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 PER_CLASS = 20  # labelled pictures a class in the target sets
@@ -68,7 +68,7 @@ def run_tour(
     out before the work begins.
     """
     out = make_folder(out)
-    _check_writable(out / "results.json")
+    check_writable(out / "results.json")
     minicnn.manual_seed(seed)
     started = time.perf_counter()
     clock: dict[str, float] = {}
@@ -99,11 +99,6 @@ def run_tour(
     results["seconds"] = clock | {"total": round(time.perf_counter() - started, 2)}
     write_atomically(out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     return results
-
-
-def _check_writable(file: Path) -> None:
-    """Raise OSError now, not after minutes of work; the results of an earlier tour stay as they are."""
-    write_atomically(file, file.read_bytes() if file.exists() else b"{}\n")
 
 
 def train_backbone(

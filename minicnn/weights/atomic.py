@@ -47,6 +47,19 @@ def write_atomically(path: str | os.PathLike, content: bytes | bytearray | memor
         raise
 
 
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise the OSError of `write_atomically` now, not after minutes of work, if a file cannot be written to `path`.
+
+    What the file holds stays as it is; if there is none, there is none afterwards.
+    """
+    file = Path(path)
+    if file.is_file():
+        write_atomically(file, file.read_bytes())
+    else:
+        write_atomically(file, b"")
+        file.unlink()
+
+
 def make_folder(path: str | os.PathLike) -> Path:
     """The folder `path`, made if it isn't there, with those above it. Raises OSError with the path and what to do."""
     folder = Path(path)

@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from matplotlib.image import imread
 
 from minicnn.cli.main import main
@@ -36,3 +37,11 @@ def test_a_measurement_is_recorded_seed_by_seed(tmp_path, capsys, monkeypatch):
     out.unlink()
     assert main(["partworld", "--measure", "--seeds", "1", "2", "--out", str(out)]) == 130
     assert list(json.loads(out.read_text())["seeds"]) == ["1"]
+
+
+def test_a_record_that_cannot_be_written_is_found_out_before_the_measuring(tmp_path, capsys, monkeypatch):
+    from minicnn.features import separation
+
+    monkeypatch.setattr(separation, "measure_separation", lambda seed: pytest.fail("measured"))
+    assert main(["partworld", "--measure", "--out", str(tmp_path / "absent" / "record.json")]) == 2
+    assert "the folder does not exist: create it first" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minicnn.weights import load, save, write_atomically
+from minicnn.weights import check_writable, load, save, write_atomically
 
 
 @pytest.fixture
@@ -149,3 +149,16 @@ def test_a_new_file_has_the_usual_permissions_and_a_link_stays_a_link(tmp_path):
     write_atomically(tmp_path / "link", b"new")
     assert Path(tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_to_check_a_place_changes_nothing_there(path):
+    check_writable(path)
+    check_writable(path.with_name("new.safetensors"))
+    assert only_the_old_file_is_there(path)
+
+
+def test_to_check_a_place_that_cannot_be_written_raises_as_the_write_would(path):
+    with pytest.raises(FileNotFoundError, match="create it first"):
+        check_writable(path.parent / "absent" / "x.json")
+    with pytest.raises(IsADirectoryError, match="this is a folder"):
+        check_writable(path.parent)
