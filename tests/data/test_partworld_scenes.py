@@ -96,3 +96,10 @@ def test_an_index_out_of_range_is_an_index_error(scenes):
         scenes[150]
     with pytest.raises(IndexError, match="150 items"):
         scenes.target(-151)
+
+
+def test_the_repr_says_how_to_make_it_again():
+    data = PartWorldScenes("val", size=3, family="far", image_size=56, max_objects=2, seed=4)
+    again = eval(repr(data))
+    assert repr(again) == repr(data)
+    np.testing.assert_array_equal(again.images, data.images)

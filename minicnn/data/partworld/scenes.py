@@ -94,6 +94,12 @@ class PartWorldScenes(Dataset):
             "semantic": semantic,
         }
 
+    def __repr__(self) -> str:
+        return (
+            f"PartWorldScenes(split={self.split!r}, size={len(self)}, family={self.family!r}, "
+            f"image_size={self.image_size}, max_objects={self.max_objects}, seed={self.seed})"
+        )
+
     @property
     def labels(self) -> np.ndarray:
         """Not offered: a scene has one label for each object. Raises AttributeError."""
