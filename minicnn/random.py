@@ -28,20 +28,24 @@ def manual_seed(seed: int) -> None:
     Raises TypeError if `seed` is not an integer and ValueError if it is negative.
     """
     global _seed
+    _seed = _checked_seed(seed)
+    set_position(0, 0)
+
+
+def _checked_seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise TypeError(f"seed must be an integer, but is {type(seed).__name__}: {seed!r}")
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, but is {seed}")
-    _seed = int(seed)
-    set_position(0, 0)
+    return int(seed)
 
 
 def stream(purpose: str, *counters: int, seed: int | None = None) -> np.random.Generator:
     """The generator of one named stream: the same (seed, purpose, counters) gives the same numbers, always.
 
-    `seed=None` means the one that `manual_seed` set.
+    `seed=None` means the one that `manual_seed` set; another one is checked as there.
     """
-    name = repr((_seed if seed is None else int(seed), purpose, tuple(int(counter) for counter in counters)))
+    name = repr((_seed if seed is None else _checked_seed(seed), purpose, tuple(int(counter) for counter in counters)))
     # Philox takes a key of 128 bits; hashing the name spreads neighbouring seeds and counters over all of them.
     key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=16).digest(), "little")
     return np.random.Generator(np.random.Philox(key=key))

@@ -451,10 +451,14 @@ class Tensor(Operators):
 
     # Comparisons: element by element, and no gradient flows
 
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+    def __eq__(self, other: Any) -> Any:
+        if other is None:  # `tensor == None` is False, as in PyTorch: nothing to compare with, element by element
+            return NotImplemented
         return Tensor(self.data == _plain(other))
 
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+    def __ne__(self, other: Any) -> Any:
+        if other is None:
+            return NotImplemented
         return Tensor(self.data != _plain(other))
 
     def __lt__(self, other: Any) -> Tensor:

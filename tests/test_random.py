@@ -118,11 +118,16 @@ def test_known_bits():
 def test_a_seed_is_an_integer(seed):
     with pytest.raises(TypeError, match="seed must be an integer, but is"):
         minicnn.manual_seed(seed)
+    if seed is not None:  # for a stream None is the seed that manual_seed set
+        with pytest.raises(TypeError, match="seed must be an integer, but is"):
+            random.stream("init", seed=seed)
 
 
 def test_a_seed_is_not_negative():
     with pytest.raises(ValueError, match="seed must be 0 or more, but is -1"):
         minicnn.manual_seed(-1)
+    with pytest.raises(ValueError, match="seed must be 0 or more, but is -1"):
+        random.stream("init", seed=-1)
 
 
 def test_a_state_that_lacks_something_is_refused():

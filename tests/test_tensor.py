@@ -70,6 +70,11 @@ def test_item_wants_one_element():
     assert int(Tensor(1.5)) == 1
 
 
+def test_no_tensor_equals_none():
+    assert (Tensor([1.0, 2.0]) == None) is False  # noqa: E711 (what is tested)
+    assert (Tensor([1.0, 2.0]) != None) is True  # noqa: E711
+
+
 def test_numpy_is_the_array_itself_unless_that_would_cut_the_graph():
     x = Tensor(np.zeros(2))
     assert x.numpy() is x.data

@@ -145,7 +145,9 @@ class GroupNorm(Module):
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
         super().__init__()
-        if num_groups < 1 or num_channels % num_groups:
+        need_count("GroupNorm", "num_groups", num_groups)
+        need_count("GroupNorm", "num_channels", num_channels)
+        if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         self.register_parameter("weight", Parameter(np.ones(num_channels, np.float32)) if affine else None)
@@ -173,6 +175,8 @@ class LayerNorm(Module):
     ):
         super().__init__()
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        if not shape:
+            raise ValueError("LayerNorm: normalized_shape must name at least one axis, but is empty")
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         self.register_parameter("weight", Parameter(np.ones(shape, np.float32)) if elementwise_affine else None)
         has_bias = elementwise_affine and bias

@@ -20,8 +20,11 @@ def clip_grad_norm_(
 ) -> float:
     """The norm of all gradients seen as one vector, before they were scaled, in place, to have at most `max_norm`.
 
-    Raises ValueError for a norm_type that is not positive, and for a norm that is infinite or NaN if asked to.
+    Raises ValueError for a norm_type that is not positive, a max_norm below 0 (it would turn every gradient round), and
+    a norm that is infinite or NaN if asked to.
     """
+    if not max_norm >= 0:
+        raise ValueError(f"max_norm must be at least 0, but is {max_norm}")
     if not norm_type > 0:
         raise ValueError(f"norm_type must be positive or infinite, but is {norm_type}")
     gradients = _gradients(parameters)

@@ -82,7 +82,7 @@ class Optimizer:
 
     def check_settings(self, group: Group) -> None:
         """Raise ValueError for a setting out of its range, TypeError for one that is no number."""
-        for name in ("lr", "weight_decay"):
+        for name in {"lr", "weight_decay", "momentum", "dampening", "alpha", "eps"} & set(group):
             if not isinstance(group[name], Real):
                 raise TypeError(f"{name} must be a number, but is {type(group[name]).__name__}: {group[name]!r}")
         need(group, "lr", group["lr"] >= 0, "at least 0")

@@ -236,6 +236,7 @@ def zeros(*shape):
         (lambda: nn.Dropout(1.5), r"Dropout: p must lie in \[0, 1\], but is 1.5"),
         (lambda: nn.BatchNorm2d(0), "num_features must be at least 1"),
         (lambda: nn.GroupNorm(3, 4), "num_groups=3 must divide num_channels=4"),
+        (lambda: nn.LayerNorm(()), "normalized_shape must name at least one axis"),
         (lambda: nn.ZeroPad2d((1, 2)), "left, right, top, bottom"),
         (lambda: nn.BatchNorm2d(3)(zeros(2, 3)), r"input \(N, C, H, W\), but its shape is \(2, 3\) \(in"),
         (lambda: nn.BatchNorm1d(3)(zeros(2, 3, 1, 1)), r"input \(N, C\) or \(N, C, L\), but .* \(2, 3, 1, 1\) \(in"),
@@ -255,6 +256,7 @@ def test_arguments_that_make_no_layer_are_named(make, message):
         (lambda: nn.Conv2d(3, "4", 3), "Conv2d: out_channels must be an int, but is str: '4'"),
         (lambda: nn.Conv2d(3, 4, 3.0), "kernel_size must be an int or a pair of ints"),
         (lambda: nn.Linear(12 / 2, 4), "Linear: in_features must be an int, but is float: 6.0"),
+        (lambda: nn.GroupNorm(2.0, 4), "GroupNorm: num_groups must be an int, but is float: 2.0"),
         (lambda: nn.BatchNorm2d(True), "num_features must be an int, but is bool"),
     ],
 )

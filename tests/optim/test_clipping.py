@@ -67,3 +67,10 @@ def test_values_are_cut_and_missing_gradients_passed_over():
 def test_the_norm_of_many_small_float32_values_does_not_drift():
     parameters = parameters_with([np.full(3_000_000, 1 / 255, np.float32)])
     assert clip_grad_norm_(parameters, 1e9) == pytest.approx(math.sqrt(3_000_000) / 255, rel=1e-6)
+
+
+def test_a_negative_norm_would_turn_the_gradients_round_and_is_refused():
+    parameters = parameters_with(GRADIENTS)
+    with pytest.raises(ValueError, match="max_norm must be at least 0, but is -1"):
+        clip_grad_norm_(parameters, -1.0)
+    np.testing.assert_array_equal(parameters[0].grad.data, GRADIENTS[0])

@@ -126,6 +126,8 @@ def test_layers_hidden_in_a_plain_list_are_thought_of():
 def test_a_rate_that_is_no_number_is_refused():
     with pytest.raises(TypeError, match=r"lr must be a number, but is str: '0\.1'"):
         optim.SGD([parameter()], lr="0.1")
+    with pytest.raises(TypeError, match=r"momentum must be a number, but is str: '0\.9'"):
+        optim.SGD([parameter()], momentum="0.9")
     with pytest.raises(ValueError, match="betas must be two numbers"):
         optim.Adam([parameter()], betas=0.9)
 
