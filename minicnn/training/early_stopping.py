@@ -51,11 +51,6 @@ class EarlyStopping:
         if self.monitor not in record:
             raise ValueError(
                 f"early stopping watches {self.monitor!r}, but an epoch's record has only {', '.join(record)}"
-                + (
-                    "; pass validation=... to fit"
-                    if self.monitor.startswith("validation") and "validation_loss" not in record
-                    else ""
-                )
             )
         value = record[self.monitor]
         gain = self.best - value if self.mode == "min" else value - self.best

@@ -127,6 +127,7 @@ def fit(
     """
     recipe = Recipe(loss, metrics, mix, accumulate, max_gradient_norm, schedule_every)
     _check_parts(model, optimizer, recipe, schedule)
+    _check_early_stopping(early_stopping, validation)
     _check_arguments(loader, epochs, recipe, checkpoint, checkpoint_every, resume)
     run = Run(model, optimizer, loader, schedule, ema, early_stopping)
     if resume and checkpoint is not None and Path(checkpoint).exists():
@@ -213,6 +214,15 @@ def _check_parts(model: Any, optimizer: Any, recipe: Recipe, schedule: Any) -> N
         raise TypeError(f"metrics must be a dictionary {{name: metric(outputs, targets)}}, but is {recipe.metrics!r}")
     if isinstance(schedule, ReduceLROnPlateau) and recipe.schedule_every == "step":
         raise ValueError("ReduceLROnPlateau watches the loss of an epoch: leave schedule_every at 'epoch'")
+
+
+def _check_early_stopping(early_stopping: EarlyStopping | None, validation: Iterable | None) -> None:
+    """Said before the first epoch: after it, that epoch would be lost."""
+    if early_stopping is not None and validation is None and early_stopping.monitor.startswith("validation_"):
+        raise ValueError(
+            f"early stopping watches {early_stopping.monitor!r}, but nothing is validated: pass validation=..., or "
+            "watch 'loss'"
+        )
 
 
 def _check_arguments(

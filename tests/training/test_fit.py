@@ -152,6 +152,14 @@ def test_a_plateau_schedule_gets_the_validation_loss():
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.25e-12)
 
 
+def test_early_stopping_without_what_it_watches_is_refused_before_the_first_epoch():
+    model = small_model()
+    before = bits(model)
+    with pytest.raises(ValueError, match=r"'validation_loss'.*pass validation="):
+        fit(model, loader(), sgd(model), epochs=1, early_stopping=EarlyStopping())
+    assert bits(model) == before
+
+
 def test_a_plateau_schedule_cannot_be_stepped_after_every_batch():
     model = small_model()
     optimizer = sgd(model)
