@@ -244,9 +244,10 @@ def _write_ladder(page: Page, ladder: dict[str, Any]) -> None:
     )
     peak = ["the stem", *stages[1:]][int(np.argmax(trained["orientation"]))]
     page.paragraph(
-        f"Low levels come first: orientation is read best at {peak} ({max(trained['orientation']):.2f}), and at "
+        "Look for low levels that come first and high levels that come last. Here orientation is read best at "
+        f"{peak} ({max(trained['orientation']):.2f}), and at "
         f"the top with {trained['orientation'][-1]:.2f}; colour, which tells nothing of the class, goes from "
-        f"{trained['colour'][0]:.2f} to {trained['colour'][-1]:.2f}. High levels come last: parts go from "
+        f"{trained['colour'][0]:.2f} to {trained['colour'][-1]:.2f}. Parts go from "
         f"{trained['part'][0]:.2f} to {trained['part'][-1]:.2f}, and the object from {trained['object'][0]:.2f} to "
         f"{trained['object'][-1]:.2f}. On the untrained network the object is never read better than "
         f"{max(untrained['object']):.2f}: the difference is what training has built."
@@ -270,8 +271,8 @@ def _write_filters(page: Page, model: Any, test: PartWorld) -> None:
     maps = {tap: array[0] for tap, array in extract(model, NORMALIZE(picture), stages_of(model)).items()}
     named = dict(zip(["stem", *list(maps)[1:]], maps.values(), strict=True))
     page.paragraph(
-        "One picture on its way up. At the stem the outlines can still be traced; higher up the maps are coarser and "
-        "fewer cells respond, each to something larger."
+        "One picture on its way up. At the stem the outlines can still be traced; higher up the maps are coarser, and "
+        "each cell sees more of the picture."
     )
     page.figure(
         images.feature_maps(picture[0], named),
@@ -288,9 +289,9 @@ def _write_transfer(page: Page, results: dict[str, Any]) -> None:
         f"learns from these few pictures alone reaches {near['from scratch']:.2f} (near) and "
         f"{far['from scratch']:.2f} (far). With the backbone frozen, and only a linear classifier fitted on its "
         f"features, it is {near['frozen']:.2f} and {far['frozen']:.2f}; with all of it trained a little "
-        f"further, {near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. What was learned is worth more the nearer the "
-        "new pictures are to the old. The control, an untrained backbone frozen, gives "
-        f"{near['random, frozen']:.2f} and {far['random, frozen']:.2f}: it is the training that transfers."
+        f"further, {near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. What was learned should be worth more the "
+        "nearer the new pictures are to the old: compare the two sets. The control, an untrained backbone frozen, "
+        f"gives {near['random, frozen']:.2f} and {far['random, frozen']:.2f}: what lies above these is owed to training."
     )
     page.figure(curves.transfer_bars(results["transfer"], chance=0.1), "Accuracy on new pictures of the target sets.")
     page.table(
