@@ -24,6 +24,8 @@ from minicnn.tensor import Tensor
 Group = dict[str, Any]
 State = dict[str, Any]
 
+_NOTES = ("name", "initial_lr")  # beside its settings a group may hold the user's name for it and what schedules keep
+
 
 class Optimizer:
     """Parameters in groups, each group with its own settings, and what the update rule remembers of each parameter.
@@ -57,7 +59,7 @@ class Optimizer:
         """Optimise another group from now on, such as a stage that was frozen until here."""
         if not isinstance(group, Mapping) or "params" not in group:
             raise TypeError(f"a group must be a dict with the key 'params', but is {type(group).__name__}")
-        unknown = set(group) - {"params"} - set(self.defaults) - {"name", "initial_lr"}
+        unknown = set(group) - set(self.defaults) - {"params", *_NOTES}
         if unknown:
             raise ValueError(f"unknown settings {sorted(unknown)}; a group may set {sorted(self.defaults)} and 'name'")
         members = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
@@ -131,12 +133,21 @@ class Optimizer:
         return {"state": states, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from what state_dict() returned. Raises ValueError, nothing changed, if groups or shapes differ."""
+        """Continue from what state_dict() returned.
+
+        Raises ValueError, nothing changed, if it is of another kind of optimiser, or if groups or shapes differ.
+        """
         saved_groups = state_dict["param_groups"]
         here, there = ([len(group["params"]) for group in groups] for groups in (self.param_groups, saved_groups))
         if here != there:
             raise ValueError(
                 f"the groups hold {here} parameters here, but {there} in the state; make the optimiser alike"
+            )
+        unknown = {name for group in saved_groups for name in group} - set(self.defaults) - {"params", *_NOTES}
+        if unknown:
+            raise ValueError(
+                f"the state sets {sorted(unknown)}, which {type(self).__name__} does not have: it is of another kind "
+                "of optimiser"
             )
         # JSON turns integer keys into strings; both are taken.
         states = {int(position): _copied(state) for position, state in state_dict["state"].items()}

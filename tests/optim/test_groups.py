@@ -134,3 +134,10 @@ def test_a_rate_that_is_no_number_is_refused():
 
 def test_the_repr_tells_sizes_and_settings():
     assert "2 parameters of 9 elements: lr=0.25" in repr(optim.SGD(nn.Linear(2, 3).parameters(), lr=0.25))
+
+
+def test_the_state_of_another_kind_of_optimiser_is_refused():
+    sgd = optim.SGD([parameter()], lr=0.1)
+    with pytest.raises(ValueError, match=r"the state sets \['amsgrad', 'betas', 'eps'\], which SGD does not have"):
+        sgd.load_state_dict(optim.Adam([parameter()]).state_dict())
+    assert sgd.param_groups[0]["lr"] == 0.1
