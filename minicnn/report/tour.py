@@ -291,7 +291,7 @@ def _write_transfer(page: Page, results: dict[str, Any]) -> None:
         f"features, it is {near['frozen']:.2f} and {far['frozen']:.2f}; with all of it trained a little "
         f"further, {near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. What was learned should be worth more the "
         "nearer the new pictures are to the old: compare the two sets. The control, an untrained backbone frozen, "
-        f"gives {near['random, frozen']:.2f} and {far['random, frozen']:.2f}: what lies above these is owed to training."
+        f"gives {near['random, frozen']:.2f} and {far['random, frozen']:.2f}: what lies above is owed to training."
     )
     page.figure(curves.transfer_bars(results["transfer"], chance=0.1), "Accuracy on new pictures of the target sets.")
     page.table(
