@@ -160,11 +160,18 @@ def _check_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
     if not resume and (folder / "checkpoint.safetensors").exists():
         raise ValueError(f"{folder} holds a run already: add --resume to go on with it, or choose another --out")
     if resume:
-        before = json.loads(file.read_text())
+        before = _read_settings(file)
         different = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
         if different:
             changes = ", ".join(f"{name} was {before.get(name)!r}, is {settings.get(name)!r}" for name in different)
             raise ValueError(f"the run in {folder} was started with other options ({changes}); resume it with the same")
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}); begin the run anew in another --out") from error
 
 
 def _print_epoch(run: Any) -> None:

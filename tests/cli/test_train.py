@@ -144,6 +144,12 @@ def test_there_must_be_a_run_to_resume(tmp_path, capsys):
     assert "no run to resume" in capsys.readouterr().err
 
 
+def test_damaged_settings_are_named(tmp_path, capsys):
+    (tmp_path / "settings.json").write_text("{")
+    assert train(tmp_path, "--resume") == 2
+    assert "settings.json is damaged" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
