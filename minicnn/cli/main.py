@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"minicnn: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
-        print(f"minicnn: {error or 'stopped'}", file=sys.stderr)
+        print(f"minicnn: {str(error) or 'stopped'}", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -59,7 +59,7 @@ def filter_grid(weight: np.ndarray, columns: int = 8, title: str = "") -> Figure
 
 
 def feature_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], channels: int = 7) -> Figure:
-    """A Figure of one picture (3, H, W) and, for each stage of `maps` (name -> (C, h, w)), its most active channels.
+    """A Figure of one picture (3, H, W) and, for each stage of `maps` (name -> (C, h, w)), the channels that vary most.
 
     Each map is scaled by its own largest value, so that weak and strong channels can both be read.
     """

@@ -77,6 +77,8 @@ def test_an_error_of_ours_is_not_hidden(command):
 def test_ctrl_c_is_code_130_without_a_traceback(command, capsys):
     assert command(failing_with(KeyboardInterrupt("all is saved")))() == 130
     assert capsys.readouterr().err == "minicnn: all is saved\n"
+    assert command(failing_with(KeyboardInterrupt()))() == 130
+    assert capsys.readouterr().err == "minicnn: stopped\n"
 
 
 @pytest.mark.parametrize("argv", [["fly"], ["train"], ["info", "--unknown"]])
