@@ -12,11 +12,15 @@ The backward passes add into the input's gradient. Windows may overlap, so a who
 import numpy as np
 from numba import prange
 
+from minicnn.kernels import pooling_reference
+from minicnn.kernels.algorithm import current_algorithm
 from minicnn.kernels.compile import compile, kernel_array
 
 
 def max_pool2d(x, kernel_size, stride, padding, dilation, output_size) -> tuple[np.ndarray, np.ndarray]:
     """The maxima (N, OH, OW, C) of the windows of x (N, H, W, C), and their int64 indices h * W + w."""
+    if current_algorithm() == "reference":
+        return pooling_reference.max_pool2d(x, kernel_size, stride, padding, dilation, output_size)
     shape = (x.shape[0], *output_size, x.shape[3])
     y, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
     max_rows_compiled(kernel_array(x), y, indices, kernel_size, stride, padding, dilation)
@@ -25,6 +29,8 @@ def max_pool2d(x, kernel_size, stride, padding, dilation, output_size) -> tuple[
 
 def max_pool2d_backward(gradient, indices, input_size) -> np.ndarray:
     """The gradient (N, H, W, C) for the input: each window's gradient goes to the place that `indices` names."""
+    if current_algorithm() == "reference":
+        return pooling_reference.max_pool2d_backward(gradient, indices, input_size)
     n, oh, ow, c = gradient.shape
     gx = np.zeros((n, input_size[0] * input_size[1], c), gradient.dtype)
     places = indices.reshape(n, oh * ow, c)  # (N, OH, OW, C) -> (N, OH*OW, C)
@@ -38,6 +44,10 @@ def avg_pool2d(x, kernel_size, stride, padding, output_size, count_include_pad, 
     A window is divided by `divisor_override` if given, else by its number of places: with `count_include_pad` those
     inside the padded image, without it those inside the image.
     """
+    if current_algorithm() == "reference":
+        return pooling_reference.avg_pool2d(
+            x, kernel_size, stride, padding, output_size, count_include_pad, divisor_override
+        )
     y = np.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
     divisor = 0 if divisor_override is None else divisor_override
     mean_rows_compiled(kernel_array(x), y, kernel_size, stride, padding, count_include_pad, divisor)
@@ -48,6 +58,10 @@ def avg_pool2d_backward(
     gradient, kernel_size, stride, padding, count_include_pad, divisor_override, input_size
 ) -> np.ndarray:
     """The gradient (N, H, W, C) for the input of `avg_pool2d`: each window's gradient is shared out evenly."""
+    if current_algorithm() == "reference":
+        return pooling_reference.avg_pool2d_backward(
+            gradient, kernel_size, stride, padding, count_include_pad, divisor_override, input_size
+        )
     gx = np.zeros((gradient.shape[0], *input_size, gradient.shape[3]), gradient.dtype)
     divisor = 0 if divisor_override is None else divisor_override
     spread_compiled(kernel_array(gradient), gx, kernel_size, stride, padding, count_include_pad, divisor)
