@@ -27,8 +27,9 @@ def extract(archive: Path, destination: Path, folder: str) -> Path:
                 for member in members:
                     _write(tar, member, Path(temporary) / member.name)
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk, not the archive
+            contradicts_itself = isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError)
+            if isinstance(error, OSError) and error.errno is not None and not contradicts_itself:
+                raise  # the disk, not the archive: that one may hold a name both as a file and as a folder
             raise ValueError(f"{archive} is damaged or cut short ({error}); delete it and fetch it again") from error
         _move(Path(temporary) / folder, destination / folder)
     return destination / folder

@@ -15,6 +15,7 @@ from minicnn.training.run import Run
 from minicnn.weights import flatten, load_with_metadata, save, unflatten
 
 _FORMAT = 1
+_ENTRIES = ("model", "parts", "states", "epoch", "batch", "batches_in_epoch", "seconds", "records", "random")
 
 
 def save_checkpoint(run: Run, path: str | os.PathLike) -> None:
@@ -48,6 +49,9 @@ def load_checkpoint(run: Run, path: str | os.PathLike) -> None:
     arrays, metadata = load_with_metadata(path)
     if metadata.get("checkpoint") != _FORMAT:
         raise ValueError(f"{path} is no checkpoint of this version of minicnn: it holds weights or something else")
+    missing = [name for name in _ENTRIES if name not in metadata]
+    if missing or "optimizer" not in metadata["states"]:
+        raise ValueError(f"{path} is damaged: its metadata lacks {', '.join(missing) or 'the state of the optimizer'}")
     prefix = "model."
     weights = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
     states = {name: unflatten(arrays, skeleton) for name, skeleton in metadata["states"].items()}

@@ -107,3 +107,10 @@ def test_what_is_no_archive_or_another_one_is_refused(tmp_path):
         extract(tmp_path / "a.tgz", tmp_path / "out", "set")
     with pytest.raises(ValueError, match="holds nothing under set/"):
         extract(make(tmp_path / "b.tgz", [("sets/one", b"1")]), tmp_path / "out", "set")
+
+
+def test_a_name_that_is_both_a_file_and_a_folder_is_an_archive_s_fault(tmp_path):
+    archive = make(tmp_path / "a.tgz", [("set/a", b"1"), ("set/a/b", b"2")])
+    with pytest.raises(ValueError, match="is damaged"):
+        extract(archive, tmp_path / "out", "set")
+    assert names_below(tmp_path / "out") == []

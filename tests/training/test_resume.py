@@ -240,6 +240,14 @@ def test_weights_and_damaged_files_are_no_checkpoints(checkpoint):
     refused(checkpoint, "is no checkpoint")
 
 
+@pytest.mark.parametrize("entry", ["states", "epoch", "records", "random"])
+def test_a_checkpoint_without_one_of_its_entries_is_named_as_damaged(checkpoint, entry):
+    arrays, metadata = load(checkpoint), load_metadata(checkpoint)
+    del metadata[entry]
+    save(arrays, checkpoint, metadata)
+    refused(checkpoint, f"lacks {entry}")
+
+
 def test_a_checkpoint_is_readable_by_anyone(checkpoint):
     arrays, metadata = load(checkpoint), load_metadata(checkpoint)
     assert "model.0.weight" in arrays
