@@ -11,6 +11,7 @@ What a user did wrong ends in one line, `minicnn: error: ...`, and exit code 2; 
 import argparse
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of the command line `argv` (None: that of this process)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser(argv).parse_args(argv)
+    arguments.command_line = shlex.join(["minicnn", *argv])  # what a record of a run says that made it
     if arguments.command is None:
         _parser(argv).print_help()
         return 0

@@ -11,8 +11,6 @@ Choices are made on the validation pictures, which are never trained on. The tes
 import argparse
 import json
 import platform
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,17 @@ OPTIMIZERS = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}  # and 
 SCHEDULES = ("cosine", "onecycle", "step", "constant")
 AUGMENTATIONS = ("none", "flip", "crop", "flip+crop")
 # What may differ between a run and its continuation, because no bit of the result depends on it.
-NOT_OF_THE_RESULT = ("command", "out", "resume", "threads", "quiet", "traceback", "checkpoint_every", "no_test")
+NOT_OF_THE_RESULT = (
+    "command_line",
+    "command",
+    "out",
+    "resume",
+    "threads",
+    "quiet",
+    "traceback",
+    "checkpoint_every",
+    "no_test",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,24 +83,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
     _check_folder(folder, settings, arguments.resume)
-    results = train(
-        folder, settings, arguments.resume, arguments.checkpoint_every, arguments.quiet, not arguments.no_test
-    )
+    results = train(folder, settings, arguments)
     print(
         f"{arguments.model} on {arguments.data}: {_percentages(results)}; weights in {folder / 'weights.safetensors'}"
     )
     return 0
 
 
-def train(
-    folder: Path,
-    settings: dict[str, Any],
-    resume: bool,
-    checkpoint_every: int | None,
-    quiet: bool,
-    with_test: bool,
-) -> dict[str, float | None]:
-    """{"validation_accuracy", "test_accuracy"} of a run with these settings, whose files are written to `folder`."""
+def train(folder: Path, settings: dict[str, Any], arguments: argparse.Namespace) -> dict[str, float | None]:
+    """{"validation_accuracy", "test_accuracy"} of a run whose files are written to `folder`.
+
+    `settings` decide the result; of `arguments` only those are used that no bit of it depends on.
+    """
     import functools
 
     import minicnn.functional as F
@@ -108,7 +110,7 @@ def train(
         raise ValueError(f"--num-classes is {classes}, but {settings['data']} has {len(data.classes)} classes")
     model = make_model(settings, classes, data.image_shape)
     optimizer = make_optimizer(settings, model)
-    if not resume:  # nothing is left behind by a run that could not begin
+    if not arguments.resume:  # nothing is left behind by a run that could not begin
         settings_file = make_folder(folder) / "settings.json"
         write_atomically(settings_file, json.dumps(settings, indent=2).encode() + b"\n")
     records = fit(
@@ -121,12 +123,12 @@ def train(
         schedule_every="step",
         validation=data.validation,
         max_gradient_norm=settings["max_gradient_norm"],
-        callbacks=[] if quiet else [_print_epoch],
+        callbacks=[] if arguments.quiet else [_print_epoch],
         checkpoint=folder / "checkpoint.safetensors",
-        checkpoint_every=checkpoint_every,
-        resume=resume,
+        checkpoint_every=arguments.checkpoint_every,
+        resume=arguments.resume,
         history=folder / "history.jsonl",
-        progress=not quiet,
+        progress=not arguments.quiet,
     )
     results = {"validation_accuracy": records[-1]["validation_accuracy"], "test_accuracy": None}
     metadata = {
@@ -139,12 +141,12 @@ def train(
         "mean": list(data.mean),
         "std": list(data.std),
         "settings": settings,
-        "command": shlex.join(["minicnn", *sys.argv[1:]]),
+        "command": arguments.command_line,
         "versions": _versions(),
     }
     # Saved before the test as well: test pictures that can't be had must not cost the training.
     save(model, folder / "weights.safetensors", metadata=metadata | results)
-    test = data.make_test() if with_test else None
+    test = None if arguments.no_test else data.make_test()
     if test is not None:
         results["test_accuracy"] = evaluate(model, test)["accuracy"]
         save(model, folder / "weights.safetensors", metadata=metadata | results)

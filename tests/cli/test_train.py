@@ -49,7 +49,7 @@ def test_the_folder_holds_all_of_the_run(finished):
     assert len(metadata["classes"]) == metadata["num_classes"] == 10
     assert metadata["settings"]["seed"] == 0
     assert {"python", "minicnn", "numpy", "numba"} <= set(metadata["versions"])
-    assert metadata["command"].startswith("minicnn ")
+    assert metadata["command"].startswith("minicnn train --model lenet5 --data partworld")
 
 
 def test_the_file_alone_is_enough_to_repeat_its_accuracy(finished):
