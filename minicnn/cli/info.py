@@ -52,6 +52,11 @@ def version(package: str) -> str:
         return "not installed"
 
 
+def recorded_versions() -> dict[str, str]:
+    """What a record of a run says of the software that made it."""
+    return {"python": platform.python_version()} | {name: version(name) for name in ("minicnn", "numpy", "numba")}
+
+
 def vector_width() -> int:
     """How many float32 numbers one vector register of this processor holds; 1 if it is of no known kind."""
     from llvmlite.binding import get_host_cpu_features

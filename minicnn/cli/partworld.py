@@ -46,7 +46,7 @@ def _draw(arguments: argparse.Namespace) -> int:
 def _measure(arguments: argparse.Namespace) -> int:
     import numba
 
-    from minicnn.cli.info import version
+    from minicnn.cli.info import recorded_versions
     from minicnn.features.separation import MODELS, measure_separation
     from minicnn.weights import check_writable, write_atomically
 
@@ -54,8 +54,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     check_writable(out)
     record: dict[str, Any] = {
         "command": f"minicnn partworld --measure --seeds {' '.join(map(str, arguments.seeds))}",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("minicnn", "numpy", "numba")},
+        "versions": recorded_versions(),
         "machine": f"{platform.system()} {platform.machine()}, {numba.get_num_threads()} threads",
         "seeds": {},
     }

@@ -10,7 +10,6 @@ Choices are made on the validation pictures, which are never trained on. The tes
 
 import argparse
 import json
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +98,7 @@ def train(folder: Path, settings: dict[str, Any], arguments: argparse.Namespace)
 
     import minicnn.functional as F
     from minicnn import random
+    from minicnn.cli.info import recorded_versions
     from minicnn.cli.train_parts import make_data, make_model, make_optimizer, make_schedule, model_settings
     from minicnn.training import evaluate, fit
     from minicnn.weights import make_folder, save, write_atomically
@@ -142,7 +142,7 @@ def train(folder: Path, settings: dict[str, Any], arguments: argparse.Namespace)
         "std": list(data.std),
         "settings": settings,
         "command": arguments.command_line,
-        "versions": _versions(),
+        "versions": recorded_versions(),
     }
     # Saved before the test as well: test pictures that can't be had must not cost the training.
     save(model, folder / "weights.safetensors", metadata=metadata | results)
@@ -190,9 +190,3 @@ def _percentages(results: dict[str, float | None]) -> str:
     tested = results["test_accuracy"]
     text = f"validation accuracy {results['validation_accuracy']:.4f}"
     return f"{text}, test accuracy {tested:.4f}" if tested is not None else f"{text} (not tested)"
-
-
-def _versions() -> dict[str, str]:
-    from minicnn.cli.info import version
-
-    return {"python": platform.python_version(), **{name: version(name) for name in ("minicnn", "numpy", "numba")}}

@@ -23,9 +23,10 @@ import numpy as np
 import minicnn
 from minicnn import backbones
 from minicnn.data import DataLoader, PartWorld
-from minicnn.data.transforms import Compose, Normalize, RandomHorizontalFlip
+from minicnn.data.transforms import Compose, RandomHorizontalFlip
 from minicnn.features.extract import extract
 from minicnn.features.ladder import LEVELS, level_sizes, probe_ladder, probe_pixels
+from minicnn.features.separation import NORMALIZE
 from minicnn.figures import curves, images
 from minicnn.nn import Module
 from minicnn.optim import SGD, OneCycleLR
@@ -35,7 +36,6 @@ from minicnn.transfer.recipes import fine_tuned, from_scratch, frozen
 from minicnn.transfer.target import Target
 from minicnn.weights import check_writable, make_folder, write_atomically
 
-NORMALIZE = Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 PER_CLASS = 20  # labelled pictures a class in the target sets
 TARGETS = ("near", "far")
 METHODS = ("random, frozen", "from scratch", "frozen", "fine-tuned")
@@ -83,7 +83,7 @@ def run_tour(
     train = timed("drawing pictures", lambda: PartWorld("train", size.train_pictures, seed=seed))
     test = PartWorld("test", size.test_pictures, seed=seed)
     model, untrained, history = timed("training", lambda: train_backbone(train, test, size, seed, progress))
-    ladder = timed("probing", lambda: climb_ladder(model, untrained, size, seed))
+    ladder = timed("probing", lambda: climb_ladder(model, untrained, test, size, seed))
     transfer = timed("transferring", lambda: transfer_to_targets(model, untrained, size, seed))
     results: dict[str, Any] = {
         "size": asdict(size),
@@ -140,11 +140,10 @@ def stages_of(model: Any) -> list[str]:
     return model.feature_info.module_name()
 
 
-def climb_ladder(model: Module, untrained: Module, size: Size, seed: int) -> dict[str, Any]:
+def climb_ladder(model: Module, untrained: Module, scored_on: PartWorld, size: Size, seed: int) -> dict[str, Any]:
     """Probe accuracies: {"stages", "chance", "pixels", "trained", "untrained"}, the last two by level and stage."""
     # Pictures that the network was not trained on, or its own memory of them would be probed.
     fitted_on = PartWorld("val", size.probe_pictures, seed=seed)
-    scored_on = PartWorld("test", size.test_pictures, seed=seed)
     stages = stages_of(model)
     return {
         "stages": stages,
