@@ -16,6 +16,7 @@ cache is named after a hash over all files of this package: any edit compiles ev
 """
 
 import hashlib
+import importlib
 import os
 import shutil
 import sys
@@ -42,12 +43,32 @@ config: Any = numba_config  # it fills itself from the environment, which a type
 _running = threading.Lock()
 
 
-# Numba's own choice is GNU OpenMP, whose idle threads keep their cores busy for milliseconds. Beside BLAS's threads, or
-# any other program, each then waits for a core that the other holds: single calls took 10 to 100 times as long. The
-# threads of "workqueue" sleep. A launch costs 0.03 to 0.1 ms instead of 0.001, so on an otherwise idle machine, and
-# with small images, NUMBA_THREADING_LAYER=omp may be faster.
+# How long an idle OpenMP thread spins before it sleeps, in turns of libgomp's waiting loop: some 0.1 ms. A thread that
+# spins takes up the next kernel at once, and the Python between two kernels is shorter than that; one that sleeps takes
+# 0.03 to 0.1 ms to wake, more than many kernels last. But GNU OpenMP's own choice is several milliseconds, in which
+# BLAS's threads, or any other program, wait for a core: single calls then took 10 to 100 times as long.
+_SPINS = "10000"
+
+
+def _choose_threading_layer() -> str:
+    """ "omp" where GNU OpenMP can be loaded, made to spin briefly; else "workqueue", whose threads sleep at once."""
+    if sys.platform != "linux":
+        return "workqueue"
+    set_by_user = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ)
+    if not set_by_user:
+        os.environ["GOMP_SPINCOUNT"] = _SPINS  # read once, while the library is loaded
+    try:
+        importlib.import_module("numba.np.ufunc.omppool")
+    except ImportError:  # no libgomp.so.1 on this machine
+        return "workqueue"
+    finally:
+        if not set_by_user:
+            del os.environ["GOMP_SPINCOUNT"]
+    return "omp"
+
+
 if config.THREADING_LAYER == "default":
-    config.THREADING_LAYER = "workqueue"
+    config.THREADING_LAYER = _choose_threading_layer()
 
 
 def compile(function: Callable, *, parallel: bool = False, fastmath: frozenset[str] = frozenset(), **options) -> Any:
@@ -87,7 +108,8 @@ def _one_at_a_time(kernel: Callable) -> Callable:
     """`kernel`, made to wait until no other parallel kernel runs.
 
     Numba's workqueue layer aborts the process when two Python threads enter parallel kernels at the same time
-    (numba#8563). Two kernels share the same cores, so waiting costs next to nothing.
+    (numba#8563), and OpenMP would make a second team of threads for the second one. Two kernels share the same cores,
+    so waiting costs next to nothing.
     """
 
     @wraps(kernel)
