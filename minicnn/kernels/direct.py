@@ -5,7 +5,7 @@ two small tables stand for it (patch_tables.py), whatever the kernel, stride, pa
 
     patch[p, k] = image[starts[p] + taps[k]]
 
-and one micro-kernel, `_products`, makes all three products of a layer from tiles of 8 x 32 sums (vector.py):
+and one micro-kernel (microkernel.py) makes all three products of a layer from tiles of 8 x 32 sums (vector.py):
 
     forward            output[p, c]   = sum over k of patch[p, k] * weight[k, c]      a tile: 8 positions x 32 channels
     weight gradient    gradient[k, c] = sum over p of patch[p, k] * gradient[p, c]    a tile: 8 taps x 32 channels
@@ -34,20 +34,15 @@ import numpy as np
 from numba import prange
 
 from minicnn.kernels.compile import compile, kernel_array
+from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
 from minicnn.kernels.patch_tables import Target, kernel_elements, offsets, phases, plan
 from minicnn.kernels.shapes import convolution_output_size
 from minicnn.kernels.vector import (
-    ROWS,
     clear,
     copy,
     element,
-    multiply_add,
     narrow_columns,
-    narrow_tile,
-    row_offsets,
-    store,
     wide_columns,
-    wide_tile,
 )
 
 SCRATCH_ELEMENTS = 48 * 1024  # of a unit's pixels: leaves most of a second-level cache to the weights
@@ -181,32 +176,6 @@ def _refuse_groups(groups):
 # touch are flat, so that one compiled version of each function serves all.
 
 
-def _products(new_tile, first_sums, first, scalars, rows, count, steps, depth, vectors, columns, output, lines, base):
-    """The micro-kernel. For r < count and c < columns, write to output[base + lines[r] + c] the sum
-
-    first_sums[first + c] + sum over s < depth of scalars[rows[r] + steps[s]] * vectors[s * columns + c]
-
-    `new_tile` is wide_tile or narrow_tile, and `columns` the width of such a tile.
-    """
-    for row in range(0, count, ROWS):
-        places = row_offsets(rows, row, count - 1)
-        tile = new_tile(first_sums, first)
-        for step in range(depth):
-            tile = multiply_add(tile, scalars, places, element(steps, step), vectors, step)
-        store(tile, output, row_offsets(lines, row, count - 1), base)
-
-
-_products_compiled = compile(_products)
-
-
-def _block_columns(first, channels, narrow, wide):
-    """The width of the tiles for channel `first` and those after it: one vector may be enough for the last ones."""
-    return narrow if channels - first <= narrow else wide
-
-
-_block_columns_compiled = compile(_block_columns)
-
-
 def _positions(unit, n, units):
     """How many positions a unit has: the last one of a batch, or of an image, may have fewer than the others."""
     images = min(units.images, n - unit // units.bands * units.images)
@@ -256,21 +225,6 @@ def _pack_weights(weight, elements, column_stride, first, columns, channels, pac
 _pack_weights_compiled = compile(_pack_weights)
 
 
-def _block_products(wide, first_sums, first, scalars, rows, count, steps, depth, vectors, columns, output, lines, base):
-    """`_products` with the tile that `columns` asks for."""
-    if columns == wide:
-        _products_compiled(
-            wide_tile, first_sums, first, scalars, rows, count, steps, depth, vectors, columns, output, lines, base
-        )
-    else:
-        _products_compiled(
-            narrow_tile, first_sums, first, scalars, rows, count, steps, depth, vectors, columns, output, lines, base
-        )
-
-
-_block_products_compiled = compile(_block_products)
-
-
 def _convolve_block(
     scratch, units, count, packed, bias, first, columns, wide, output, base, destinations, lines, edge
 ):  # fmt: skip
@@ -279,14 +233,12 @@ def _convolve_block(
     starts, taps = units.starts, units.taps
     if first + columns <= channels:
         flat, base = output.reshape(-1), base + first
-        _block_products_compiled(
+        block_products_compiled(
             wide, bias, first, scratch, starts, count, taps, len(taps), packed, columns, flat, destinations, base
         )
         return
     # The last vector would reach into the next pixel's channels, so the block goes to an array of our own first.
-    _block_products_compiled(
-        wide, bias, first, scratch, starts, count, taps, len(taps), packed, columns, edge, lines, 0
-    )
+    block_products_compiled(wide, bias, first, scratch, starts, count, taps, len(taps), packed, columns, edge, lines, 0)
     for position in range(count):
         copy(edge, lines[position], output, base + destinations[position] + first, channels - first)
 
@@ -303,7 +255,7 @@ def convolve_units(
     blocks, workers = packed.shape[0], scratch.shape[0]
     for block in prange(blocks):
         first = block * wide
-        columns = _block_columns_compiled(first, channels, narrow, wide)
+        columns = block_columns_compiled(first, channels, narrow, wide)
         _pack_weights_compiled(weight, elements, column_stride, first, columns, channels, packed[block])
     for worker in prange(workers):
         for unit in range(worker, units.units, workers):
@@ -313,7 +265,7 @@ def convolve_units(
             base += unit % units.bands * units.rows * target.row
             for block in range(blocks):
                 first = block * wide
-                columns = _block_columns_compiled(first, channels, narrow, wide)
+                columns = block_columns_compiled(first, channels, narrow, wide)
                 _convolve_block_compiled(
                     scratch[worker], units, count, packed[block], bias, first, columns, wide, output, base,
                     destinations, lines, edge[worker],
@@ -373,9 +325,9 @@ def weight_gradient_in_parts(
                 begin += unit % units.bands * units.rows * units.out_width
                 for block in range(first_block, end_block):
                     first = block * wide
-                    columns = _block_columns_compiled(first, channels, narrow, wide)
+                    columns = block_columns_compiled(first, channels, narrow, wide)
                     _pack_gradient_compiled(gradient, begin, count, first, columns, packed[worker])
-                    _block_products_compiled(
+                    block_products_compiled(
                         wide, no_sums, 0, scratch[worker], taps, len(taps), starts, count, packed[worker], columns,
                         products[worker], lines, 0,
                     )  # fmt: skip
