@@ -179,6 +179,12 @@ class Backbone(nn.Module):
         return self.num_features
 
 
+def check_stem(stem: str) -> None:
+    """Raise ValueError unless `stem` names a beginning that networks have: for photographs, or for small images."""
+    if stem not in ("imagenet", "small"):
+        raise ValueError(f"stem must be 'imagenet' (for images of about 224x224) or 'small' (32x32), but is {stem!r}")
+
+
 def linear_or_identity(features: int, num_classes: int, generator: np.random.Generator | None = None) -> nn.Module:
     """A classifier; no classes mean none. Raises ValueError for a negative number, TypeError for what is no int."""
     if not are_ints([num_classes]):

@@ -8,18 +8,20 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minicnn.backbones import lenet, resnet, vgg
+from minicnn.backbones import cifar_resnet, lenet, resnet, vgg
 from minicnn.backbones.backbone import Backbone
 from minicnn.random import stream
 
 BUILDERS: dict[str, Callable[..., Backbone]] = {
     "lenet5": lenet.lenet5,
-    "resnet8": resnet.resnet8,
-    "resnet14": resnet.resnet14,
-    "resnet20": resnet.resnet20,
-    "resnet32": resnet.resnet32,
+    "resnet8": cifar_resnet.resnet8,
+    "resnet14": cifar_resnet.resnet14,
+    "resnet18": resnet.resnet18,
+    "resnet20": cifar_resnet.resnet20,
+    "resnet32": cifar_resnet.resnet32,
     "vgg6": vgg.vgg6,
     "vgg6_bn": vgg.vgg6_bn,
+    "vgg11_bn": vgg.vgg11_bn,
 }
 
 

@@ -7,6 +7,7 @@ from minicnn import backbones, nn
 from minicnn.tensor import Tensor, no_grad
 
 SIZES = {"lenet5": (1, 28)}
+SETTINGS = {"vgg11_bn": {"stem": "small", "width": 0.25}, "resnet18": {"width": 8}}  # as quick as the others
 
 
 def images(name, n=2):
@@ -15,7 +16,11 @@ def images(name, n=2):
 
 
 def make(name, **settings):
-    return backbones.create(name, in_chans=SIZES.get(name, (3, 32))[0], seed=0, **settings).eval()
+    return create(name, in_chans=SIZES.get(name, (3, 32))[0], seed=0, **settings).eval()
+
+
+def create(name, **settings):
+    return backbones.create(name, **SETTINGS.get(name, {}), **settings)
 
 
 every_backbone = pytest.mark.parametrize("name", backbones.list())
@@ -103,7 +108,7 @@ def test_a_seed_fixes_every_bit_whatever_was_drawn_before(name):
     nn.Linear(3, 3)
     second, other = (
         make(name).state_dict(),
-        backbones.create(name, in_chans=SIZES.get(name, (3,))[0], seed=1).state_dict(),
+        create(name, in_chans=SIZES.get(name, (3,))[0], seed=1).state_dict(),
     )
     for key, array in first.items():
         assert array.tobytes() == second[key].tobytes()
@@ -122,7 +127,7 @@ def test_no_hook_is_left_behind(name):
 @every_backbone
 def test_input_channels_are_an_argument(name):
     side = SIZES.get(name, (3, 32))[1]
-    model = backbones.create(name, in_chans=2)
+    model = create(name, in_chans=2)
     assert model.eval()(Tensor(np.zeros((1, 2, side, side), np.float32))).shape == (1, 10)
 
 
@@ -193,7 +198,7 @@ def test_convolutions_begin_with_he_spread_and_the_head_small():
 
 @pytest.mark.parametrize("name", backbones.list())
 def test_one_image_without_a_batch_axis_is_refused_with_advice(name):
-    model = backbones.create(name, in_chans=1)
+    model = create(name, in_chans=1)
     with pytest.raises(
         ValueError, match=r"batch of images \(N, C, H, W\), but the shape is \(1, 28, 28\); add .*unsqueeze"
     ):
@@ -204,8 +209,9 @@ def test_one_image_without_a_batch_axis_is_refused_with_advice(name):
 
 @pytest.mark.parametrize("name", backbones.list())
 def test_arrays_and_lists_of_pictures_are_taken_as_tensors_are(name):
-    model = backbones.create(name, in_chans=1, seed=0).eval()
-    pictures = np.random.default_rng(0).random((2, 1, 28, 28), dtype=np.float32)
+    model = create(name, in_chans=1, seed=0).eval()
+    side = SIZES.get(name, (1, 32))[1]
+    pictures = np.random.default_rng(0).random((2, 1, side, side), dtype=np.float32)
     logits = model(Tensor(pictures)).data
     np.testing.assert_array_equal(model(pictures).data, logits)
     np.testing.assert_array_equal(model(list(pictures)).data, logits)

@@ -8,14 +8,16 @@ from minicnn import backbones, optim
 from minicnn import functional as F
 from minicnn.kernels import layout
 
-SIZES = {"lenet5": (1, 28)}
+SIZES = {"lenet5": (1, 28), "vgg11_bn": (3, 32)}
+SETTINGS = {"vgg11_bn": {"stem": "small", "width": 0.25}, "resnet18": {"width": 8}}  # as quick as the others
 
 
 def make(name, **settings):
     channels, side = SIZES.get(name, (3, 16))
     generator = np.random.default_rng(0)
     images = generator.standard_normal((6, channels, side, side), dtype=np.float32)
-    return backbones.create(name, in_chans=channels, seed=0, **settings), images, generator.integers(0, 10, 6)
+    model = backbones.create(name, in_chans=channels, seed=0, **SETTINGS.get(name, {}), **settings)
+    return model, images, generator.integers(0, 10, 6)
 
 
 def step(model, images, labels, lr=0.01):

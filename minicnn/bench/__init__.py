@@ -1,0 +1,1 @@
+"""What `minicnn bench` measures: kernels, steps, memory and first use, beside other libraries where installed."""
