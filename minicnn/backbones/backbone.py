@@ -10,13 +10,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minicnn import nn
 from minicnn.functional.arguments import are_ints
 from minicnn.tensor import Tensor, as_tensor
+
+B = TypeVar("B", bound="Backbone")
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,10 @@ class Backbone(nn.Module):
             for name in dict.fromkeys(names):
                 stack.enter_context(self.get_submodule(name).register_forward_hook(keep(name)))
             yield maps
+
+    def fuse(self: B) -> B:
+        """A copy for evaluation, with the same results in less time: convolutions take over batch norm and ReLU."""
+        return nn.fuse(self)
 
     @property
     def out_channels(self) -> list[int]:

@@ -27,6 +27,7 @@ class CifarResNet(Backbone):
     """
 
     classifier_name = "linear"
+    fusable = (("conv1", "bn1", "relu"),)
 
     def __init__(
         self,

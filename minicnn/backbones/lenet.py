@@ -28,6 +28,7 @@ class LeNet5(Backbone):
     """
 
     classifier_name = "fc3"
+    fusable = (("conv1", "act1"), ("conv2", "act2"))
 
     def __init__(
         self,

@@ -63,6 +63,8 @@ class BasicBlock(nn.Module):
     A shortcut that is not x itself is the child `downsample`.
     """
 
+    fusable = (("conv1", "bn1", "relu1"), ("conv2", "bn2"))
+
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, shortcut: str = "A"):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)

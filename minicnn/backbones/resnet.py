@@ -33,6 +33,7 @@ class ResNet(Backbone):
     """
 
     classifier_name = "fc"
+    fusable = (("conv1", "bn1", "relu"),)
 
     def __init__(
         self,

@@ -28,6 +28,7 @@ from minicnn.functional.arithmetic import sqrt as sqrt
 from minicnn.functional.arithmetic import sub as sub
 from minicnn.functional.arithmetic import where as where
 from minicnn.functional.convolution import conv2d as conv2d
+from minicnn.functional.convolution import conv2d_relu as conv2d_relu
 from minicnn.functional.convolution import conv_transpose2d as conv_transpose2d
 from minicnn.functional.dropout import dropout as dropout
 from minicnn.functional.dropout import dropout2d as dropout2d

@@ -16,6 +16,7 @@ from minicnn.functional.padding import pad
 from minicnn.functional.shaping import squeeze, unsqueeze
 from minicnn.kernels import convolution as kernels
 from minicnn.kernels import layout
+from minicnn.kernels.elementwise import scale_below_zero
 from minicnn.kernels.normalization import channel_sum
 from minicnn.tensor import Tensor, as_tensor, make_result
 
@@ -36,12 +37,41 @@ def conv2d(
     "valid" (none) or "same" (OH = H; needs stride 1; an odd pixel goes to the bottom and the right).
     Raises ValueError where shapes don't fit together, TypeError for integers or for floats of different dtypes.
     """
+    return _conv2d(input, weight, bias, stride, padding, dilation, groups, relu=False)
+
+
+def conv2d_relu(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """relu(conv2d(...)), taken while the sums are at hand: one pass over the result less. `nn.fuse` makes use of it.
+
+    Arguments, shapes and errors are those of conv2d; NaN stays NaN, and the slope of relu at 0 is 0.
+    """
+    return _conv2d(input, weight, bias, stride, padding, dilation, groups, relu=True)
+
+
+def _conv2d(
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: IntOrPair,
+    padding: IntOrPair | str,
+    dilation: IntOrPair,
+    groups: int,
+    relu: bool,
+) -> Tensor:
     x, kernel = as_tensor(input), as_tensor(weight)
     b = None if bias is None else as_tensor(bias)
     check_floats("conv2d", input=x, weight=kernel, bias=b)
     check_image("conv2d", x)
     if x.ndim == 3:
-        return squeeze(conv2d(unsqueeze(x, 0), kernel, b, stride, padding, dilation, groups), 0)
+        return squeeze(_conv2d(unsqueeze(x, 0), kernel, b, stride, padding, dilation, groups, relu), 0)
     _check_weight("conv2d", kernel)
     steps, gaps = as_pair("conv2d", "stride", stride, 1), as_pair("conv2d", "dilation", dilation, 1)
     if isinstance(padding, str):
@@ -55,12 +85,17 @@ def conv2d(
     pixels, w = layout.to_kernel(x.data), np.ascontiguousarray(kernel.data)
     # (N, H, W, C_in) -> (N, OH, OW, C_out)
     y = kernels.conv2d(pixels, w, None if b is None else b.data, steps, edges, gaps, groups)
+    if relu:
+        np.maximum(y, 0, out=y)
     needs_x, needs_weight, needs_bias = x.requires_grad, kernel.requires_grad, b is not None and b.requires_grad
     pixels_kept = pixels if needs_weight else None
     w_kept = w if needs_x else None
+    y_kept = y if relu else None
 
     def backward(gradient: np.ndarray):  # keeps the input for the weight's gradient, the weight for the input's
         g = layout.to_kernel(gradient)  # (N, C_out, OH, OW) -> (N, OH, OW, C_out)
+        if relu:  # and the result, whose sign tells where relu let its input pass
+            g = scale_below_zero(g, y_kept, 0)
         gx = gw = gb = None
         if needs_x:
             gx = layout.from_kernel(kernels.conv2d_input_gradient(g, w_kept, size, steps, edges, gaps, groups))
@@ -70,7 +105,8 @@ def conv2d(
             gb = channel_sum(g.reshape(-1, g.shape[3]))  # (N, OH, OW, C_out) -> (N*OH*OW, C_out) -> (C_out,)
         return (gx, gw) if b is None else (gx, gw, gb)
 
-    return make_result(layout.from_kernel(y), (x, kernel) if b is None else (x, kernel, b), backward, "conv2d")
+    name = "conv2d_relu" if relu else "conv2d"
+    return make_result(layout.from_kernel(y), (x, kernel) if b is None else (x, kernel, b), backward, name)
 
 
 def conv_transpose2d(

@@ -21,6 +21,8 @@ from minicnn.nn.convolution import Conv2d as Conv2d
 from minicnn.nn.convolution import ConvTranspose2d as ConvTranspose2d
 from minicnn.nn.dropout import Dropout as Dropout
 from minicnn.nn.dropout import Dropout2d as Dropout2d
+from minicnn.nn.fuse import ConvReLU2d as ConvReLU2d
+from minicnn.nn.fuse import fuse as fuse
 from minicnn.nn.linear import Linear as Linear
 from minicnn.nn.loss import BCELoss as BCELoss
 from minicnn.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss

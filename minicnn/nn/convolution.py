@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from minicnn import functional as F
@@ -55,12 +57,16 @@ class Conv2d(Module):
         draw_weight_and_bias(self.weight, self.bias, generator)
 
     def forward(self, input: Tensor) -> Tensor:
+        return self._convolve(F.conv2d, input)
+
+    def _convolve(self, conv2d: Callable[..., Tensor], input: Tensor) -> Tensor:
+        """`conv2d` of the input, padded first in a mode that conv2d has not, and this layer's parameters."""
         padding = self.padding
         if self.padding_mode != "zeros":
             (top, bottom), (left, right) = self.edges()
             input = F.pad(input, (left, right, top, bottom), mode=self.padding_mode)
             padding = 0, 0
-        return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def edges(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """((top, bottom), (left, right)): how many pixels `padding` adds on each side."""

@@ -44,6 +44,11 @@ class Module:
 
     training: bool
     frozen: bool
+    fused: bool = False  # True in the copies that `nn.fuse` makes, which are for evaluation only
+
+    # Rows of children that `forward` calls one directly behind the other, and nowhere else: ("conv1", "bn1", "relu1").
+    # `nn.fuse` may make them one. A ReLU that forward calls in two places is left out.
+    fusable: tuple[tuple[str, ...], ...] = ()
 
     def __init__(self) -> None:
         self._parameters: dict[str, Parameter | None] = {}
@@ -257,9 +262,17 @@ class Module:
     # Mode, freezing and dtype
 
     def train(self: M, mode: bool = True) -> M:
-        """This module in training mode, or in evaluation mode; what is frozen stays in evaluation mode either way."""
+        """This module in training mode, or in evaluation mode; what is frozen stays in evaluation mode either way.
+
+        Raises RuntimeError if this is to be trained and was made by `nn.fuse`.
+        """
+        if mode and self.fused:
+            raise RuntimeError(
+                f"this {type(self).__name__} was made by fuse() and has no batch norm that could be trained: it is for "
+                "evaluation only; train the model that it was made from, and fuse that again"
+            )
         for module in self.modules():
-            module.training = mode and not module.frozen
+            module.training = mode and not (module.frozen or module.fused)
         return self
 
     def eval(self: M) -> M:
