@@ -10,6 +10,7 @@ from minicnn.kernels.algorithm import use_algorithm
 from minicnn.kernels.compile import set_num_threads
 from minicnn.random import manual_seed
 from minicnn.tensor import Tensor, enable_grad, is_grad_enabled, no_grad
+from minicnn.trace import trace_window
 from minicnn.weights import load, save
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ __all__ = [
     "save",
     "set_num_threads",
     "stack",
+    "trace_window",
     "training",
     "use_algorithm",
     "where",
