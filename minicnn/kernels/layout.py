@@ -13,23 +13,32 @@ kernels are entered and left through `to_kernel` and `from_kernel`. Weights, (C_
 
 import numpy as np
 
+from minicnn.kernels import memory
+
 _conversions = 0
 
 
 def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
     """An uninitialised array of this logical shape; four axes (N, C, H, W) get channels-last memory, others C order."""
     if len(shape) != 4:
-        return np.empty(shape, dtype)
+        return memory.empty(shape, dtype)
     n, c, h, w = shape
-    return np.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
+    return memory.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
 
 
 def zeros(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
     """An array of zeros with the memory order that `empty` gives."""
     if len(shape) != 4:
-        return np.zeros(shape, dtype)
+        return memory.zeros(shape, dtype)
     n, c, h, w = shape
-    return np.zeros((n, h, w, c), dtype).transpose(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
+    return memory.zeros((n, h, w, c), dtype).transpose(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
+
+
+def copy(array: np.ndarray) -> np.ndarray:
+    """A copy that is channels-last if `array` is, else C-ordered."""
+    result = empty(array.shape, array.dtype) if is_channels_last(array) else memory.empty_like(array)
+    result[...] = array
+    return result
 
 
 def is_channels_last(array: np.ndarray) -> bool:

@@ -12,7 +12,7 @@ The backward passes add into the input's gradient. Windows may overlap, so a who
 import numpy as np
 from numba import prange
 
-from minicnn.kernels import pooling_reference
+from minicnn.kernels import memory, pooling_reference
 from minicnn.kernels.algorithm import current_algorithm
 from minicnn.kernels.compile import compile, kernel_array
 
@@ -22,7 +22,7 @@ def max_pool2d(x, kernel_size, stride, padding, dilation, output_size) -> tuple[
     if current_algorithm() == "reference":
         return pooling_reference.max_pool2d(x, kernel_size, stride, padding, dilation, output_size)
     shape = (x.shape[0], *output_size, x.shape[3])
-    y, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    y, indices = memory.empty(shape, x.dtype), memory.empty(shape, np.int64)
     max_rows_compiled(kernel_array(x), y, indices, kernel_size, stride, padding, dilation)
     return y, indices
 
@@ -32,7 +32,7 @@ def max_pool2d_backward(gradient, indices, input_size) -> np.ndarray:
     if current_algorithm() == "reference":
         return pooling_reference.max_pool2d_backward(gradient, indices, input_size)
     n, oh, ow, c = gradient.shape
-    gx = np.zeros((n, input_size[0] * input_size[1], c), gradient.dtype)
+    gx = memory.zeros((n, input_size[0] * input_size[1], c), gradient.dtype)
     places = indices.reshape(n, oh * ow, c)  # (N, OH, OW, C) -> (N, OH*OW, C)
     scatter_compiled(kernel_array(gradient.reshape(n, oh * ow, c)), kernel_array(places), gx)
     return gx.reshape(n, *input_size, c)
@@ -48,7 +48,7 @@ def avg_pool2d(x, kernel_size, stride, padding, output_size, count_include_pad, 
         return pooling_reference.avg_pool2d(
             x, kernel_size, stride, padding, output_size, count_include_pad, divisor_override
         )
-    y = np.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
+    y = memory.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
     divisor = 0 if divisor_override is None else divisor_override
     mean_rows_compiled(kernel_array(x), y, kernel_size, stride, padding, count_include_pad, divisor)
     return y
@@ -62,7 +62,7 @@ def avg_pool2d_backward(
         return pooling_reference.avg_pool2d_backward(
             gradient, kernel_size, stride, padding, count_include_pad, divisor_override, input_size
         )
-    gx = np.zeros((gradient.shape[0], *input_size, gradient.shape[3]), gradient.dtype)
+    gx = memory.zeros((gradient.shape[0], *input_size, gradient.shape[3]), gradient.dtype)
     divisor = 0 if divisor_override is None else divisor_override
     spread_compiled(kernel_array(gradient), gx, kernel_size, stride, padding, count_include_pad, divisor)
     return gx
@@ -70,14 +70,14 @@ def avg_pool2d_backward(
 
 def adaptive_avg_pool2d(x, output_size) -> np.ndarray:
     """The means (N, OH, OW, C) of OH x OW regions of x (N, H, W, C); row i covers floor(iH/OH) to ceil((i+1)H/OH)."""
-    y = np.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
+    y = memory.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
     adaptive_mean_rows_compiled(kernel_array(x), y)
     return y
 
 
 def adaptive_avg_pool2d_backward(gradient, input_size) -> np.ndarray:
     """The gradient (N, H, W, C) for the input of `adaptive_avg_pool2d`."""
-    gx = np.zeros((gradient.shape[0], *input_size, gradient.shape[3]), gradient.dtype)
+    gx = memory.zeros((gradient.shape[0], *input_size, gradient.shape[3]), gradient.dtype)
     adaptive_spread_compiled(kernel_array(gradient), gx)
     return gx
 
@@ -88,7 +88,7 @@ def adaptive_max_pool2d(x, output_size) -> tuple[np.ndarray, np.ndarray]:
     Its backward pass is `max_pool2d_backward`.
     """
     shape = (x.shape[0], *output_size, x.shape[3])
-    y, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    y, indices = memory.empty(shape, x.dtype), memory.empty(shape, np.int64)
     adaptive_max_rows_compiled(kernel_array(x), y, indices)
     return y, indices
 
@@ -99,7 +99,7 @@ def max_unpool2d(x, indices, output_size) -> np.ndarray:
     Where two values have the same index the later one in reading order stays.
     """
     n, oh, ow, c = x.shape
-    y = np.zeros((n, output_size[0] * output_size[1], c), x.dtype)
+    y = memory.zeros((n, output_size[0] * output_size[1], c), x.dtype)
     values, places = x.reshape(n, oh * ow, c), indices.reshape(n, oh * ow, c)  # (N, OH, OW, C) -> (N, OH*OW, C)
     np.put_along_axis(y, places, values, axis=1)
     return y.reshape(n, *output_size, c)
