@@ -1,42 +1,53 @@
 """Per-channel sums, scales and shifts: batch normalisation and bias gradients.
 
-An image batch (N, H, W, C) is seen as rows (M, C), M = N*H*W, with the channels of a row side by side. Sums over M are
-taken in a fixed number of parts with float64 totals: their error does not grow with M, and the result does not
-depend on the number of threads. Source: Ioffe and Szegedy, "Batch Normalization" (2015), algorithm 1 and section 3.
+An image batch (N, H, W, C) is seen as rows (M, C), M = N*H*W, with the channels of a row side by side. Source: Ioffe
+and Szegedy, "Batch Normalization" (2015), algorithm 1 and section 3.
+
+Sums over M are taken in a fixed number of parts, and within a part in chunks of a few rows, so that a float32 sum is
+short; the chunks are added up in float64. The error does not grow with M, and the threads cannot change a bit.
+
+The loops wait for memory, not for arithmetic, if the innermost one is long enough to fill the vector unit. Where there
+are few channels several rows are therefore taken for one (`_fold`): 16 channels of 32 rows are 512 columns of one.
 """
 
 import numpy as np
 from numba import prange
 
+from minicnn.kernels import memory
 from minicnn.kernels.compile import compile, kernel_array
 
 PARTS = 64  # of every sum over rows: a fixed number, so that the result does not depend on the threads
+CHUNK = 32  # rows that are added up in the array's own precision
+MOST_COLUMNS = 512  # of folded rows: the sums of a chunk stay in the first-level cache
 
 
 def channel_sum(x) -> np.ndarray:
     """The sum (C,) over the rows of x (M, C)."""
-    parts = np.zeros((PARTS, x.shape[1]))
-    sum_parts_compiled(kernel_array(x), parts)
-    return parts.sum(axis=0).astype(x.dtype)  # (PARTS, C) -> (C,)
+    channels = x.shape[1]
+    folded = _fold(x)
+    parts = np.zeros((PARTS, folded.shape[1]))
+    sum_parts_compiled(kernel_array(folded), parts)
+    return _unfolded(parts, channels).sum(axis=(0, 1)).astype(x.dtype)  # (PARTS, F, C) -> (C,)
 
 
 def channel_mean_and_variance(x) -> tuple[np.ndarray, np.ndarray]:
     """The mean (C,) and the biased variance (C,) over the rows of x (M, C)."""
     rows, channels = x.shape
-    parts = np.zeros((2, PARTS, channels))
+    folded = _fold(x)
     # Squares are taken of the distance to the first row: a large mean would leave no digits for the variance.
-    shift = x[0].astype(np.float64)
-    moment_parts_compiled(kernel_array(x), shift, parts)
+    shift = folded[0, :channels]
+    parts = np.zeros((2, PARTS, folded.shape[1]))
+    moment_parts_compiled(kernel_array(folded), _tiled(shift, folded), parts)
     with np.errstate(invalid="ignore"):  # an infinity in x gives a NaN; the layers above say where it came from
-        first, second = parts.sum(axis=1) / rows  # (2, PARTS, C) -> (2, C)
+        first, second = _unfolded(parts, channels).sum(axis=(1, 2)) / rows  # (2, PARTS, F, C) -> (2, C)
         variance = np.maximum(second - first * first, 0)
     return (first + shift).astype(x.dtype), variance.astype(x.dtype)
 
 
 def scale_and_shift(x, scale, shift) -> np.ndarray:
     """x (M, C) * scale (C,) + shift (C,)."""
-    y = np.empty_like(x)
-    scale_rows_compiled(kernel_array(x), kernel_array(scale), kernel_array(shift), y)
+    y, folded = memory.empty_like(x), _fold(x)
+    scale_rows_compiled(kernel_array(folded), _tiled(scale, folded), _tiled(shift, folded), y.reshape(folded.shape))
     return y
 
 
@@ -47,66 +58,110 @@ def batch_norm_backward(gradient, x, mean, inverse_std, weight, training) -> tup
     they are constants.
     """
     rows, channels = x.shape
-    gradient, x = kernel_array(gradient), kernel_array(x)
-    parts = np.zeros((2, PARTS, channels))
-    product_parts_compiled(gradient, x, mean.astype(np.float64), parts)
-    gradient_sum, product_sum = parts.sum(axis=1)  # (2, PARTS, C) -> (2, C)
+    folded_gradient, folded_x = kernel_array(_fold(gradient)), kernel_array(_fold(x))
+    parts = np.zeros((2, PARTS, folded_x.shape[1]))
+    product_parts_compiled(folded_gradient, folded_x, _tiled(mean, folded_x), parts)
+    gradient_sum, product_sum = _unfolded(parts, channels).sum(axis=(1, 2))  # (2, PARTS, F, C) -> (2, C)
     gweight = product_sum * inverse_std
-    gx = np.empty_like(x)
+    gx = memory.empty_like(x)
     scale = (weight * inverse_std).astype(x.dtype)
     if training:
         # gx = scale * (gradient - mean(gradient) - x_hat * mean(gradient * x_hat)), written as a * gradient + b * x + c
         slope = -scale * inverse_std * (gweight / rows)
         offset = -scale * (gradient_sum / rows) - slope * mean
-        combine_rows_compiled(gradient, x, scale, slope.astype(x.dtype), offset.astype(x.dtype), gx)
+        terms = (_tiled(term.astype(x.dtype), folded_x) for term in (scale, slope, offset))
+        combine_rows_compiled(folded_gradient, folded_x, *terms, gx.reshape(folded_x.shape))
     else:
-        scale_rows_compiled(gradient, scale, np.zeros_like(scale), gx)
+        scale = _tiled(scale, folded_x)
+        scale_rows_compiled(folded_gradient, scale, np.zeros_like(scale), gx.reshape(folded_x.shape))
     return gx, gweight.astype(x.dtype), gradient_sum.astype(x.dtype)
 
 
-def sum_parts(x, parts):
+def _fold(x):
+    """(M, C) -> (M/F, F*C): the same numbers with F rows side by side, F a power of two that divides M."""
     rows, channels = x.shape
+    fold = 1
+    while rows % (2 * fold) == 0 and 0 < 2 * fold * channels <= MOST_COLUMNS:
+        fold *= 2
+    return np.ascontiguousarray(x).reshape(rows // fold, fold * channels)
+
+
+def _unfolded(parts, channels):
+    """(..., F*C) -> (..., F, C)"""
+    fold = parts.shape[-1] // channels if channels else 1
+    return parts.reshape(*parts.shape[:-1], fold, channels)
+
+
+def _tiled(vector, folded):
+    """`vector` (C,) repeated for each of the rows that lie side by side: (F*C,)."""
+    return np.tile(vector, folded.shape[1] // len(vector)) if len(vector) else np.array(vector)
+
+
+def sum_parts(x, parts):
+    rows, columns = x.shape
     count = parts.shape[0]
     for part in prange(count):
-        for m in range(part * rows // count, (part + 1) * rows // count):
-            for c in range(channels):
-                parts[part, c] += x[m, c]
+        total = np.empty(columns, x.dtype)
+        end = (part + 1) * rows // count
+        for start in range(part * rows // count, end, CHUNK):
+            total[:] = 0
+            for m in range(start, min(start + CHUNK, end)):
+                for c in range(columns):
+                    total[c] += x[m, c]
+            for c in range(columns):
+                parts[part, c] += total[c]
 
 
 sum_parts_compiled = compile(sum_parts, parallel=True)
 
 
 def moment_parts(x, shift, parts):
-    rows, channels = x.shape
+    rows, columns = x.shape
     count = parts.shape[1]
     for part in prange(count):
-        for m in range(part * rows // count, (part + 1) * rows // count):
-            for c in range(channels):
-                distance = x[m, c] - shift[c]
-                parts[0, part, c] += distance
-                parts[1, part, c] += distance * distance
+        first, second = np.empty(columns, x.dtype), np.empty(columns, x.dtype)
+        end = (part + 1) * rows // count
+        for start in range(part * rows // count, end, CHUNK):
+            first[:] = 0
+            second[:] = 0
+            for m in range(start, min(start + CHUNK, end)):
+                for c in range(columns):
+                    distance = x[m, c] - shift[c]
+                    first[c] += distance
+                    second[c] += distance * distance
+            for c in range(columns):
+                parts[0, part, c] += first[c]
+                parts[1, part, c] += second[c]
 
 
 moment_parts_compiled = compile(moment_parts, parallel=True)
 
 
 def product_parts(gradient, x, mean, parts):
-    rows, channels = x.shape
+    rows, columns = x.shape
     count = parts.shape[1]
     for part in prange(count):
-        for m in range(part * rows // count, (part + 1) * rows // count):
-            for c in range(channels):
-                parts[0, part, c] += gradient[m, c]
-                parts[1, part, c] += gradient[m, c] * (x[m, c] - mean[c])
+        sums, products = np.empty(columns, x.dtype), np.empty(columns, x.dtype)
+        end = (part + 1) * rows // count
+        for start in range(part * rows // count, end, CHUNK):
+            sums[:] = 0
+            products[:] = 0
+            for m in range(start, min(start + CHUNK, end)):
+                for c in range(columns):
+                    sums[c] += gradient[m, c]
+                    products[c] += gradient[m, c] * (x[m, c] - mean[c])
+            for c in range(columns):
+                parts[0, part, c] += sums[c]
+                parts[1, part, c] += products[c]
 
 
 product_parts_compiled = compile(product_parts, parallel=True)
 
 
 def scale_rows(x, scale, shift, y):
-    rows, channels = x.shape
+    rows, columns = x.shape
     for m in prange(rows):
-        for c in range(channels):
+        for c in range(columns):
             y[m, c] = x[m, c] * scale[c] + shift[c]
 
 
@@ -114,9 +169,9 @@ scale_rows_compiled = compile(scale_rows, parallel=True)
 
 
 def combine_rows(gradient, x, scale, slope, offset, gx):
-    rows, channels = x.shape
+    rows, columns = x.shape
     for m in prange(rows):
-        for c in range(channels):
+        for c in range(columns):
             gx[m, c] = gradient[m, c] * scale[c] + x[m, c] * slope[c] + offset[c]
 
 
