@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import anomaly
-from minicnn.kernels import layout
+from minicnn.kernels import elementwise, layout
 from minicnn.operators import Operators
 
 Backward = Callable[[np.ndarray], "Sequence[np.ndarray | None]"]
@@ -111,7 +111,7 @@ class Node:
         if gradient.ndim == 4:
             gradient = layout.match(gradient, self.channels_last)
         # Out of place: `gradient` may be shared with another input of the same operation.
-        self.gradient = gradient if self.gradient is None else self.gradient + gradient
+        self.gradient = gradient if self.gradient is None else elementwise.add(self.gradient, gradient)
 
     def __repr__(self) -> str:
         return f"Node({self.name}, shape={self.shape})"
@@ -228,7 +228,7 @@ def _add_to_grad(node: Node, gradient: np.ndarray) -> None:
     tensor = None if keeper is None else keeper()
     if tensor is None:  # no Tensor asked, or it died before its gradient came and nobody can look at it
         return
-    total = gradient.copy(order="K") if tensor.grad is None else tensor.grad.data + gradient
+    total = layout.copy(gradient) if tensor.grad is None else tensor.grad.data + gradient
     tensor.grad = Tensor(total)
 
 

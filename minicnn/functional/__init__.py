@@ -1,5 +1,6 @@
 """Differentiable operations, forward and backward side by side, one family a file; names as in torch.nn.functional."""
 
+from minicnn.functional.activation import add_relu as add_relu
 from minicnn.functional.activation import elu as elu
 from minicnn.functional.activation import gelu as gelu
 from minicnn.functional.activation import hardswish as hardswish

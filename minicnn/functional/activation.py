@@ -14,19 +14,36 @@ import numpy as np
 
 from minicnn.functional.checks import need_choice, need_float
 from minicnn.functional.reduction import axes_of
-from minicnn.kernels.elementwise import scale_below_zero
+from minicnn.kernels import elementwise
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 
 def relu(input: Any) -> Tensor:
     """max(input, 0); NaN stays NaN, and the slope at 0 is 0."""
     x = as_tensor(input)
-    y = np.maximum(x.data, 0)
+    y = elementwise.scale_below_zero(x.data, x.data, 0) if x.dtype.kind == "f" else np.maximum(x.data, 0)
 
     def backward(gradient: np.ndarray):  # keeps the result, which the next layer has anyway
-        return (scale_below_zero(gradient, y, 0),)
+        return (elementwise.scale_below_zero(gradient, y, 0),)
 
     return make_result(y, (x,), backward, "relu")
+
+
+def add_relu(input: Any, other: Any) -> Tensor:
+    """relu(input + other) of two Tensors of one shape: the end of a residual block, in one pass over memory.
+
+    Raises ValueError if the shapes differ and TypeError for integers.
+    """
+    x, other = _float_tensor("add_relu", input), _float_tensor("add_relu", other)
+    if x.shape != other.shape:
+        raise ValueError(f"add_relu: input {x.shape} and other {other.shape} must have the same shape")
+    y = elementwise.add_relu(x.data, other.data)
+
+    def backward(gradient: np.ndarray):  # keeps the result, as relu does; both summands get the same gradient
+        gradient = elementwise.scale_below_zero(gradient, y, 0)
+        return gradient, gradient
+
+    return make_result(y, (x, other), backward, "add_relu")
 
 
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
@@ -60,9 +77,9 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
     a = x.data
 
     def backward(gradient: np.ndarray):  # keeps the input: with a negative slope the result does not tell its sign
-        return (scale_below_zero(gradient, a, negative_slope),)
+        return (elementwise.scale_below_zero(gradient, a, negative_slope),)
 
-    return make_result(scale_below_zero(a, a, negative_slope), (x,), backward, "leaky_relu")
+    return make_result(elementwise.scale_below_zero(a, a, negative_slope), (x,), backward, "leaky_relu")
 
 
 def elu(input: Any, alpha: float = 1.0) -> Tensor:

@@ -203,3 +203,20 @@ def test_row_wise_errors_say_what_is_wrong(name):
         getattr(F, name)(Tensor([1, 2]), dim=0)
     with pytest.raises(ValueError, match="dim 2 is out of range for a Tensor of 2 axes: -2 to 1"):
         getattr(F, name)(Tensor(np.zeros((2, 3))), dim=2)
+
+
+def test_add_relu_is_relu_of_the_sum_in_values_and_gradients():
+    generator = np.random.default_rng(3)
+    a, b, cotangent = generator.standard_normal((3, 2, 8, 32, 33))
+    for dtype in (np.float32, np.float64):
+        tensors = [[Tensor(value.astype(dtype), requires_grad=True) for value in (a, b)] for _ in range(2)]
+        fused, apart = F.add_relu(*tensors[0]), F.relu(tensors[1][0] + tensors[1][1])
+        np.testing.assert_array_equal(fused.detach().numpy(), apart.detach().numpy())
+        for result in (fused, apart):
+            result.backward(cotangent.astype(dtype))
+        for x, y in zip(*tensors, strict=True):
+            np.testing.assert_array_equal(x.grad.numpy(), y.grad.numpy())
+    with pytest.raises(ValueError, match=r"input \(2, 3\) and other \(3,\)"):
+        F.add_relu(np.zeros((2, 3)), np.zeros(3))
+    with pytest.raises(TypeError, match="add_relu"):
+        F.add_relu(np.zeros(3, int), np.zeros(3))
