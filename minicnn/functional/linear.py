@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.functional.checks import need_float
+from minicnn.kernels import matrix as kernels
 from minicnn.kernels.normalization import channel_sum
 from minicnn.tensor import Tensor, as_tensor, make_result
 
@@ -26,7 +27,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     count = int(np.prod(leading))
     matrix = w.data if w.ndim == 2 else w.data[None, :]  # a vector is a matrix of one row
     rows = x.data.reshape(count, x_shape[-1])  # (..., features_in) -> (M, features_in)
-    y = rows @ matrix.T  # (M, features_in) -> (M, features_out)
+    y = kernels.linear(rows, matrix)  # (M, features_in) -> (M, features_out)
     if bias is not None:
         y += inputs[2].data
     kept_rows = rows if w.requires_grad else None
@@ -34,8 +35,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
 
     def backward(gradient: np.ndarray):  # keeps the input for the weight's gradient and the weight for the input's
         gradient = gradient.reshape(count, features_out)  # (..., features_out) -> (M, features_out)
-        to_x = None if kept_matrix is None else (gradient @ kept_matrix).reshape(x_shape)
-        to_w = None if kept_rows is None else (gradient.T @ kept_rows).reshape(w_shape)
+        to_x = None if kept_matrix is None else kernels.linear_input_gradient(gradient, kept_matrix).reshape(x_shape)
+        to_w = None if kept_rows is None else kernels.linear_weight_gradient(kept_rows, gradient).reshape(w_shape)
         return (to_x, to_w) if bias_shape is None else (to_x, to_w, channel_sum(gradient).reshape(bias_shape))
 
     features_out, bias_shape = matrix.shape[0], None if bias is None else inputs[2].shape

@@ -1,0 +1,53 @@
+"""Matrix products for fully connected layers, by the micro-kernel of the convolutions.
+
+A fully connected layer is a 1x1 convolution of images of one pixel, and direct.py computes it as such. NumPy's product
+is as fast by itself, but its threads go on spinning for some 20 ms after a product, and hold the cores that the next
+kernels are waiting for: a training step of LeNet-5 took four times as long. Small products, which NumPy takes on one
+thread, and float64 stay with NumPy.
+"""
+
+import numpy as np
+
+from minicnn.kernels import direct
+
+MOST_FOR_NUMPY = 1 << 18  # multiply-adds: OpenBLAS wakes its threads above this
+FEWEST_ROWS = 16  # a gradient of fewer rows would spend its time on packing the weight
+
+_PLAIN = (1, 1), (0, 0), (1, 1), 1  # stride, padding, dilation, groups
+
+
+def linear(rows, weight) -> np.ndarray:
+    """rows (M, K) times weight (O, K), transposed: (M, O)."""
+    (m, k), o = rows.shape, len(weight)
+    if not _large(rows, weight, m * k * o):
+        return rows @ weight.T
+    if m < o:  # one of the two is packed into lines of vectors: the smaller one
+        return np.ascontiguousarray(_product(weight, rows).T)  # (O, M) -> (M, O)
+    return _product(rows, weight)
+
+
+def linear_input_gradient(gradient, weight) -> np.ndarray:
+    """gradient (M, O) times weight (O, K): (M, K)."""
+    (m, o), k = gradient.shape, weight.shape[1]
+    if m < FEWEST_ROWS or not _large(gradient, weight, m * k * o):
+        return gradient @ weight
+    gx = direct.conv2d_input_gradient(gradient[:, None, None], weight[:, :, None, None], (1, 1), *_PLAIN)
+    return gx.reshape(m, k)  # (M, 1, 1, K) -> (M, K)
+
+
+def linear_weight_gradient(rows, gradient) -> np.ndarray:
+    """gradient (M, O), transposed, times rows (M, K): (O, K)."""
+    (m, k), o = rows.shape, gradient.shape[1]
+    if not _large(rows, gradient, m * k * o):
+        return gradient.T @ rows
+    return direct.conv2d_weight_gradient(rows[:, None, None], gradient[:, None, None], (1, 1), *_PLAIN).reshape(o, k)
+
+
+def _product(rows, weight):
+    """rows (M, K) times weight (O, K), transposed, as the convolution of M images of one pixel and K channels."""
+    y = direct.conv2d(rows[:, None, None], weight[:, :, None, None], None, *_PLAIN)
+    return y.reshape(len(rows), len(weight))  # (M, 1, 1, O) -> (M, O)
+
+
+def _large(a, b, products) -> bool:
+    return products > MOST_FOR_NUMPY and a.dtype == b.dtype == np.float32
