@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.kernels import update
+from minicnn.optim.flat import NOTHING, alike, flat, sign
 from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
 
 
@@ -46,29 +48,14 @@ class Adam(Optimizer):
         need(group, "betas", two and all(0 <= beta < 1 for beta in betas), "two numbers in [0, 1)")
 
     def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
-        lr, (beta1, beta2) = group["lr"], group["betas"]
-        step, other = self.direction(parameter, gradient, group, not self.decoupled), self.scratch(parameter, 1)
-        if self.decoupled:
-            parameter *= 1 - lr * group["weight_decay"]
+        lr, decay, (beta1, beta2) = group["lr"], group["weight_decay"], group["betas"]
         mean, square = buffer_like(state, "exp_avg", parameter), buffer_like(state, "exp_avg_sq", parameter)
+        largest = buffer_like(state, "max_exp_avg_sq", parameter) if group["amsgrad"] else NOTHING
         count = state["step"] = state.get("step", 0) + 1
-
-        mean *= beta1
-        mean += np.multiply(step, 1 - beta1, out=other)
-        step *= step
-        step *= 1 - beta2
-        square *= beta2
-        square += step
-        if group["amsgrad"]:
-            largest = buffer_like(state, "max_exp_avg_sq", parameter)
-            square = np.maximum(largest, square, out=largest)
-
-        np.sqrt(square, out=step)
-        step /= math.sqrt(1 - beta2**count)
-        step += group["eps"]
-        np.divide(mean, step, out=step)
-        step *= lr / (1 - beta1**count)
-        parameter -= step
+        settings = lr / (1 - beta1**count), 1 - beta1, 1 - beta2, math.sqrt(1 - beta2**count), group["eps"]
+        decays = (0.0, lr * decay) if self.decoupled else (decay, 0.0)
+        with flat(parameter, gradient, mean, square, largest) as arrays:
+            update.adam_compiled(*arrays, *alike(parameter, *settings, *decays), sign(parameter, group))
 
 
 class AdamW(Adam):

@@ -40,7 +40,6 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[Group] = []
         self.state: list[State] = []
-        self._scratch: dict[tuple[np.dtype, int], np.ndarray] = {}
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
             raise TypeError(
                 f"params must be an iterable of Tensors or of groups, but is {type(params).__name__}; pass "
@@ -107,20 +106,6 @@ class Optimizer:
     def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
         """Change `parameter` and `state` in place by the rule of this optimiser; `gradient` must not be changed."""
         raise NotImplementedError(f"{type(self).__name__} does not define update()")
-
-    def direction(self, parameter: np.ndarray, gradient: np.ndarray, group: Group, decayed: bool = True) -> np.ndarray:
-        """The gradient (turned round to maximise) plus, if `decayed`, weight_decay * parameter, in scratch slot 0."""
-        direction = np.multiply(gradient, -1 if group["maximize"] else 1, out=self.scratch(parameter, 0))
-        if decayed and group["weight_decay"]:
-            direction += np.multiply(parameter, group["weight_decay"], out=self.scratch(parameter, 1))
-        return direction
-
-    def scratch(self, like: np.ndarray, slot: int) -> np.ndarray:
-        """An array of this shape and dtype for intermediate values; the next call for this `slot` reuses it."""
-        memory = self._scratch.get((like.dtype, slot))
-        if memory is None or memory.size < like.size:
-            memory = self._scratch[like.dtype, slot] = np.empty(like.size, like.dtype)
-        return memory[: like.size].reshape(like.shape)
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {position: {...}}, "param_groups": [...]}: a copy, in which positions stand for the parameters."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.kernels import update
+from minicnn.optim.flat import NOTHING, alike, flat, sign
 from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
 
 
@@ -37,28 +39,9 @@ class RMSprop(Optimizer):
             need(group, name, group[name] >= 0, "at least 0")
 
     def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
-        alpha = group["alpha"]
-        step, other = self.direction(parameter, gradient, group), self.scratch(parameter, 1)
         square = buffer_like(state, "square_avg", parameter)
-        square *= alpha
-        np.multiply(step, step, out=other)
-        other *= 1 - alpha
-        square += other
-        if group["centered"]:
-            mean = buffer_like(state, "grad_avg", parameter)
-            mean *= alpha
-            mean += np.multiply(step, 1 - alpha, out=other)
-            np.multiply(mean, mean, out=other)
-            np.subtract(square, other, out=other)
-            np.sqrt(other, out=other)
-        else:
-            np.sqrt(square, out=other)
-        other += group["eps"]
-        step /= other
-        if group["momentum"]:
-            velocity = buffer_like(state, "momentum_buffer", parameter)
-            velocity *= group["momentum"]
-            velocity += step
-            step[...] = velocity
-        step *= group["lr"]
-        parameter -= step
+        mean = buffer_like(state, "grad_avg", parameter) if group["centered"] else NOTHING
+        velocity = buffer_like(state, "momentum_buffer", parameter) if group["momentum"] else NOTHING
+        settings = group["lr"], 1 - group["alpha"], group["eps"], group["weight_decay"], group["momentum"]
+        with flat(parameter, gradient, square, mean, velocity) as arrays:
+            update.rmsprop_compiled(*arrays, *alike(parameter, *settings), sign(parameter, group))

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.optim.optimizer import Group, Optimizer, State, need
+from minicnn.kernels import update
+from minicnn.optim.flat import NOTHING, alike, flat, sign
+from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
 
 
 class SGD(Optimizer):
@@ -37,16 +39,8 @@ class SGD(Optimizer):
         need(group, "nesterov", plain or not group["nesterov"], "False unless momentum > 0 and dampening = 0")
 
     def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
-        step, other = self.direction(parameter, gradient, group), self.scratch(parameter, 1)
-        momentum = group["momentum"]
-        if momentum and "momentum_buffer" not in state:
-            state["momentum_buffer"] = step.copy()
-        elif momentum:
-            velocity = state["momentum_buffer"]
-            velocity *= momentum
-            velocity += np.multiply(step, 1 - group["dampening"], out=other)
-        if group["nesterov"]:
-            step += np.multiply(state["momentum_buffer"], momentum, out=other)
-        elif momentum:
-            step = state["momentum_buffer"]
-        parameter -= np.multiply(step, group["lr"], out=other)
+        momentum, first = group["momentum"], "momentum_buffer" not in state
+        velocity = buffer_like(state, "momentum_buffer", parameter) if momentum else NOTHING
+        settings = group["lr"], momentum, 1 - group["dampening"], group["weight_decay"]
+        with flat(parameter, gradient, velocity) as arrays:
+            update.sgd_compiled(*arrays, first, *alike(parameter, *settings), group["nesterov"], sign(parameter, group))
