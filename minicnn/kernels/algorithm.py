@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-ALGORITHMS = ("auto", "reference", "im2col", "direct")
+ALGORITHMS = ("auto", "reference", "im2col", "direct", "winograd")
 
 # A context variable and not a module variable: a block in one thread does not change what another thread runs.
 _current: ContextVar[str] = ContextVar("convolution algorithm", default="auto")
@@ -26,7 +26,8 @@ def current_algorithm() -> str:
 def use_algorithm(name: str) -> Iterator[None]:
     """A context manager that runs every convolution inside its block with the algorithm `name`.
 
-    "direct" has no answer for some shapes (groups, for example); those run as im2col.
+    "winograd" is for 3x3 kernels of stride 1 only, and gives way to "direct"; that has no answer for some shapes either
+    (groups, for example), which run as im2col.
     Raises ValueError if there is no algorithm of this name.
     """
     if name not in ALGORITHMS:

@@ -8,36 +8,75 @@ from types import ModuleType
 
 import numpy as np
 
-from minicnn.kernels import direct, im2col, reference
+from minicnn.kernels import direct, im2col, reference, winograd
 from minicnn.kernels.algorithm import current_algorithm
+from minicnn.kernels.vector import narrow_columns
+
+# What winograd's transforms cost, in multiply-adds that the matrix products could have made in that time. Counted in
+# cycles of the compiled code, and rounded: a transform of one tile and one vector of 16 channels takes about 300 of
+# them with its share of reading and writing memory, and that of a vector of weights as many; a cycle can make 32
+# multiply-adds.
+TILE_COST = 600  # for each tile and channel, input or output
+WEIGHT_COST = 1000  # for each pair of channels: transformed weights are 36/9 times as many, and go through memory
 
 
 def conv2d(x, weight, bias, stride, padding, dilation, groups) -> np.ndarray:
     """The convolution (N, OH, OW, C_out) of x with weight, plus bias (C_out,) unless it is None."""
-    algorithm = choose(x.dtype, groups)
+    n, h, w, _ = x.shape
+    kernel_size = weight.shape[2:]
+    size = (h + 2 * padding[0] - kernel_size[0] + 1, w + 2 * padding[1] - kernel_size[1] + 1)  # if the stride is 1
+    algorithm = choose(x.dtype, (n, *size), weight.shape[:2], kernel_size, stride, padding, dilation, groups)
     return algorithm.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input of size `input_size` = (H, W), from the gradient of the result."""
-    algorithm = choose(gradient.dtype, groups)
+    positions = (gradient.shape[0], *input_size)
+    algorithm = choose(gradient.dtype, positions, weight.shape[:2], weight.shape[2:], stride, padding, dilation, groups)
     return algorithm.conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups)
 
 
 def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
     """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the gradient of the result."""
-    algorithm = choose(x.dtype, groups)
+    channels = (gradient.shape[3], x.shape[3])
+    algorithm = choose(x.dtype, gradient.shape[:3], channels, kernel_size, stride, padding, dilation, groups)
     return algorithm.conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups)
 
 
-def choose(dtype: np.dtype, groups: int) -> ModuleType:
-    """The module that computes a convolution of this element type with this many groups.
+def choose(dtype, positions, channels, kernel_size, stride, padding, dilation, groups) -> ModuleType:
+    """The module that computes one of the three products: of `channels` (out, in), over `positions` (N, height, width).
 
-    The direct kernel has one group only, and is compiled for float32: it gives way to im2col elsewhere.
+    The positions are those of the array that is written, or for a weight gradient those that are summed over. winograd
+    gives way to direct where it does not apply, and under "auto" where it does not pay; direct has one group only, is
+    compiled for float32, and gives way to im2col.
     """
     name = current_algorithm()
-    if name == "auto":
-        return direct if direct.applies(dtype, groups) else im2col
-    if name == "direct" and groups > 1:
-        return im2col
-    return {"reference": reference, "im2col": im2col, "direct": direct}[name]
+    if name in ("reference", "im2col"):
+        return {"reference": reference, "im2col": im2col}[name]
+    if (
+        name in ("auto", "winograd")
+        and winograd.applies(dtype, kernel_size, stride, padding, dilation, groups)
+        and (name == "winograd" or winograd_pays(positions, channels, dtype))
+    ):
+        return winograd
+    if direct.applies(dtype, groups) or (name == "direct" and groups == 1):
+        return direct
+    return im2col
+
+
+def winograd_pays(positions, channels, dtype) -> bool:
+    """True if winograd is expected to be faster than direct, by counting what each multiplies and adds.
+
+    direct makes 9 multiply-adds for each position and pair of channels. winograd makes 36 for each *tile* of 4 x 4
+    positions and pair of channels, tiles that are cut off by the edge included, and has its transforms to pay for:
+    they grow with the tiles times the *sum* of the channels (in whole vectors), and with the number of weights. So it
+    wins where there are many channels, which share a transform, and many tiles, which share the weights.
+    """
+    n, height, width = positions
+    c_out, c_in = channels
+    lanes = narrow_columns(dtype)
+    tiles = n * -(-height // winograd.OUTPUTS) * -(-width // winograd.OUTPUTS)
+    whole_vectors = -(-c_in // lanes) * lanes + -(-c_out // lanes) * lanes
+    products = winograd.MATRICES * tiles * c_in * c_out
+    transforms = TILE_COST * tiles * whole_vectors + WEIGHT_COST * c_in * c_out
+    return products + transforms < 9 * n * height * width * c_in * c_out

@@ -69,16 +69,27 @@ def plan(image_shape, out_size, step, tap_rows, tap_columns, scratch_elements) -
     """
     n, _, _, channels = image_shape
     oh, ow = out_size
-    top, left = min(tap_rows), min(tap_columns)
-    reach_h, reach_w = max(tap_rows) - top + 1, max(tap_columns) - left + 1
-    scratch_width = (ow - 1) * step[1] + reach_w
-    line = scratch_width * channels
+    reach_h = max(tap_rows) - min(tap_rows) + 1
+    reach_w = max(tap_columns) - min(tap_columns) + 1
+    line = ((ow - 1) * step[1] + reach_w) * channels
 
     rows = (scratch_elements // line - reach_h) // step[0] + 1  # as many as the scratch array holds, but not so many
     rows = min(rows, n * oh // FEWEST_UNITS, MOST_POSITIONS // ow)  # that there are too few units to share out
     rows = max(rows, -(-FEWEST_POSITIONS // ow))
-    images = max(1, min(rows // oh, n))
-    bands = -(-oh // min(rows, oh))
+    return cut(image_shape, out_size, step, tap_rows, tap_columns, rows)
+
+
+@lru_cache(maxsize=1024)
+def cut(image_shape, out_size, step, tap_rows, tap_columns, most_rows) -> Plan:
+    """The plan whose units have at most `most_rows` rows of positions: see `plan`."""
+    n, _, _, channels = image_shape
+    oh, ow = out_size
+    top, left = min(tap_rows), min(tap_columns)
+    reach_h, reach_w = max(tap_rows) - top + 1, max(tap_columns) - left + 1
+    scratch_width = (ow - 1) * step[1] + reach_w
+    line = scratch_width * channels
+    images = max(1, min(most_rows // oh, n))
+    bands = -(-oh // min(most_rows, oh))
     rows = -(-oh // bands)  # bands of about the same height
     scratch_rows = (rows - 1) * step[0] + reach_h
     starts = offsets((images, scratch_rows * line), (rows, step[0] * line), (ow, step[1] * channels))
