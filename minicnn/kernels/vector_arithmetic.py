@@ -60,7 +60,8 @@ def _type_load(context):
 @lower_builtin(load, types.Array, types.intp)
 def _lower_load(context, builder, signature, arguments):
     array_type = signature.args[0]
-    pointer = _pointer(context, builder, array_type, *arguments, signature.return_type)
+    array, offset = arguments
+    pointer = _pointer(context, builder, array_type, array, offset, signature.return_type)
     return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
 
 

@@ -256,7 +256,7 @@ _transform_pixels_compiled = compile(_transform_pixels)
 
 
 def _write_outputs(products, unit, units, first, columns, bias, least, lines, lanes, wide, output, unfit):
-    """A^T M A + bias of a unit's tiles, for `columns` channels from `first` on; makes `unfit` NaN if one is not finite."""
+    """Write A^T M A + bias of a unit's tiles, `columns` channels from `first` on; `unfit` becomes NaN if one is."""
     n, height, width, channels = output.shape
     first_image = unit // units.bands * units.images
     first_row = unit % units.bands * units.rows
@@ -268,8 +268,8 @@ def _write_outputs(products, unit, units, first, columns, bias, least, lines, la
                 place = ((image * height + row * OUTPUTS) * width + column * OUTPUTS) * channels + first
                 for v in range(0, min(columns, channels - first), lanes):
                     check = outputs_of_tile_compiled(
-                        products, tile * (MATRICES * wide + lanes) + v, wide, load(bias, first + v), least, lines, lanes,
-                        output, place + v, width * channels, channels, min(OUTPUTS, height - row * OUTPUTS),
+                        products, tile * (MATRICES * wide + lanes) + v, wide, load(bias, first + v), least, lines,
+                        lanes, output, place + v, width * channels, channels, min(OUTPUTS, height - row * OUTPUTS),
                         min(OUTPUTS, width - column * OUTPUTS), min(lanes, channels - first - v), check,
                     )  # fmt: skip
                 tile += 1
@@ -393,8 +393,8 @@ def sum_tiles(
             for block in range(blocks):
                 for v in range(0, min(wide, channels - block * wide), narrow):
                     weights_of_tile_compiled(
-                        sums.reshape(-1), block * sums.shape[2] + depth * wide + v, blocks * sums.shape[2], lines[worker],
-                        narrow,
+                        sums.reshape(-1), block * sums.shape[2] + depth * wide + v, blocks * sums.shape[2],
+                        lines[worker], narrow,
                     )  # fmt: skip
                     for column in range(min(narrow, channels - block * wide - v)):
                         place = ((block * wide + v + column) * c_in + depth) * 9

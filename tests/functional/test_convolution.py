@@ -13,7 +13,7 @@ from minicnn.kernels import layout
 from minicnn.kernels.algorithm import use_algorithm
 from minicnn.tensor import Tensor, no_grad
 
-ALGORITHMS = ["auto", "reference", "im2col", "direct"]
+ALGORITHMS = ["auto", "reference", "im2col", "direct", "winograd"]
 
 
 def draw(*shape, seed=0, dtype=np.float64):

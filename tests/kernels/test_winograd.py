@@ -1,4 +1,4 @@
-"""Winograd's convolution: its formulas are identities, and its three products equal float64 sums, whatever the shape."""
+"""Winograd's convolution: its formulas are identities, its three products equal float64 sums, whatever the shape."""
 
 import os
 import subprocess
@@ -214,8 +214,8 @@ def test_what_earlier_calls_left_in_memory_does_not_change_a_bit():
 def test_nan_infinity_and_overflow_come_out_as_direct_has_them(value, place, relu):
     x, weight, bias, gradient = operands(2, 9, 8, 5, 20, (1, 1))
     dirty = x.copy(), gradient.copy()
-    dirty[0][1, *place, 2] = value
-    dirty[1][0, *place, 7] = value
+    dirty[0][(1, *place, 2)] = value
+    dirty[1][(0, *place, 7)] = value
     with np.errstate(invalid="ignore", over="ignore"):
         output = winograd.conv2d(dirty[0], weight, bias, *geometry((1, 1)), relu=relu)
         wanted = direct.conv2d(dirty[0], weight, bias, *geometry((1, 1)))
