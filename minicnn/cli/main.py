@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a backbone on a data set",
     "summary": "show the layers of a backbone: shapes, parameters, multiply-adds, receptive fields",
     "partworld": "draw PartWorld pictures, or measure how well they separate models",
+    "bench": "measure kernels, training steps and inference, beside other libraries",
     "info": "show versions, threads, vector width and folders",
 }
 USER_ERRORS = (ValueError, OSError, FloatingPointError)

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from minicnn import Tensor, nn
+from minicnn.figures.bench import speed_ladder
 from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
 from minicnn.figures.graph import draw_graph
 from minicnn.figures.images import feature_maps, filter_grid, image_sheet
@@ -126,3 +127,23 @@ def test_a_graph_that_is_not_there_or_too_large_is_refused():
         y = y + 1
     with pytest.raises(ValueError, match="201 nodes"):
         draw_graph(y)
+
+
+def test_the_speed_ladder_has_a_mark_for_each_algorithm_and_a_line_at_the_peak():
+    shape = {"batch": 64, "c_in": 3, "c_out": 16, "side": 32, "kernel": 3, "stride": 1}
+    rates = {"minicnn reference": 4.0, "minicnn direct": 400.0, "torch": 380.0, "peak": 500.0}
+    rows = [
+        {"operation": "forward", "shape": shape, "GFLOP/s": rates},
+        {"operation": "forward + backward", "shape": shape, "GFLOP/s": rates},
+        {"operation": "forward", "shape": {**shape, "stride": 2}, "GFLOP/s": {"minicnn direct": 300.0}},
+    ]
+    figure = speed_ladder({"sections": {"conv": rows}, "summary": {"peak GFLOP/s": {"median": 500.0}}})
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    lines = {line.get_label(): line for line in axes.lines}
+    np.testing.assert_array_equal(lines["direct: vector registers"].get_xydata(), [[400, 1], [300, 0]])
+    np.testing.assert_array_equal(lines["PyTorch"].get_xydata(), [[380, 1]])
+    assert list(lines["multiply-adds in registers only"].get_xdata()) == [500, 500]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["64, 3 \u2192 16, 32\u00d732, 3\u00d73", "64, 3 \u2192 16, 32\u00d732, 3\u00d73 / 2"]
+    drawn(figure)

@@ -1,0 +1,144 @@
+"""minicnn as it is measured: every algorithm by its name, and "minicnn" for the one that the chooser takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import numba
+
+import minicnn
+from minicnn import Tensor, backbones, optim
+from minicnn import functional as F
+from minicnn.bench import peak
+from minicnn.bench.cases import (
+    BOTH,
+    FORWARD,
+    INFERENCE,
+    INPUT_GRADIENT,
+    TRAINING,
+    WEIGHT_GRADIENT,
+    Convolution,
+    Layer,
+    Network,
+)
+from minicnn.kernels import convolution, layout
+from minicnn.kernels.algorithm import use_algorithm
+from minicnn.kernels.compile import set_num_threads
+
+Runs = dict[str, Callable[[], Any]]
+
+
+def start(threads: int) -> None:
+    """Use that many threads."""
+    set_num_threads(threads)
+
+
+def variants(case: Any) -> list[str]:
+    """For convolutions all algorithms too, and the processor's peak beside them."""
+    if isinstance(case, Convolution):
+        return ["minicnn", "peak", *(f"minicnn {name}" for name in case.algorithms)]
+    return ["minicnn"]
+
+
+def prepare(case: Any, variant: str) -> Runs:
+    """The runs of a case."""
+    if variant == "peak":
+        return {FORWARD: lambda: peak.run_peak(numba.get_num_threads())}
+    if isinstance(case, Convolution):
+        return _convolution(case, variant.removeprefix("minicnn").strip() or "auto")
+    if isinstance(case, Layer):
+        return _layer(case)
+    return {TRAINING: _training(case)} if case.mode == TRAINING else {INFERENCE: _inference(case)}
+
+
+def _convolution(case: Convolution, algorithm: str) -> Runs:
+    x, weight, gradient = case.arrays(case.batch_for(algorithm))
+    stride, padding, dilation = (case.stride,) * 2, (case.padding,) * 2, (1, 1)
+    image, kernel = Tensor(layout.from_kernel(x), requires_grad=True), Tensor(weight, requires_grad=True)
+    output_gradient = layout.from_kernel(gradient)
+
+    def both() -> None:
+        image.grad = kernel.grad = None
+        F.conv2d(image, kernel, stride=case.stride, padding=case.padding).backward(output_gradient)
+
+    def with_algorithm(run: Callable[[], Any]) -> Callable[[], Any]:
+        def chosen() -> None:
+            with use_algorithm(algorithm):
+                run()
+
+        return chosen
+
+    size = (case.side, case.side)
+    runs = {
+        FORWARD: lambda: convolution.conv2d(x, weight, None, stride, padding, dilation, 1),
+        INPUT_GRADIENT: lambda: convolution.conv2d_input_gradient(gradient, weight, size, stride, padding, dilation, 1),
+        WEIGHT_GRADIENT: lambda: convolution.conv2d_weight_gradient(
+            x, gradient, (case.kernel, case.kernel), stride, padding, dilation, 1
+        ),
+        BOTH: both,
+    }
+    return {operation: with_algorithm(run) for operation, run in runs.items()}
+
+
+def _layer(case: Layer) -> Runs:
+    x, y = (layout.from_kernel(array) for array in islice(case.arrays(), 2))
+    apply, arrays = LAYERS[case.kind], [x, y] if case.kind == "addition" else [x]
+    channels = case.size[1]
+    norm = minicnn.nn.BatchNorm2d(channels)
+    inputs = [Tensor(array, requires_grad=True) for array in arrays]
+    gradient = layout.empty(apply(norm, *inputs).shape)
+    gradient[...] = 1
+
+    def forward() -> None:
+        with minicnn.no_grad():
+            apply(norm.eval(), *inputs)
+
+    def both() -> None:
+        for tensor in [*inputs, *norm.parameters()]:
+            tensor.grad = None
+        apply(norm.train(), *inputs).backward(gradient)
+
+    return {FORWARD: forward, BOTH: both}
+
+
+LAYERS: dict[str, Callable[..., Any]] = {
+    "maximum 2x2": lambda norm, x: F.max_pool2d(x, 2),
+    "maximum 3x3 / 2": lambda norm, x: F.max_pool2d(x, 3, 2, 1),
+    "average 2x2": lambda norm, x: F.avg_pool2d(x, 2),
+    "global average": lambda norm, x: F.adaptive_avg_pool2d(x, 1),
+    "batch norm": lambda norm, x: norm(x),
+    "relu": lambda norm, x: F.relu(x),
+    "addition": lambda norm, x, y: x + y,
+}
+
+
+def make_model(case: Network) -> backbones.Backbone:
+    """The backbone that all libraries' networks get their weights from."""
+    return backbones.create(case.backbone, num_classes=10, in_chans=case.image[0], seed=0, **case.settings)
+
+
+def _training(case: Network) -> Callable[[], float]:
+    images, labels = case.arrays()
+    model, batch = make_model(case), Tensor(layout.as_channels_last(images))
+    optimizer = optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(batch), labels)
+        loss.backward()
+        optimizer.step()
+        return float(loss.item())
+
+    return step
+
+
+def _inference(case: Network) -> Callable[[], Any]:
+    model, batch = make_model(case).eval(), Tensor(layout.as_channels_last(case.arrays()[0]))
+
+    def infer() -> Any:
+        with minicnn.no_grad():
+            return model(batch).data
+
+    return infer
