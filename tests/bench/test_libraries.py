@@ -70,6 +70,7 @@ def test_inference_gives_the_same_logits(name, case):
     module, case = library(name), replace(case, mode=INFERENCE)
     module.start(1)
     expected = with_minicnn.prepare(case, "minicnn")[INFERENCE]()
+    np.testing.assert_allclose(with_minicnn.prepare(case, "minicnn fused")[INFERENCE](), expected, atol=1e-4)
     for variant in module.variants(case):
         np.testing.assert_allclose(module.prepare(case, variant)[INFERENCE](), expected, atol=1e-4)
 

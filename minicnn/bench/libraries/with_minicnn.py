@@ -9,7 +9,7 @@ from typing import Any
 import numba
 
 import minicnn
-from minicnn import Tensor, backbones, optim
+from minicnn import Tensor, backbones, nn, optim
 from minicnn import functional as F
 from minicnn.bench import peak
 from minicnn.bench.cases import (
@@ -36,9 +36,11 @@ def start(threads: int) -> None:
 
 
 def variants(case: Any) -> list[str]:
-    """For convolutions all algorithms too, and the processor's peak beside them."""
+    """For convolutions all algorithms too, and the processor's peak beside them; for inference what fuse() makes."""
     if isinstance(case, Convolution):
         return ["minicnn", "peak", *(f"minicnn {name}" for name in case.algorithms)]
+    if isinstance(case, Network) and case.mode == INFERENCE:
+        return ["minicnn", "minicnn fused"]
     return ["minicnn"]
 
 
@@ -50,7 +52,9 @@ def prepare(case: Any, variant: str) -> Runs:
         return _convolution(case, variant.removeprefix("minicnn").strip() or "auto")
     if isinstance(case, Layer):
         return _layer(case)
-    return {TRAINING: _training(case)} if case.mode == TRAINING else {INFERENCE: _inference(case)}
+    if case.mode == TRAINING:
+        return {TRAINING: _training(case)}
+    return {INFERENCE: _inference(case, fused=variant == "minicnn fused")}
 
 
 def _convolution(case: Convolution, algorithm: str) -> Runs:
@@ -86,7 +90,7 @@ def _layer(case: Layer) -> Runs:
     x, y = (layout.from_kernel(array) for array in islice(case.arrays(), 2))
     apply, arrays = LAYERS[case.kind], [x, y] if case.kind == "addition" else [x]
     channels = case.size[1]
-    norm = minicnn.nn.BatchNorm2d(channels)
+    norm = nn.BatchNorm2d(channels)
     inputs = [Tensor(array, requires_grad=True) for array in arrays]
     gradient = layout.empty(apply(norm, *inputs).shape)
     gradient[...] = 1
@@ -134,8 +138,10 @@ def _training(case: Network) -> Callable[[], float]:
     return step
 
 
-def _inference(case: Network) -> Callable[[], Any]:
+def _inference(case: Network, fused: bool) -> Callable[[], Any]:
     model, batch = make_model(case).eval(), Tensor(layout.as_channels_last(case.arrays()[0]))
+    if fused:
+        model = nn.fuse(model)
 
     def infer() -> Any:
         with minicnn.no_grad():
