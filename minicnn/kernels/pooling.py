@@ -192,8 +192,8 @@ def mean_rows(x, y, kernel_size, stride, padding, count_include_pad, divisor):
                 for w in range(max(left, 0), min(left + kernel_size[1], width)):
                     for c in range(channels):
                         y[n, oh, ow, c] += x[n, h, w, c]
-            share = window_divisor_compiled(
-                top, left, (height, width), kernel_size, padding, count_include_pad, divisor
+            share = y.dtype.type(  # an integer would make the division one of float64
+                window_divisor_compiled(top, left, (height, width), kernel_size, padding, count_include_pad, divisor)
             )
             for c in range(channels):
                 y[n, oh, ow, c] /= share
@@ -210,8 +210,10 @@ def spread(gradient, gx, kernel_size, stride, padding, count_include_pad, diviso
             top = oh * stride[0] - padding[0]
             for ow in range(columns):
                 left = ow * stride[1] - padding[1]
-                share = window_divisor_compiled(
-                    top, left, (height, width), kernel_size, padding, count_include_pad, divisor
+                share = gx.dtype.type(
+                    window_divisor_compiled(
+                        top, left, (height, width), kernel_size, padding, count_include_pad, divisor
+                    )
                 )
                 for h in range(max(top, 0), min(top + kernel_size[0], height)):
                     for w in range(max(left, 0), min(left + kernel_size[1], width)):
@@ -233,6 +235,7 @@ def adaptive_mean_rows(x, y):
         for ow in range(columns):
             left = ow * width // columns
             right = ((ow + 1) * width + columns - 1) // columns
+            share = y.dtype.type((bottom - top) * (right - left))
             for c in range(channels):
                 y[n, oh, ow, c] = 0
             for h in range(top, bottom):
@@ -240,7 +243,7 @@ def adaptive_mean_rows(x, y):
                     for c in range(channels):
                         y[n, oh, ow, c] += x[n, h, w, c]
             for c in range(channels):
-                y[n, oh, ow, c] /= (bottom - top) * (right - left)
+                y[n, oh, ow, c] /= share
 
 
 adaptive_mean_rows_compiled = compile(adaptive_mean_rows, parallel=True)
@@ -256,7 +259,7 @@ def adaptive_spread(gradient, gx):
             for ow in range(columns):
                 left = ow * width // columns
                 right = ((ow + 1) * width + columns - 1) // columns
-                share = (bottom - top) * (right - left)
+                share = gx.dtype.type((bottom - top) * (right - left))
                 for h in range(top, bottom):
                     for w in range(left, right):
                         for c in range(channels):
