@@ -24,6 +24,7 @@ from minicnn.bench.process import LibraryProcess
 from minicnn.bench.session import Session
 
 MEMORY_STEPS = 3
+ONNXRUNTIME_SPINS = 0.06  # seconds: its idle threads were seen to take a core for 0.04, others' for less than 0.01
 
 
 def convolutions(session: Session) -> Iterator[Row]:
@@ -60,9 +61,10 @@ def training_steps(session: Session) -> Iterator[Row]:
 
 def inference(session: Session) -> Iterator[Row]:
     """Logits of whole networks, without gradients."""
+    plan = replace(session.plan, settle=max(session.plan.settle, ONNXRUNTIME_SPINS))
     for case in NETWORKS:
         libraries = session.processes("minicnn", "torch", "onnxruntime")
-        yield from measure(replace(case, mode=INFERENCE), libraries, session.plan)
+        yield from measure(replace(case, mode=INFERENCE), libraries, plan)
 
 
 def memory(session: Session) -> Iterator[Row]:
@@ -108,7 +110,7 @@ def _first_step(session: Session, case: Network, library: str, label: str, envir
 
 def peers(session: Session) -> Iterator[Row]:
     """DeZero and MyGrad: the convolutions that they can do, forward and backward, and DeZero's LeNet step."""
-    plan = replace(session.plan, rounds=1, calls=1)
+    plan = replace(session.plan, rounds=min(3, session.plan.rounds))
     for case in (*CONVOLUTIONS, NETWORKS[0]):
         libraries = session.processes("minicnn", "dezero", "mygrad")
         if len(libraries) > 1:

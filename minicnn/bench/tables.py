@@ -74,11 +74,11 @@ def _timing_line(row: Row) -> str:
 
 def _memory_line(row: Row) -> str:
     cells = [f"{variant} {peak['bytes'] / MILLION:7.1f}" for variant, peak in row["memory"].items()]
-    return f"{row['case']:<36}{'  '.join(cells)}"
+    return f"{row['case']:<42}{'  '.join(cells)}"
 
 
 def _first_line(row: Row) -> str:
-    return f"{row['case']}, {row['variant']:<24}{row['first']:7.2f}"
+    return f"{row['case'] + ', ' + row['variant']:<48}{row['first']:7.2f}"
 
 
 def _peers_line(row: Row) -> str:
