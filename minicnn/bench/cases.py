@@ -18,7 +18,7 @@ BOTH = "forward + backward"
 TRAINING, INFERENCE = "training step", "inference"
 
 SLOW = ("reference", "im2col")  # algorithms that are measured on a part of the batch, where that is enough
-SLOW_FLOP = 0.2e9
+SLOW_FLOP = 0.1e9
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,13 @@ def run(
     make_folder(out)
     begin = time.perf_counter()
     results: dict[str, Any] = {"format": 1, **about, "threads": session.threads, "plan": asdict(session.plan)}
-    results["sections"] = {}
+    results["sections"], results["section seconds"] = {}, {}
     try:
         for section in sections:
-            rows = results["sections"].setdefault(section, [])
+            start, rows = time.perf_counter(), results["sections"].setdefault(section, [])
             for line in tables.lines(section, SECTIONS[section](session), rows.append):
                 say(line)
+            results["section seconds"][section] = round(time.perf_counter() - start, 1)
             save(results, session, begin, out)
         for line in tables.summary_lines(results["summary"], session.left_out):
             say(line)

@@ -14,7 +14,7 @@ SECTION_NAMES = ("conv", "pool", "norm", "step", "inference", "memory", "first",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn bench`."""
     add = parser.add_argument
-    add("--quick", action="store_true", help="one turn each, in about a minute: to look, not to quote")
+    add("--quick", action="store_true", help="one turn each, in a minute or two: to look, not to quote")
     add("--only", type=sections, default=SECTION_NAMES, metavar="NAMES",
         help=f"some of the sections, with commas between them: {', '.join(SECTION_NAMES)} (default: all)")  # fmt: skip
     add("--algorithm", choices=ALGORITHMS, nargs="+", default=ALGORITHMS,
