@@ -111,6 +111,32 @@ def test_bounds_checked_kernels_are_not_taken_from_a_cache_of_unchecked_ones(pac
     assert plain != checked
 
 
+BEYOND_THE_END = """
+import numpy as np
+from numba import prange
+from minicnn.kernels.compile import compile
+
+def copy(x, y):
+    for i in prange(x.shape[0] + 1):
+        y[i] = x[i]
+
+for parallel in (False, True):
+    try:
+        compile(copy, parallel=parallel)(np.ones(5), np.ones(5))
+    except IndexError as error:
+        print(error)
+"""
+
+
+def test_bounds_are_checked_inside_parallel_loops_too(tmp_path):
+    """Numba loses what is raised inside prange: a checked run of parallel kernels would find nothing."""
+    file = tmp_path / "beyond.py"
+    file.write_text(BEYOND_THE_END)
+    code = f"import runpy; runpy.run_path({str(file)!r})"
+    process = run(code, NUMBA_BOUNDSCHECK=1, NUMBA_CACHE_DIR=tmp_path / "cache")
+    assert process.stdout == "index is out of bounds\n" * 2
+
+
 FORWARD_AND_BACKWARD = """
 import numpy as np
 from minicnn.kernels import convolution, normalization, pooling

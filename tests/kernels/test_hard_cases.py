@@ -64,6 +64,7 @@ NAMED = {
     "one channel in": case(c_in=1, c_out=17),
     "one channel out": case(c_in=17, c_out=1),
     "channels that fill no vector": case(c_in=10, c_out=10, stride=(2, 2)),
+    "more channels than a tile is wide": case(places=(5, 6), c_in=20, c_out=70),
     "grouped": case(c_in=3, c_out=2, groups=3),
     "depthwise": case(c_in=1, c_out=1, groups=17, stride=(2, 1)),
     "depthwise, three outputs a channel": case(c_in=1, c_out=3, groups=10),
