@@ -80,7 +80,7 @@ def compile(function: Callable, *, parallel: bool = False, fastmath: frozenset[s
     """
     if config.DISABLE_JIT:
         return function
-    # An error inside prange is lost. So where bounds are checked all loops run on one thread, and what they raise shows.
+    # An error inside prange is lost: where bounds are checked, all loops run on one thread, and what they raise shows.
     threaded = parallel and not config.BOUNDSCHECK
     kernel = numba.njit(parallel=threaded, fastmath=set(fastmath), **options)(function)
     kernel._cache = _Unstored() if cache_folder() is None else _KernelCache(function)
