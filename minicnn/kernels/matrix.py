@@ -40,7 +40,7 @@ def linear_weight_gradient(rows, gradient) -> np.ndarray:
     (m, k), o = rows.shape, gradient.shape[1]
     if not _large(rows, gradient, m * k * o):
         return gradient.T @ rows
-    return direct.conv2d_weight_gradient(rows[:, None, None], gradient[:, None, None], (1, 1), *_PLAIN).reshape(o, k)
+    return _product(np.ascontiguousarray(gradient.T), np.ascontiguousarray(rows.T))  # (O, M), (K, M) -> (O, K)
 
 
 def _product(rows, weight):
