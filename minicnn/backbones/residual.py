@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn import functional as F
 from minicnn import nn
 from minicnn.kernels import layout
 from minicnn.nn import init
@@ -60,28 +61,27 @@ class BasicBlock(nn.Module):
                          option A: subsample, zero channels
                          option B: conv1x1 (stride) -- bn
 
-    A shortcut that is not x itself is the child `downsample`.
+    A shortcut that is not x itself is the child `downsample`. Each ReLU is taken in the pass over memory of what comes
+    before it: the first by `bn1`, the second by the sum.
     """
 
-    fusable = (("conv1", "bn1", "relu1"), ("conv2", "bn2"))
+    fusable = (("conv1", "bn1"), ("conv2", "bn2"))
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, shortcut: str = "A"):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(out_channels)
-        self.relu1 = nn.ReLU()
+        self.bn1 = nn.BatchNormAct2d(out_channels)  # with its ReLU
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
-        self.relu2 = nn.ReLU()
         self.downsample: nn.Module | None = None
         if stride != 1 or in_channels != out_channels:
             self.downsample = _shortcut(in_channels, out_channels, stride, shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.relu1(self.bn1(self.conv1(x)))  # (N, C_in, H, W) -> (N, C_out, H / stride, W / stride)
+        x = self.bn1(self.conv1(x))  # (N, C_in, H, W) -> (N, C_out, H / stride, W / stride)
         x = self.bn2(self.conv2(x))
-        return self.relu2(x + shortcut)
+        return F.add_relu(x, shortcut)
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int, option: str) -> nn.Module:

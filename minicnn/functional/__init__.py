@@ -44,6 +44,7 @@ from minicnn.functional.local_response_norm import local_response_norm as local_
 from minicnn.functional.loss import cross_entropy as cross_entropy
 from minicnn.functional.loss import nll_loss as nll_loss
 from minicnn.functional.normalization import batch_norm as batch_norm
+from minicnn.functional.normalization import batch_norm_relu as batch_norm_relu
 from minicnn.functional.normalization import group_norm as group_norm
 from minicnn.functional.normalization import instance_norm as instance_norm
 from minicnn.functional.normalization import layer_norm as layer_norm

@@ -40,11 +40,42 @@ def batch_norm(
     Raises ValueError for shapes that don't fit, for a single value a channel in training, and for missing statistics in
     evaluation. Source: Ioffe and Szegedy 2015, algorithms 1 and 2.
     """
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, relu=False)
+
+
+def batch_norm_relu(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """relu(batch_norm(...)), with the same arguments and the same results, in five passes over memory fewer.
+
+    ReLU is taken where the normalised value is at hand, and backward sees from the input which values it cut off.
+    """
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, relu=True)
+
+
+def _batch_norm(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any,
+    bias: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+) -> Tensor:
     x = as_tensor(input)
     need_float("batch_norm", x.data)
     if x.shape == (0,):  # PyTorch takes it for a batch without images and without channels
         empty = x.reshape((0, 0))
-        return batch_norm(empty, running_mean, running_var, weight, bias, training, momentum, eps).reshape((0,))
+        return _batch_norm(empty, running_mean, running_var, weight, bias, training, momentum, eps, relu).reshape((0,))
     if x.ndim < 2:
         raise ValueError(f"batch_norm needs an input (N, C) or (N, C, ...), but its shape is {x.shape}")
     channels, dtype = x.shape[1], x.dtype
@@ -75,12 +106,12 @@ def batch_norm(
 
     def backward(gradient: np.ndarray):  # keeps the input, the channels' mean and deviation, and the weight
         to_rows, to_weight, to_bias = normalization.batch_norm_backward(
-            _to_rows(gradient), rows, mean, inverse_std, gain, from_batch
+            _to_rows(gradient), rows, mean, inverse_std, gain, from_batch, shift if relu else None
         )
         return _present((_from_rows(to_rows, sizes), to_weight, to_bias), has)
 
-    result = _from_rows(normalization.scale_and_shift(rows, scale, shift), sizes)
-    return make_result(result, inputs, backward, "batch_norm")
+    result = _from_rows(normalization.scale_and_shift(rows, scale, shift, relu), sizes)
+    return make_result(result, inputs, backward, "batch_norm_relu" if relu else "batch_norm")
 
 
 def instance_norm(

@@ -65,8 +65,9 @@ def _flat(result):
 
 
 def keep_above_zero(values, x, result):
+    zero = result.dtype.type(0)  # a plain 0 is an integer, and would make the choice one of float64
     for i in prange(x.size):
-        result[i] = 0 if x[i] <= 0 else values[i]
+        result[i] = zero if x[i] <= 0 else values[i]
 
 
 keep_above_zero_compiled = compile(keep_above_zero, parallel=True)
@@ -89,9 +90,10 @@ add_elements_compiled = compile(add_elements, parallel=True)
 
 
 def add_relu_elements(a, b, result):
+    zero = result.dtype.type(0)
     for i in prange(a.size):
         total = a[i] + b[i]
-        result[i] = 0 if total <= 0 else total
+        result[i] = zero if total <= 0 else total
 
 
 add_relu_elements_compiled = compile(add_relu_elements, parallel=True)

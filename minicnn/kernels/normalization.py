@@ -44,36 +44,40 @@ def channel_mean_and_variance(x) -> tuple[np.ndarray, np.ndarray]:
     return (first + shift).astype(x.dtype), variance.astype(x.dtype)
 
 
-def scale_and_shift(x, scale, shift) -> np.ndarray:
-    """x (M, C) * scale (C,) + shift (C,)."""
+def scale_and_shift(x, scale, shift, relu=False) -> np.ndarray:
+    """x (M, C) * scale (C,) + shift (C,), through relu if asked for."""
     y, folded = memory.empty_like(x), _fold(x)
-    scale_rows_compiled(kernel_array(folded), _tiled(scale, folded), _tiled(shift, folded), y.reshape(folded.shape))
+    scale, shift = _tiled(scale, folded), _tiled(shift, folded)
+    scale_rows_compiled(kernel_array(folded), scale, shift, relu, y.reshape(folded.shape))
     return y
 
 
-def batch_norm_backward(gradient, x, mean, inverse_std, weight, training) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def batch_norm_backward(
+    gradient, x, mean, inverse_std, weight, training, relu_shift=None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients (M, C), (C,) and (C,) for the input x, the weight and the bias of batch normalisation.
 
     In training, mean and variance depend on x, which takes its projections on them out of the gradient; in evaluation
-    they are constants.
+    they are constants. With `relu_shift` (C,), `gradient` is that of relu(scale * x + relu_shift), and counts where
+    this is not cut off: to see that from x costs less than to keep and read the result.
     """
     rows, channels = x.shape
+    scale = (weight * inverse_std).astype(x.dtype)
+    relu, floor = relu_shift is not None, scale if relu_shift is None else relu_shift
     folded_gradient, folded_x = kernel_array(_fold(gradient)), kernel_array(_fold(x))
     parts = np.zeros((2, PARTS, folded_x.shape[1]))
-    product_parts_compiled(folded_gradient, folded_x, _tiled(mean, folded_x), parts)
+    cut = _tiled(scale, folded_x), _tiled(floor, folded_x), relu
+    product_parts_compiled(folded_gradient, folded_x, _tiled(mean, folded_x), *cut, parts)
     gradient_sum, product_sum = _unfolded(parts, channels).sum(axis=(1, 2))  # (2, PARTS, F, C) -> (2, C)
     gweight = product_sum * inverse_std
     gx = memory.empty_like(x)
-    scale = (weight * inverse_std).astype(x.dtype)
+    slope = offset = np.zeros_like(scale)
     if training:
         # gx = scale * (gradient - mean(gradient) - x_hat * mean(gradient * x_hat)), written as a * gradient + b * x + c
         slope = -scale * inverse_std * (gweight / rows)
         offset = -scale * (gradient_sum / rows) - slope * mean
-        terms = (_tiled(term.astype(x.dtype), folded_x) for term in (scale, slope, offset))
-        combine_rows_compiled(folded_gradient, folded_x, *terms, gx.reshape(folded_x.shape))
-    else:
-        scale = _tiled(scale, folded_x)
-        scale_rows_compiled(folded_gradient, scale, np.zeros_like(scale), gx.reshape(folded_x.shape))
+    terms = (_tiled(term.astype(x.dtype), folded_x) for term in (slope, offset))
+    combine_rows_compiled(folded_gradient, folded_x, *cut, *terms, training, gx.reshape(folded_x.shape))
     return gx, gweight.astype(x.dtype), gradient_sum.astype(x.dtype)
 
 
@@ -137,8 +141,9 @@ def moment_parts(x, shift, parts):
 moment_parts_compiled = compile(moment_parts, parallel=True)
 
 
-def product_parts(gradient, x, mean, parts):
+def product_parts(gradient, x, mean, scale, shift, relu, parts):
     rows, columns = x.shape
+    zero = x.dtype.type(0)
     count = parts.shape[1]
     for part in prange(count):
         sums, products = np.empty(columns, x.dtype), np.empty(columns, x.dtype)
@@ -148,8 +153,9 @@ def product_parts(gradient, x, mean, parts):
             products[:] = 0
             for m in range(start, min(start + CHUNK, end)):
                 for c in range(columns):
-                    sums[c] += gradient[m, c]
-                    products[c] += gradient[m, c] * (x[m, c] - mean[c])
+                    passed = zero if relu and x[m, c] * scale[c] + shift[c] <= 0 else gradient[m, c]
+                    sums[c] += passed
+                    products[c] += passed * (x[m, c] - mean[c])
             for c in range(columns):
                 parts[0, part, c] += sums[c]
                 parts[1, part, c] += products[c]
@@ -158,21 +164,26 @@ def product_parts(gradient, x, mean, parts):
 product_parts_compiled = compile(product_parts, parallel=True)
 
 
-def scale_rows(x, scale, shift, y):
+def scale_rows(x, scale, shift, relu, y):
     rows, columns = x.shape
+    zero = x.dtype.type(0)  # a plain 0 is an integer, and would make the choice one of float64
     for m in prange(rows):
         for c in range(columns):
-            y[m, c] = x[m, c] * scale[c] + shift[c]
+            value = x[m, c] * scale[c] + shift[c]
+            y[m, c] = zero if relu and value <= 0 else value
 
 
 scale_rows_compiled = compile(scale_rows, parallel=True)
 
 
-def combine_rows(gradient, x, scale, slope, offset, gx):
+def combine_rows(gradient, x, scale, shift, relu, slope, offset, training, gx):
     rows, columns = x.shape
+    zero = x.dtype.type(0)
     for m in prange(rows):
         for c in range(columns):
-            gx[m, c] = gradient[m, c] * scale[c] + x[m, c] * slope[c] + offset[c]
+            passed = zero if relu and x[m, c] * scale[c] + shift[c] <= 0 else gradient[m, c]
+            constant = passed * scale[c]
+            gx[m, c] = constant + x[m, c] * slope[c] + offset[c] if training else constant
 
 
 combine_rows_compiled = compile(combine_rows, parallel=True)

@@ -37,6 +37,7 @@ from minicnn.nn.mode import evaluation_mode as evaluation_mode
 from minicnn.nn.module import Module as Module
 from minicnn.nn.normalization import BatchNorm1d as BatchNorm1d
 from minicnn.nn.normalization import BatchNorm2d as BatchNorm2d
+from minicnn.nn.normalization import BatchNormAct2d as BatchNormAct2d
 from minicnn.nn.normalization import GroupNorm as GroupNorm
 from minicnn.nn.normalization import InstanceNorm2d as InstanceNorm2d
 from minicnn.nn.normalization import LayerNorm as LayerNorm

@@ -24,12 +24,19 @@ from minicnn.nn.activation import ReLU
 from minicnn.nn.containers import Sequential
 from minicnn.nn.convolution import Conv2d
 from minicnn.nn.module import Module
-from minicnn.nn.normalization import BatchNorm2d
+from minicnn.nn.normalization import BatchNorm2d, BatchNormAct2d
 from minicnn.nn.parameter import Parameter
 from minicnn.nn.shaping import Identity
 from minicnn.tensor import Tensor
 
 M = TypeVar("M", bound=Module)
+
+_PATTERNS: tuple[list[type[Module]], ...] = (
+    [Conv2d, BatchNorm2d, ReLU],
+    [Conv2d, BatchNormAct2d],
+    [Conv2d, BatchNorm2d],
+    [Conv2d, ReLU],
+)
 
 
 class ConvReLU2d(Conv2d):
@@ -87,12 +94,12 @@ def _fuse_row(parent: Module, path: str, names: tuple[str, ...]) -> None:
     convolution may stand in another place as well, with another batch norm behind it.
     """
     kinds = [type(parent._modules.get(name)) for name in names]
-    for pattern in ([Conv2d, BatchNorm2d, ReLU], [Conv2d, BatchNorm2d], [Conv2d, ReLU]):
+    for pattern in _PATTERNS:
         if kinds[: len(pattern)] == pattern:
             conv = parent.get_submodule(names[0])
-            norm = parent.get_submodule(names[1]) if BatchNorm2d in pattern else None
+            norm = None if pattern[1] is ReLU else parent.get_submodule(names[1])
             where = f"{path}.{names[1]}" if path else names[1]
-            parent.add_module(names[0], _one_layer(conv, norm, ReLU in pattern, where))
+            parent.add_module(names[0], _one_layer(conv, norm, pattern[-1] is not BatchNorm2d, where))
             for name in names[1 : len(pattern)]:
                 parent.add_module(name, Identity().eval())
             return

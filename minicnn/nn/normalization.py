@@ -65,6 +65,7 @@ class BatchNorm2d(_ChannelNorm):
     """
 
     _inputs: tuple[str, ...] = ("(N, C, H, W)",)
+    _normalize = staticmethod(F.batch_norm)
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class BatchNorm2d(_ChannelNorm):
             if self.momentum is None:
                 momentum = 1.0 / float(self.num_batches_tracked)
         statistics = (self.running_mean, self.running_var) if self.track_running_stats else (None, None)
-        return F.batch_norm(input, *statistics, self.weight, self.bias, by_batch, momentum, self.eps)
+        return self._normalize(input, *statistics, self.weight, self.bias, by_batch, momentum, self.eps)
 
     def _check_input(self, shape: tuple[int, ...]) -> None:
         axes = [expected.count(",") + 1 for expected in self._inputs]
@@ -100,6 +101,15 @@ class BatchNorm2d(_ChannelNorm):
                 f"{type(self).__name__}: the input {shape} has {shape[1]} channels, but num_features is "
                 f"{self.num_features}; they must be equal"
             )
+
+
+class BatchNormAct2d(BatchNorm2d):
+    """BatchNorm2d and ReLU in one layer, which saves passes over memory: parameters and results are those of the two.
+
+    The name is timm's, for whose layer of this name ReLU is the default.
+    """
+
+    _normalize = staticmethod(F.batch_norm_relu)
 
 
 class BatchNorm1d(BatchNorm2d):

@@ -294,3 +294,37 @@ def test_integers_are_refused(name):
     arguments = {"batch_norm": (None, None), "instance_norm": (), "group_norm": (1,), "layer_norm": ((3,),)}[name]
     with pytest.raises(TypeError, match=f"{name} needs a floating-point input, but its dtype is int64"):
         getattr(F, name)(Tensor(np.ones((2, 3), np.int64)), *arguments)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(4, 3, 5, 7), (6, 17), (8, 16, 8, 8), (3, 1, 1, 2)])
+def test_batch_norm_relu_is_relu_of_batch_norm_in_values_gradients_and_statistics(shape, training, dtype):
+    generator = np.random.default_rng(5)
+    x, cotangent = generator.standard_normal((2, *shape)).astype(dtype)
+    x.reshape(-1)[0] = 0
+    c = shape[1]
+    weight, bias, mean = generator.standard_normal((3, c)).astype(dtype)
+    variance = generator.uniform(0.5, 2, c).astype(dtype)
+    outcomes = []
+    for function in (F.batch_norm_relu, lambda *a, **k: F.relu(F.batch_norm(*a, **k))):
+        leaves = [Tensor(layout.as_channels_last(x.copy()) if x.ndim == 4 else x.copy(), requires_grad=True)]
+        leaves += [Tensor(array.copy(), requires_grad=True) for array in (weight, bias)]
+        statistics = mean.copy(), variance.copy()
+        result = function(leaves[0], *statistics, *leaves[1:], training=training)
+        result.backward(cotangent)
+        outcomes.append([result.data, *statistics, *(leaf.grad.data for leaf in leaves)])
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    for fused, apart in zip(*outcomes, strict=True):
+        np.testing.assert_allclose(fused, apart, rtol=tolerance, atol=tolerance)
+    np.testing.assert_array_equal(outcomes[0][0], outcomes[1][0])
+    assert x.size < 10 or (outcomes[0][0] == 0).any()
+
+
+def test_batch_norm_relu_lets_nan_through_in_evaluation():
+    x = np.array([[np.nan, np.inf, -np.inf, 1.0]], np.float32).T
+    leaf = Tensor(x, requires_grad=True)
+    result = F.batch_norm_relu(leaf, np.zeros(1), np.ones(1))
+    np.testing.assert_allclose(result.data[:, 0], [np.nan, np.inf, 0, 1], rtol=1e-4)
+    result.sum().backward()
+    np.testing.assert_allclose(leaf.grad.data[:, 0], [1, 1, 0, 1], rtol=1e-4)

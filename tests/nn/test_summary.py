@@ -19,7 +19,7 @@ def test_resnet20_has_the_papers_numbers():
     assert report.parameters == 269_722
     assert round(report.multiply_adds / 1e6, 2) == 40.55
     fields = {row.path: row.receptive_field for row in report.rows}
-    assert [fields[f"layer{i}.2.relu2"] for i in (1, 2, 3)] == [(15, 15), (37, 37), (81, 81)]
+    assert [fields[f"layer{i}.2.bn2"] for i in (1, 2, 3)] == [(15, 15), (37, 37), (81, 81)]
 
 
 def test_vgg16s_poolings_see_what_the_literature_says():
