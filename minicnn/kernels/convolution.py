@@ -2,6 +2,9 @@
 
 x (N, H, W, C_in), weight (C_out, C_in // groups, KH, KW), gradient and result (N, OH, OW, C_out); stride, padding and
 dilation are pairs (h, w). Arrays are C-contiguous, float32 or float64, and their shapes were checked by the caller.
+
+All algorithms agree up to rounding. One thing is left open: what a weight or a gradient that is not finite makes where
+it meets padding. 0 * inf is NaN, and reference leaves that term out. PyTorch does either, by memory order and groups.
 """
 
 from types import ModuleType

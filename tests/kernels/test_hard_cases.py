@@ -160,7 +160,7 @@ NAMES = ("result", "gradient of x", "gradient of the weight", "gradient of the b
 def assert_equal(results, wanted, dtype, what=""):
     for name, result, true in zip(NAMES, results, wanted, strict=True):
         assert (result.shape, result.dtype) == (true.shape, dtype), f"{what} {name}"
-        scale = 30 * max(1.0, np.abs(true).max(initial=0))
+        scale = 30 * max(1.0, np.abs(true[np.isfinite(true)]).max(initial=0))
         tolerance = scale * (1e-12 if dtype == np.float64 else 2e-6)
         np.testing.assert_allclose(result, true, rtol=0, atol=tolerance, err_msg=f"{what} {name}")
 
@@ -196,6 +196,24 @@ def test_named_shapes_as_they_are(algorithm, name):
     tiny = NAMED[name]._replace(n=min(NAMED[name].n, 1))
     arrays = operands(tiny, np.float32)
     assert_equal(computed(algorithm, *arrays, tiny.options), expected(tiny, *arrays), np.float32, name)
+
+
+@pytest.mark.tiny
+@every_algorithm
+@every_case
+def test_relu_in_the_same_pass(algorithm, name):
+    """What a fused layer calls: 0 for negative sums, and NaN and infinity as relu has them."""
+    tiny = NAMED[name]._replace(n=min(NAMED[name].n, 1))
+    x, weight, bias, gradient = operands(tiny, np.float32)
+    bias[::3] = [[np.nan], [np.inf], [-np.inf]][len(name) % 3]
+    tensors = [Tensor(array, requires_grad=True) for array in (x, weight, bias)]
+    with use_algorithm(algorithm):
+        y = F.conv2d_relu(*tensors, **tiny.options)
+        y.backward(gradient)
+    sums, *_ = expected(tiny, x, weight, bias, gradient)
+    passed = np.where(y.data <= 0, 0, gradient)  # NaN passes it on
+    wanted = [np.maximum(sums, 0), *expected(tiny, x, weight, bias, passed)[1:]]
+    assert_equal([y.data, *(tensor.grad.data for tensor in tensors)], wanted, np.float32, name)
 
 
 @every_algorithm
