@@ -33,10 +33,20 @@ def norm(training):
     return lambda f, x, kind: f.batch_norm(x, *parameters(x, kind), training=training)
 
 
+def norm_relu(training):
+    def both(f, x, kind):
+        if f is F:
+            return F.batch_norm_relu(x, *parameters(x, kind), training=training)
+        return TF.relu(norm(training)(f, x, kind))
+
+    return both
+
+
 OPERATIONS = {
     "relu": lambda f, x, kind: f.relu(x),
     "leaky_relu": lambda f, x, kind: f.leaky_relu(x, 0.1),
     "sum of two": lambda f, x, kind: x + x,
+    "add_relu": lambda f, x, kind: F.add_relu(x, x) if f is F else TF.relu(x + x),
     "max_pool2d": lambda f, x, kind: f.max_pool2d(x, 2, 1, 1),
     "max_pool2d, 3x3": lambda f, x, kind: f.max_pool2d(x, 3, 2, 1),
     "avg_pool2d": lambda f, x, kind: f.avg_pool2d(x, 3, 2, 1),
@@ -46,10 +56,13 @@ OPERATIONS = {
     "adaptive_max_pool2d": lambda f, x, kind: f.adaptive_max_pool2d(x, (2, 3)),
     "batch_norm": norm(training=True),
     "batch_norm in evaluation": norm(training=False),
+    "batch_norm_relu": norm_relu(training=True),
+    "batch_norm_relu in evaluation": norm_relu(training=False),
     "group_norm": lambda f, x, kind: f.group_norm(x, 1),
     "interpolate, nearest": lambda f, x, kind: f.interpolate(x, scale_factor=2, mode="nearest"),
     "interpolate, bilinear": lambda f, x, kind: f.interpolate(x, size=(3, 5), mode="bilinear"),
 }
+NEED_TWO_VALUES = ("batch_norm", "batch_norm_relu", "group_norm")  # one has no variance
 every_operation = pytest.mark.parametrize("name", list(OPERATIONS))
 
 
@@ -88,7 +101,7 @@ ORDERS = {
 )
 @settings(deadline=None, max_examples=12)
 def test_odd_shapes_in_any_memory_order(name, n, channels, height, width, order, other_order, dtype):
-    assume(name not in ("batch_norm", "group_norm") or n * height * width > 1)  # one value has no variance
+    assume(name not in NEED_TWO_VALUES or n * height * width > 1)
     rng = np.random.default_rng(n * height * width)
     x = rng.permutation(n * channels * height * width).reshape(n, channels, height, width).astype(dtype)
     x = x / x.size - 0.5  # no two alike: a maximum is one pixel's
@@ -148,7 +161,7 @@ def test_nan_and_infinity_in_the_gradient_go_where_torch_lets_them_go(name, valu
         np.testing.assert_array_equal(result, true, err_msg=what)
 
 
-@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in ("batch_norm", "group_norm")])
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in NEED_TWO_VALUES])
 def test_an_empty_batch_comes_out_as_torchs(name):
     x = np.zeros((0, 3, 6, 7), np.float32)
     for result, true in zip(ours(name, x), torchs(name, x), strict=True):
