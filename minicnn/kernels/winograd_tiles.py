@@ -9,15 +9,26 @@ that never leaves the first-level cache: 36 vectors are more than the processor 
 """
 
 from minicnn.kernels.compile import compile
-from minicnn.kernels.vector import copy
+from minicnn.kernels.vector import copy, element
 from minicnn.kernels.vector_arithmetic import at_least, load, save
 from minicnn.kernels.winograd_transforms import (
+    PIXELS,
     outputs_of_products_compiled,
     transform_gradient_compiled,
     transform_pixels_compiled,
     transform_weights_compiled,
     weights_of_products_compiled,
 )
+
+MATRICES = PIXELS * PIXELS
+
+
+def whole_vectors(channels, lanes):
+    """The length of a transformed tile: its channels, and what fills the last vector up."""
+    return -(-channels // lanes) * lanes
+
+
+whole_vectors_compiled = compile(whole_vectors)
 
 
 def _save_six(vectors, array, offset, step):
@@ -137,7 +148,8 @@ outputs_of_tile_compiled = compile(outputs_of_tile)
 
 
 def weights_of_tile(products, offset, matrix, lines, lanes):
-    """G^T M G, to the first nine vectors of `lines`."""
+    """Write G^T M G to the first nine vectors of `lines`, and return the sum of zero times each of them."""
+    check = 0.0 * load(products, offset)
     for j in range(6):
         p = offset + j * matrix
         g0, g1, g2 = weights_of_products_compiled(
@@ -156,6 +168,35 @@ def weights_of_tile(products, offset, matrix, lines, lanes):
         save(g0, lines, 3 * i * lanes)
         save(g1, lines, (3 * i + 1) * lanes)
         save(g2, lines, (3 * i + 2) * lanes)
+        check = check + 0.0 * g0 + 0.0 * g1 + 0.0 * g2
+    return check
 
 
 weights_of_tile_compiled = compile(weights_of_tile)
+
+
+def count_tiles(unit, n, units):
+    """How many tiles a unit has: the last one of a batch, or of an image, may have fewer than the others."""
+    images = min(units.images, n - unit // units.bands * units.images)
+    rows = min(units.rows, units.out_height - unit % units.bands * units.rows)
+    return images * rows * units.out_width
+
+
+count_tiles_compiled = compile(count_tiles)
+
+
+def transform_pixels_of_unit(pixels, units, count, channels, lines, lanes, tiles, first):
+    """B^T d B of `count` tiles, to lines `first`, first + 1, ... of 36 matrices (tiles, channels).
+
+    The last vector of a tile may hold numbers of the next pixel; nothing reads them.
+    """
+    line, row = whole_vectors_compiled(channels, lanes), units.scratch_width * channels
+    for tile in range(count):
+        start, target = element(units.starts, tile), (first + tile) * line
+        for channel in range(0, channels, lanes):
+            tile_of_pixels_compiled(
+                pixels, start + channel, row, channels, lines, lanes, tiles, target + channel, tiles.shape[1]
+            )
+
+
+transform_pixels_of_unit_compiled = compile(transform_pixels_of_unit)

@@ -139,7 +139,7 @@ def test_three_products_of_named_layers(n, h, w, c_in, c_out, padding):
 
 
 def test_a_weight_gradient_that_takes_several_groups(monkeypatch):
-    monkeypatch.setattr(winograd, "GROUP_ELEMENTS", 36 * 64 * 40)  # 40 tiles
+    monkeypatch.setattr(winograd, "GROUP_ELEMENTS", (1, 36 * 96 * 40))  # 40 tiles
     check(7, 18, 15, 17, 40, (1, 1))
 
 
@@ -160,6 +160,18 @@ def test_an_empty_batch_gives_empty_output_and_a_zero_weight_gradient():
     np.testing.assert_array_equal(weight_gradient, np.zeros((4, 3, 3, 3)))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_sharing_tiles_and_sharing_weights_give_the_same_bits(monkeypatch, threads):
+    arrays = operands(7, 18, 15, 40, 70, (1, 1))
+    expected = three_products(winograd, *arrays, (1, 1))[:2]
+    monkeypatch.setattr(winograd, "SHARED_WEIGHTS", 0)
+    monkeypatch.setattr(winograd.numba, "get_num_threads", lambda: threads)
+    for shared_tiles in (1, 36 * 40 * 100, 10**7):  # many groups, a few, one
+        monkeypatch.setattr(winograd, "SHARED_TILES", shared_tiles)
+        for result, wanted in zip(three_products(winograd, *arrays, (1, 1))[:2], expected, strict=True):
+            assert result.tobytes() == wanted.tobytes()
+
+
 def test_read_only_arrays_are_accepted():
     arrays = operands(2, 6, 5, 3, 4, (1, 1))
     expected = three_products(winograd, *arrays, (1, 1))
@@ -178,7 +190,7 @@ def test_relu_is_the_convolution_with_zeros_for_what_is_negative(c_out):
 
 
 def test_number_of_threads_does_not_change_a_bit(monkeypatch):
-    monkeypatch.setattr(winograd, "GROUP_ELEMENTS", 36 * 160 * 60)
+    monkeypatch.setattr(winograd, "GROUP_ELEMENTS", (1, 36 * 144 * 60))  # several groups
     arrays = operands(13, 15, 14, 37, 70, (1, 1))
     threads = numba.get_num_threads()
     try:
@@ -305,7 +317,7 @@ def test_everything_runs_in_python_when_compilation_is_off(tmp_path):
     script = (
         "import numpy as np\n"
         "from minicnn.kernels import winograd\n"
-        "assert winograd.convolve_tiles_compiled is winograd.convolve_tiles\n"
+        "assert not hasattr(winograd.convolve_tiles_compiled, 'py_func')\n"
         "x, w, b, g = np.load('operands.npz').values()\n"
         "options = ((1, 1), (1, 1), (1, 1), 1)\n"
         "np.savez('results.npz', winograd.conv2d(x, w, b, *options),\n"

@@ -1,0 +1,205 @@
+"""The loops of Winograd's forward product: transform pixels and weights, multiply, transform back.
+
+Two orders of the same work, for what two threads should not both fetch from memory again and again:
+
+    few weights     All weights are transformed first, and shared. Then a thread takes a *unit* of tiles, as many as its
+                    second-level cache holds, from pixels to outputs.
+    many weights    The tiles of many units are transformed first, and shared. Then a thread takes a *block* of output
+                    channels (as wide as a tile of the micro-kernel), transforms its weights, and makes the outputs.
+
+An output is one sum over the input channels in their order, whoever makes it: threads and units cannot change a bit.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from minicnn.kernels.compile import compile
+from minicnn.kernels.direct import _copy_pixels_compiled
+from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
+from minicnn.kernels.vector import element
+from minicnn.kernels.vector_arithmetic import load, save
+from minicnn.kernels.winograd_tiles import (
+    MATRICES,
+    count_tiles_compiled,
+    outputs_of_tile_compiled,
+    tile_of_weights_compiled,
+    transform_pixels_of_unit_compiled,
+)
+from minicnn.kernels.winograd_transforms import OUTPUTS
+
+
+class Kernel(NamedTuple):
+    """Where a weight lies in its array: `elements` + depth * depth_stride + column * column_stride.
+
+    A depth is a channel that is summed over, a column one that comes out.
+    """
+
+    elements: np.ndarray
+    depth_stride: int
+    column_stride: int
+
+
+def _transform_weights(weight, kernel, depth, first, columns, channels, lines, lanes, wide, packed):
+    """Write the transformed weights of `columns` channels from `first` on, zeros after the last, to 36 packed lines."""
+    real = min(columns, channels - first)
+    gathered = 18 * wide  # in `lines`, behind what the transform needs
+    for k in range(9):
+        place = kernel.elements[k] + depth * kernel.depth_stride + first * kernel.column_stride
+        for column in range(real):
+            lines[gathered + k * wide + column] = element(weight, place + column * kernel.column_stride)
+        for column in range(real, columns):
+            lines[gathered + k * wide + column] = 0
+    for v in range(0, columns, lanes):
+        tile_of_weights_compiled(lines, gathered + v, wide, lines, lanes, packed, depth * columns + v, packed.shape[1])
+
+
+_transform_weights_compiled = compile(_transform_weights)
+
+
+def _write_outputs(products, unit, units, first, columns, bias, least, lines, lanes, wide, output, unfit):
+    """Write A^T M A + bias of a unit's tiles, `columns` channels from `first` on; `unfit` becomes NaN if one is."""
+    n, height, width, channels = output.shape
+    first_image = unit // units.bands * units.images
+    first_row = unit % units.bands * units.rows
+    check = load(unfit, 0)
+    tile = 0
+    for image in range(first_image, min(first_image + units.images, n)):
+        for row in range(first_row, min(first_row + units.rows, units.out_height)):
+            for column in range(units.out_width):
+                place = ((image * height + row * OUTPUTS) * width + column * OUTPUTS) * channels + first
+                for v in range(0, min(columns, channels - first), lanes):
+                    check = outputs_of_tile_compiled(
+                        products, tile * (MATRICES * wide + lanes) + v, wide, load(bias, first + v), least, lines,
+                        lanes, output, place + v, width * channels, channels, min(OUTPUTS, height - row * OUTPUTS),
+                        min(OUTPUTS, width - column * OUTPUTS), min(lanes, channels - first - v), check,
+                    )  # fmt: skip
+                tile += 1
+    save(check, unfit, 0)
+
+
+_write_outputs_compiled = compile(_write_outputs)
+
+
+def _multiply_unit(
+    unit, block, units, tiles, rows, depths, packed, products, places, no_sums, bias, least, lines, unfit, output,
+    narrow, wide,
+):  # fmt: skip
+    """Make a unit's outputs of one block of channels from its transformed tiles and the block's transformed weights."""
+    n, _, _, channels = output.shape
+    first = block * wide
+    columns = block_columns_compiled(first, channels, narrow, wide)
+    count = count_tiles_compiled(unit, n, units)
+    for k in range(MATRICES):
+        block_products_compiled(
+            wide, no_sums, 0, tiles[k], rows, count, depths, len(depths), packed[k], columns, products, places,
+            k * wide,
+        )  # fmt: skip
+    _write_outputs_compiled(products, unit, units, first, columns, bias, least, lines, narrow, wide, output, unfit)
+
+
+_multiply_unit_compiled = compile(_multiply_unit)
+
+
+def _transform_block(weight, kernel, block, begin, end, step, channels, lines, narrow, wide, packed):
+    """Transform the weights of a block of channels, for depths begin, begin + step, ... below end."""
+    first = block * wide
+    columns = block_columns_compiled(first, channels, narrow, wide)
+    for depth in range(begin, end, step):
+        _transform_weights_compiled(weight, kernel, depth, first, columns, channels, lines, narrow, wide, packed)
+
+
+_transform_block_compiled = compile(_transform_block)
+
+
+def _transform_unit(images, unit, units, pixels, tiles, lines, lanes):
+    """Copy the pixels of a unit, with their padding, to `pixels`, and transform them."""
+    _copy_pixels_compiled(images, unit, units, pixels)
+    transform_pixels_of_unit_compiled(
+        pixels, units, count_tiles_compiled(unit, len(images), units), images.shape[3], lines, lanes, tiles, 0
+    )
+
+
+_transform_unit_compiled = compile(_transform_unit)
+
+
+def _prepare(
+    worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles, pixels, lines,
+    channels, narrow, wide,
+):  # fmt: skip
+    """A worker's share of what is transformed first: weights, or the tiles of units first_unit to end_unit."""
+    if share_weights:
+        for block in range(len(packed)):
+            _transform_block_compiled(
+                weight, kernel, block, worker, images.shape[3], workers, channels, lines, narrow, wide, packed[block]
+            )
+    else:
+        for unit in range(first_unit + worker, end_unit, workers):
+            _transform_unit_compiled(images, unit, units, pixels, tiles[unit - first_unit], lines, narrow)
+
+
+_prepare_compiled = compile(_prepare)
+
+
+def _multiply(
+    worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles, pixels, lines,
+    rows, depths, places, no_sums, bias, least, products, unfit, output, narrow, wide,
+):  # fmt: skip
+    """A worker's share of the outputs: units with all their channels, or blocks of channels for all units."""
+    channels, group = output.shape[3], end_unit - first_unit
+    blocks = -(-channels // wide)
+    if share_weights:
+        for unit in range(first_unit + worker, end_unit, workers):
+            _transform_unit_compiled(images, unit, units, pixels, tiles[worker], lines, narrow)
+            for block in range(blocks):
+                _multiply_unit_compiled(
+                    unit, block, units, tiles[worker], rows, depths, packed[block], products, places, no_sums, bias,
+                    least, lines, unfit, output, narrow, wide,
+                )  # fmt: skip
+    else:
+        block = -1
+        for piece in range(worker * blocks * group // workers, (worker + 1) * blocks * group // workers):
+            if piece // group != block:
+                block = piece // group
+                _transform_block_compiled(
+                    weight, kernel, block, 0, len(depths), 1, channels, lines, narrow, wide, packed[worker]
+                )
+            _multiply_unit_compiled(
+                first_unit + piece % group, block, units, tiles[piece % group], rows, depths, packed[worker], products,
+                places, no_sums, bias, least, lines, unfit, output, narrow, wide,
+            )  # fmt: skip
+
+
+_multiply_compiled = compile(_multiply)
+
+
+def convolve_tiles(
+    share_weights, images, weight, kernel, bias, least, units, rows, depths, places, packed, tiles, pixels, products,
+    lines, unfit, output, narrow, wide,
+):  # fmt: skip
+    """output = the convolution, plus bias, but nothing below `least`.
+
+    `packed`, for transformed weights, has a row for each block of channels, and `tiles` one for each worker, if weights
+    are shared; else a row for each worker, and one for each unit whose tiles are shared. Other work arrays have a row
+    for each worker.
+    """
+    workers, channels = len(pixels), output.shape[3]
+    no_sums = np.zeros(wide, images.dtype)
+    group = max(1, units.units) if share_weights else len(tiles)
+    for first_unit in range(0, units.units, group):
+        end_unit = min(first_unit + group, units.units)
+        for worker in prange(workers):
+            _prepare_compiled(
+                worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles,
+                pixels[worker], lines[worker], channels, narrow, wide,
+            )  # fmt: skip
+        for worker in prange(workers):
+            _multiply_compiled(
+                worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles,
+                pixels[worker], lines[worker], rows, depths, places, no_sums, bias, least, products[worker],
+                unfit[worker], output, narrow, wide,
+            )  # fmt: skip
+
+
+convolve_tiles_compiled = compile(convolve_tiles, parallel=True)
