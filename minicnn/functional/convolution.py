@@ -84,9 +84,7 @@ def _conv2d(
 
     pixels, w = layout.to_kernel(x.data), np.ascontiguousarray(kernel.data)
     # (N, H, W, C_in) -> (N, OH, OW, C_out)
-    y = kernels.conv2d(pixels, w, None if b is None else b.data, steps, edges, gaps, groups)
-    if relu:
-        np.maximum(y, 0, out=y)
+    y = kernels.conv2d(pixels, w, None if b is None else b.data, steps, edges, gaps, groups, relu)
     needs_x, needs_weight, needs_bias = x.requires_grad, kernel.requires_grad, b is not None and b.requires_grad
     pixels_kept = pixels if needs_weight else None
     w_kept = w if needs_x else None

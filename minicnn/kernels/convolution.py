@@ -23,13 +23,16 @@ TILE_COST = 600  # for each tile and channel, input or output
 WEIGHT_COST = 1000  # for each pair of channels: transformed weights are 36/9 times as many, and go through memory
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups) -> np.ndarray:
-    """The convolution (N, OH, OW, C_out) of x with weight, plus bias (C_out,) unless it is None."""
+def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+    """The convolution (N, OH, OW, C_out) of x with weight, plus bias (C_out,) unless it is None.
+
+    With `relu`, negative results become zero; NaN stays NaN.
+    """
     n, h, w, _ = x.shape
     kernel_size = weight.shape[2:]
     size = (h + 2 * padding[0] - kernel_size[0] + 1, w + 2 * padding[1] - kernel_size[1] + 1)  # if the stride is 1
     algorithm = choose(x.dtype, (n, *size), weight.shape[:2], kernel_size, stride, padding, dilation, groups)
-    return algorithm.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    return algorithm.conv2d(x, weight, bias, stride, padding, dilation, groups, relu)
 
 
 def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
@@ -41,7 +44,7 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
 
 def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
     """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the gradient of the result."""
-    channels = (gradient.shape[3], x.shape[3])
+    channels = (gradient.shape[3], x.shape[3] // groups)
     algorithm = choose(x.dtype, gradient.shape[:3], channels, kernel_size, stride, padding, dilation, groups)
     return algorithm.conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups)
 
@@ -49,9 +52,9 @@ def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, 
 def choose(dtype, positions, channels, kernel_size, stride, padding, dilation, groups) -> ModuleType:
     """The module that computes one of the three products: of `channels` (out, in), over `positions` (N, height, width).
 
-    The positions are those of the array that is written, or for a weight gradient those that are summed over. winograd
-    gives way to direct where it does not apply, and under "auto" where it does not pay; direct has one group only, is
-    compiled for float32, and gives way to im2col.
+    The input channels are those of one group. The positions are those of the array that is written, or for a weight
+    gradient those that are summed over. winograd gives way to direct where it does not apply, and under "auto" where it
+    does not pay; direct is compiled for float32, and gives way to im2col elsewhere and for depthwise convolutions.
     """
     name = current_algorithm()
     if name in ("reference", "im2col"):
@@ -62,7 +65,7 @@ def choose(dtype, positions, channels, kernel_size, stride, padding, dilation, g
         and (name == "winograd" or winograd_pays(positions, channels, dtype))
     ):
         return winograd
-    if direct.applies(dtype, groups) or (name == "direct" and groups == 1):
+    if direct.applies(dtype, channels[1], groups) or (name == "direct" and groups == 1):
         return direct
     return im2col
 

@@ -19,10 +19,14 @@ from minicnn.kernels.shapes import convolution_output_size
 BLOCK_BYTES = 8 << 20  # of patches at a time
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups) -> np.ndarray:
-    """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in // groups, KH, KW)."""
+def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+    """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in // groups, KH, KW).
+
+    With `relu`, negative results become zero.
+    """
     if depthwise.applies(x.shape[3], groups):
-        return depthwise.conv2d(x, weight, bias, stride, padding, dilation)
+        y = depthwise.conv2d(x, weight, bias, stride, padding, dilation)
+        return np.maximum(y, 0, out=y) if relu else y
     n, h, w, _ = x.shape
     c_out, _, kh, kw = weight.shape
     oh = convolution_output_size(h, kh, stride[0], padding[0], dilation[0])
@@ -36,6 +40,8 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups) -> np.ndarray:
             y[first:last, :, channels] = product.reshape(last - first, ow, c_out // groups)
     if bias is not None:
         y += bias
+    if relu:
+        np.maximum(y, 0, out=y)
     return y.reshape(n, oh, ow, c_out)
 
 

@@ -1,8 +1,9 @@
-"""The tables of direct.py: where the numbers of a patch lie, and how a layer's work is cut into units.
+"""The tables of winograd.py: how a layer's work is cut into units, and where a unit's patches lie in its scratch array.
 
-A number of the patch matrix is a number of the padded image at another place, and that place is a sum of two terms:
+A unit's pixels are copied to the scratch array with their padding. There a number of the patch matrix lies at a place
+that is a sum of two terms:
 
-    patch[p, k] = image[starts[p] + taps[k]]      starts: where the window of position p begins
+    patch[p, k] = scratch[starts[p] + taps[k]]    starts: where the window of position p begins
                                                   taps:   how far from there kernel element k = (kh, kw, c) lies
 
 For a 4 wide padded image of one channel, a 2x2 kernel and stride 1, starts = 0 1 2 4 5 6 ... and taps = 0 1 4 5.
@@ -14,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-FEWEST_UNITS = 32  # so that no thread waits long for another one's last unit
-FEWEST_POSITIONS = 64  # of a unit, so that a block of weights, once in the cache, is used often enough
-MOST_POSITIONS = 512  # so that a weight gradient, summed unit by unit, does not lose digits in long sums
+from minicnn.kernels.compile import compile
+from minicnn.kernels.vector import clear, copy
+from minicnn.kernels.zones import offsets
 
 
 class Plan(NamedTuple):
@@ -42,46 +43,13 @@ class Plan(NamedTuple):
     taps: np.ndarray
 
 
-class Target(NamedTuple):
-    """Where results go in the output array, in elements: the first position, and the way to the next of each kind."""
-
-    first: int
-    image: int
-    row: int
-    column: int
-
-
-class Phase(NamedTuple):
-    """The input rows first, first + stride, ... of an input gradient: see `phases`."""
-
-    first: int
-    size: int  # how many
-    taps: tuple[int, ...]  # the kernel rows that reach these input rows
-    rows: tuple[int, ...]  # the gradient row that each of them reads for input row `first`
-
-
 @lru_cache(maxsize=1024)
-def plan(image_shape, out_size, step, tap_rows, tap_columns, scratch_elements) -> Plan:
+def cut(image_shape, out_size, step, tap_rows, tap_columns, most_rows) -> Plan:
     """The plan for patches of images (N, H, W, C) at a grid of `out_size` positions, `step` = (h, w) pixels apart.
 
     `tap_rows` and `tap_columns` say where the kernel's taps lie from the grid's origin, in pixels; negative is padding.
-    A unit's scratch array holds about `scratch_elements` numbers, unless the fewest or most positions forbid it.
+    A unit has at most `most_rows` rows of positions.
     """
-    n, _, _, channels = image_shape
-    oh, ow = out_size
-    reach_h = max(tap_rows) - min(tap_rows) + 1
-    reach_w = max(tap_columns) - min(tap_columns) + 1
-    line = ((ow - 1) * step[1] + reach_w) * channels
-
-    rows = (scratch_elements // line - reach_h) // step[0] + 1  # as many as the scratch array holds, but not so many
-    rows = min(rows, n * oh // FEWEST_UNITS, MOST_POSITIONS // ow)  # that there are too few units to share out
-    rows = max(rows, -(-FEWEST_POSITIONS // ow))
-    return cut(image_shape, out_size, step, tap_rows, tap_columns, rows)
-
-
-@lru_cache(maxsize=1024)
-def cut(image_shape, out_size, step, tap_rows, tap_columns, most_rows) -> Plan:
-    """The plan whose units have at most `most_rows` rows of positions: see `plan`."""
     n, _, _, channels = image_shape
     oh, ow = out_size
     top, left = min(tap_rows), min(tap_columns)
@@ -113,32 +81,27 @@ def cut(image_shape, out_size, step, tap_rows, tap_columns, most_rows) -> Plan:
     )
 
 
-@lru_cache(maxsize=1024)
-def offsets(*axes) -> np.ndarray:
-    """The offsets that nested loops walk through: each axis is a pair (count, step), the outermost first."""
-    total = np.zeros(1, np.int64)
-    for count, step in axes:
-        total = np.add.outer(total, np.arange(count) * step).ravel()
-    return total
+def copy_pixels(images, unit, units, scratch):
+    """Copy the pixels that the windows of a unit see to `scratch`, with zeros for the padding."""
+    n, height, width, channels = images.shape
+    first_image = unit // units.bands * units.images
+    first_row = unit % units.bands * units.rows * units.row_step + units.top
+    # A line of the scratch array: zeros up to `begin`, numbers of an image row, zeros from `end` on.
+    zeros = min(max(-units.left, 0), units.scratch_width)
+    copied = max(0, min(units.scratch_width - zeros, width - max(units.left, 0)))
+    begin, end = zeros * channels, (zeros + copied) * channels
+    line = units.scratch_width * channels
+    position = 0
+    for image in range(first_image, min(first_image + units.images, n)):
+        for row in range(first_row, first_row + units.scratch_rows):
+            if row < 0 or row >= height or copied == 0:
+                clear(scratch, position, line)
+            else:
+                source = ((image * height + row) * width + max(units.left, 0)) * channels
+                clear(scratch, position, begin)
+                copy(images, source, scratch, position + begin, end - begin)
+                clear(scratch, position + end, line - end)
+            position += line
 
 
-@lru_cache(maxsize=1024)
-def kernel_elements(rows, columns, channels, row_stride, channel_stride) -> np.ndarray:
-    """Where kernel element k = (row, column, channel) lies in the weight array, for these kernel rows and columns."""
-    pixels = np.add.outer(np.array(rows) * row_stride, np.array(columns)).ravel()
-    return np.add.outer(pixels, np.arange(channels) * channel_stride).ravel()
-
-
-def phases(size, kernel, stride, padding, dilation) -> list[Phase]:
-    """The phases of one axis, `size` pixels long, of an input gradient: one for each remainder by the stride.
-
-    Output row i reads input row h through kernel row k where i * stride + k * dilation - padding = h. So kernel row k
-    passes the gradient of output row i = (h + padding - k * dilation) / stride on to h, if that divides evenly; and for
-    all h with the same remainder the same k do. With stride 1 there is one phase, which all kernel rows reach.
-    """
-    found = []
-    for first in range(min(stride, size)):
-        taps = tuple(k for k in range(kernel) if (first + padding - k * dilation) % stride == 0)
-        rows = tuple((first + padding - k * dilation) // stride for k in taps)
-        found.append(Phase(first, -(-(size - first) // stride), taps, rows))
-    return found
+copy_pixels_compiled = compile(copy_pixels)

@@ -15,8 +15,11 @@ from minicnn.kernels.compile import compile, kernel_array
 from minicnn.kernels.shapes import convolution_output_size
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups) -> np.ndarray:
-    """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in // groups, KH, KW)."""
+def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+    """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in // groups, KH, KW).
+
+    With `relu`, negative results become zero.
+    """
     n, h, w, _ = x.shape
     c_out, _, kh, kw = weight.shape
     oh = convolution_output_size(h, kh, stride[0], padding[0], dilation[0])
@@ -24,7 +27,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups) -> np.ndarray:
     y = np.empty((n, oh, ow, c_out), x.dtype)
     bias = np.zeros(c_out, x.dtype) if bias is None else kernel_array(bias)
     forward_loops_compiled(kernel_array(x), kernel_array(weight), bias, y, stride, padding, dilation, groups)
-    return y
+    return np.maximum(y, 0, out=y) if relu else y
 
 
 def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:

@@ -22,6 +22,7 @@ kernel gets in its place: a few LLVM instructions, which check *nothing*. Offset
 C-contiguous array of any shape.
 """
 
+import math
 import platform
 
 import llvmlite.binding
@@ -29,6 +30,8 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import lower_builtin, models, register_model, type_callable
+
+from minicnn.kernels import memory
 
 ROWS = 8  # eight sums in flight hide the four cycles that a multiply-add takes, on two units
 
@@ -44,6 +47,14 @@ def _host_registers() -> tuple[int, int]:
 
 
 VECTOR_BYTES, _WIDE_VECTORS = _host_registers()
+
+
+def aligned(shape, dtype):
+    """An uninitialised array that begins at a cache line, so that none of its vectors lies across two."""
+    size, per_line = math.prod(shape), 64 // np.dtype(dtype).itemsize
+    room = memory.empty((size + per_line,), dtype)
+    skip = -(room.ctypes.data // room.itemsize) % per_line
+    return room[skip : skip + size].reshape(shape)
 
 
 def narrow_columns(dtype) -> int:
@@ -137,29 +148,25 @@ def _lower_tile(context, builder, signature, arguments):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def multiply_add(tile, scalars, rows, step, vectors, line):
-    """The tile with `scalars[rows[r] + step]` times line number `line` of `vectors` added to each row r.
-
-    The lines of `vectors` are as long as those of the tile, so that their length is a constant of the compiled loop.
-    """
-    columns = _read(vectors, line * tile.shape[1], tile.shape[1])
+def multiply_add(tile, scalars, rows, step, vectors, place):
+    """The tile with `scalars[rows[r] + step]` times the numbers that begin at `vectors[place]` added to each row r."""
+    columns = _read(vectors, place, tile.shape[1])
     return np.stack([sums + _read(scalars, row + step, 1) * columns for sums, row in zip(tile, rows, strict=True)])
 
 
 @type_callable(multiply_add)
 def _type_multiply_add(context):
-    return lambda tile, scalars, rows, step, vectors, line: tile
+    return lambda tile, scalars, rows, step, vectors, place: tile
 
 
 @lower_builtin(multiply_add, Tile, types.Array, _ROW_OFFSETS, types.intp, types.Array, types.intp)
 def _lower_multiply_add(context, builder, signature, arguments):
     tile, scalars_type, _, _, vectors_type, _ = signature.args
-    result, scalars, rows, step, vectors, line = arguments
+    result, scalars, rows, step, vectors, place = arguments
     # Nothing may be loaded for this step before the last one is over. Otherwise LLVM unrolls the loop around a step,
     # loads for two steps at once, runs out of registers and keeps numbers on the stack in the innermost loop; in some
     # processes, and we do not know why only in some, that loop then took 2.5 times as long.
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
-    offset = builder.mul(line, line.type(tile.columns))
     vector_type = context.get_value_type(tile).element
     # llvmlite's declare_intrinsic knows no vector types, so the instruction is declared by its full name. fmuladd is
     # one instruction where the machine has a fused one, and two (not a library call) where it has none.
@@ -168,7 +175,7 @@ def _lower_multiply_add(context, builder, signature, arguments):
     fused = cgutils.get_or_insert_function(builder.module, function_type, name)
     columns = [
         builder.load(
-            _vector_pointer(context, builder, vectors_type, vectors, offset, tile, vector),
+            _vector_pointer(context, builder, vectors_type, vectors, place, tile, vector),
             align=_element_bytes(vectors_type),
         )
         for vector in range(tile.vectors)
@@ -195,57 +202,104 @@ def _repeat(builder, scalar, vector_type):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def store(tile, target, rows, offset):
-    """Write row r of the tile to `target[rows[r] + offset :]`, for every r."""
+def store(tile, target, rows):
+    """Write row r of the tile to `target[rows[r] :]`, for every r."""
     for sums, row in zip(tile, rows, strict=True):
-        _read(target, row + offset, len(sums))[:] = sums
+        _read(target, row, len(sums))[:] = sums
+
+
+def add(tile, target, rows):
+    """Add row r of the tile to the numbers at `target[rows[r] :]`, for every r."""
+    for sums, row in zip(tile, rows, strict=True):
+        _read(target, row, len(sums))[:] += sums
 
 
 @type_callable(store)
 def _type_store(context):
-    return lambda tile, target, rows, offset: types.none
+    return lambda tile, target, rows: types.none
 
 
-@lower_builtin(store, Tile, types.Array, _ROW_OFFSETS, types.intp)
+@type_callable(add)
+def _type_add(context):
+    return lambda tile, target, rows: types.none
+
+
+@lower_builtin(store, Tile, types.Array, _ROW_OFFSETS)
 def _lower_store(context, builder, signature, arguments):
+    return _write(context, builder, signature, arguments, lambda sums, pointer: sums)
+
+
+@lower_builtin(add, Tile, types.Array, _ROW_OFFSETS)
+def _lower_add(context, builder, signature, arguments):
+    align = _element_bytes(signature.args[1])
+
+    def total(sums, pointer):
+        return builder.fadd(builder.load(pointer, align=align), sums)
+
+    return _write(context, builder, signature, arguments, total)
+
+
+def _write(context, builder, signature, arguments, value_at):
+    """Store `value_at(sums, pointer)` for each vector `sums` of the tile at its place in the target, `pointer`."""
     tile, target_type = signature.args[:2]
-    sums, target, rows, offset = arguments
+    sums, target, rows = arguments
     # A tile wants nearly all registers: its function must not be inlined where other values want them too.
     builder.function.attributes.add("noinline")
     for row in range(ROWS):
-        start = builder.add(builder.extract_value(rows, row), offset)
+        start = builder.extract_value(rows, row)
         for vector in range(tile.vectors):
             pointer = _vector_pointer(context, builder, target_type, target, start, tile, vector)
-            value = builder.extract_value(sums, row * tile.vectors + vector)
+            value = value_at(builder.extract_value(sums, row * tile.vectors + vector), pointer)
             builder.store(value, pointer, align=_element_bytes(target_type))
     return context.get_dummy_value()
+
+
+def positive(tile):
+    """The tile with 0 in place of every negative number; NaN stays NaN."""
+    return np.where(tile < 0, tile.dtype.type(0), tile)
+
+
+@type_callable(positive)
+def _type_positive(context):
+    return lambda tile: tile
+
+
+@lower_builtin(positive, Tile)
+def _lower_positive(context, builder, signature, arguments):
+    (tile,), (result,) = signature.args, arguments
+    for index in range(ROWS * tile.vectors):
+        value = builder.extract_value(result, index)
+        zero = ir.Constant(value.type, [0.0] * tile.lanes)
+        negative = builder.fcmp_ordered("<", value, zero)
+        result = builder.insert_value(result, builder.select(negative, zero, value), index)
+    return result
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def row_offsets(table, first, last):
-    """`table[first : first + ROWS]` as a tuple, with `table[last]` in place of all that comes after it.
+def row_offsets(table, first, last, base):
+    """`base + table[first : first + ROWS]` as a tuple, with `table[last]` in place of all that comes after it.
 
     A tile at the end of the work repeats its last row instead of needing a case of its own.
     """
-    return tuple(int(_read(table, min(first + row, last), 1)[0]) for row in range(ROWS))
+    return tuple(base + int(_read(table, min(first + row, last), 1)[0]) for row in range(ROWS))
 
 
 @type_callable(row_offsets)
 def _type_row_offsets(context):
-    return lambda table, first, last: _ROW_OFFSETS
+    return lambda table, first, last, base: _ROW_OFFSETS
 
 
-@lower_builtin(row_offsets, types.Array, types.intp, types.intp)
+@lower_builtin(row_offsets, types.Array, types.intp, types.intp, types.intp)
 def _lower_row_offsets(context, builder, signature, arguments):
-    table, first, last = arguments
+    table, first, last, base = arguments
     result = ir.Constant(context.get_value_type(_ROW_OFFSETS), ir.Undefined)
     for row in range(ROWS):
         index = builder.add(first, first.type(row))
         index = builder.select(builder.icmp_signed("<", index, last), index, last)
         value = builder.load(_element_pointer(context, builder, signature.args[0], table, index))
-        result = builder.insert_value(result, value, row)
+        result = builder.insert_value(result, builder.add(base, value), row)
     return result
 
 

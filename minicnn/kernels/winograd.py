@@ -23,14 +23,14 @@ import numpy as np
 
 from minicnn.kernels import direct
 from minicnn.kernels.compile import kernel_array
-from minicnn.kernels.direct import _aligned
-from minicnn.kernels.patch_tables import cut, offsets
+from minicnn.kernels.patch_tables import cut
 from minicnn.kernels.shapes import convolution_output_size
-from minicnn.kernels.vector import narrow_columns, wide_columns
+from minicnn.kernels.vector import aligned, narrow_columns, wide_columns
 from minicnn.kernels.winograd_outputs import Kernel, convolve_tiles_compiled
 from minicnn.kernels.winograd_tiles import MATRICES, whole_vectors
 from minicnn.kernels.winograd_transforms import OUTPUTS, PIXELS
 from minicnn.kernels.winograd_weights import sum_tiles_compiled
+from minicnn.kernels.zones import offsets
 
 CACHE_ELEMENTS = (
     160 * 1024
@@ -140,11 +140,11 @@ def _convolve(images, weight, kernel, padding, bias, relu, output) -> bool:
         convolve_tiles_compiled(
             share_weights, kernel_array(images), kernel_array(weight), kernel, whole_bias, 0.0 if relu else -math.inf,
             units, offsets((count, line)), offsets((depths, 1)), offsets((count, MATRICES * wide + narrow)),
-            _aligned((blocks if share_weights else workers, MATRICES, block_size), images.dtype),
-            _aligned((workers if share_weights else group, MATRICES, unit_size), images.dtype),
-            _aligned((workers, units.scratch_size + narrow), images.dtype),
-            _aligned((workers, count * (MATRICES * wide + narrow)), images.dtype),
-            _aligned((workers, MATRICES * wide), images.dtype),
+            aligned((blocks if share_weights else workers, MATRICES, block_size), images.dtype),
+            aligned((workers if share_weights else group, MATRICES, unit_size), images.dtype),
+            aligned((workers, units.scratch_size + narrow), images.dtype),
+            aligned((workers, count * (MATRICES * wide + narrow)), images.dtype),
+            aligned((workers, MATRICES * wide), images.dtype),
             unfit, output, narrow, wide,
         )  # fmt: skip
     return bool(np.isfinite(unfit).all())
@@ -174,12 +174,12 @@ def _sum_weight_gradient(x, gradient, padding, gw) -> bool:
             kernel_array(x), kernel_array(gradient), units, gradient_units, group,
             np.arange(parts * PIECE_ROWS).reshape(parts, PIECE_ROWS), offsets((tiles, line)),
             offsets((PIECE_ROWS, wide)),
-            _aligned((workers, max(units.scratch_size, gradient_units.scratch_size) + narrow), x.dtype),
-            _aligned((MATRICES, odd_lines(tiles * line, narrow)), x.dtype),
-            _aligned((MATRICES, blocks, odd_lines(tiles * wide, narrow)), x.dtype),
-            _aligned((workers, PIECE_ROWS * wide), x.dtype),
-            _aligned((slots, MATRICES, odd_lines(PIECE_ROWS * wide, narrow)), x.dtype),
-            _aligned((workers, MATRICES * wide), x.dtype),
+            aligned((workers, max(units.scratch_size, gradient_units.scratch_size) + narrow), x.dtype),
+            aligned((MATRICES, odd_lines(tiles * line, narrow)), x.dtype),
+            aligned((MATRICES, blocks, odd_lines(tiles * wide, narrow)), x.dtype),
+            aligned((workers, PIECE_ROWS * wide), x.dtype),
+            aligned((slots, MATRICES, odd_lines(PIECE_ROWS * wide, narrow)), x.dtype),
+            aligned((workers, MATRICES * wide), x.dtype),
             unfit, gw, narrow, wide,
         )  # fmt: skip
     return bool(np.isfinite(unfit).all())

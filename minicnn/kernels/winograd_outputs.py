@@ -16,8 +16,8 @@ import numpy as np
 from numba import prange
 
 from minicnn.kernels.compile import compile
-from minicnn.kernels.direct import _copy_pixels_compiled
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
+from minicnn.kernels.patch_tables import copy_pixels_compiled
 from minicnn.kernels.vector import element
 from minicnn.kernels.vector_arithmetic import load, save
 from minicnn.kernels.winograd_tiles import (
@@ -115,7 +115,7 @@ _transform_block_compiled = compile(_transform_block)
 
 def _transform_unit(images, unit, units, pixels, tiles, lines, lanes):
     """Copy the pixels of a unit, with their padding, to `pixels`, and transform them."""
-    _copy_pixels_compiled(images, unit, units, pixels)
+    copy_pixels_compiled(images, unit, units, pixels)
     transform_pixels_of_unit_compiled(
         pixels, units, count_tiles_compiled(unit, len(images), units), images.shape[3], lines, lanes, tiles, 0
     )

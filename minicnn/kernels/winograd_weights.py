@@ -10,8 +10,8 @@ import numpy as np
 from numba import prange
 
 from minicnn.kernels.compile import compile
-from minicnn.kernels.direct import _copy_pixels_compiled
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
+from minicnn.kernels.patch_tables import copy_pixels_compiled
 from minicnn.kernels.vector import element
 from minicnn.kernels.vector_arithmetic import load, save
 from minicnn.kernels.winograd_tiles import (
@@ -63,9 +63,9 @@ def _transform_units(
     n, _, _, c_in = images.shape
     for unit in range(begin, end, step):
         tile, count = _first_tile_compiled(unit, units) - first_tile, count_tiles_compiled(unit, n, units)
-        _copy_pixels_compiled(images, unit, units, scratch)
+        copy_pixels_compiled(images, unit, units, scratch)
         transform_pixels_of_unit_compiled(scratch, units, count, c_in, lines, narrow, tiles, tile)
-        _copy_pixels_compiled(gradient, unit, gradient_units, scratch)
+        copy_pixels_compiled(gradient, unit, gradient_units, scratch)
         _transform_gradient_of_unit_compiled(
             scratch, gradient_units, count, gradient.shape[3], lines, narrow, wide, gradient_tiles, tile
         )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minicnn.kernels import direct, patch_tables
+from minicnn.kernels import direct, direct_weights, reference, zones
 
 
 def padded_windows(x, kernel, stride, padding, dilation):
@@ -22,12 +22,20 @@ def padded_windows(x, kernel, stride, padding, dilation):
     return windows[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
 
 
-def expected_products(x, weight, bias, gradient, stride, padding, dilation):
-    """Output, input gradient and weight gradient by einsum in float64, from the definition."""
-    windows = padded_windows(x, weight.shape[2:], stride, padding, dilation)
-    output = np.einsum("nijckl,ockl->nijo", windows, weight.astype(np.float64))
+def expected_products(x, weight, bias, gradient, stride, padding, dilation, groups=1):
+    """Output, input gradient and weight gradient by einsum in float64, from the definition, group by group."""
+    shares = [np.split(x, groups, axis=3), np.split(weight, groups), np.split(gradient, groups, axis=3)]
+    products = [_products_of_group(*share, stride, padding, dilation) for share in zip(*shares, strict=True)]
+    outputs, input_gradients, weight_gradients = zip(*products, strict=True)
+    output = np.concatenate(outputs, axis=3)
     if bias is not None:
         output += bias
+    return output, np.concatenate(input_gradients, axis=3), np.concatenate(weight_gradients)
+
+
+def _products_of_group(x, weight, gradient, stride, padding, dilation):
+    windows = padded_windows(x, weight.shape[2:], stride, padding, dilation)
+    output = np.einsum("nijckl,ockl->nijo", windows, weight.astype(np.float64))
     weight_gradient = np.einsum("nijckl,nijo->ockl", windows, gradient.astype(np.float64))
     # The input gradient is the transposed map: each window's share is added back where the window lay.
     n, h, w, c = x.shape
@@ -38,10 +46,10 @@ def expected_products(x, weight, bias, gradient, stride, padding, dilation):
     return output, padded[:, ph : ph + h, pw : pw + w], weight_gradient
 
 
-def operands(n, h, w, c_in, c_out, kernel, stride, padding, dilation, dtype=np.float32, seed=0):
+def operands(n, h, w, c_in, c_out, kernel, stride, padding, dilation, dtype=np.float32, seed=0, groups=1):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, h, w, c_in)).astype(dtype)
-    weight = rng.standard_normal((c_out, c_in, *kernel)).astype(dtype)
+    weight = rng.standard_normal((c_out, c_in // groups, *kernel)).astype(dtype)
     bias = rng.standard_normal(c_out).astype(dtype)
     oh = (h + 2 * padding[0] - dilation[0] * (kernel[0] - 1) - 1) // stride[0] + 1
     ow = (w + 2 * padding[1] - dilation[1] * (kernel[1] - 1) - 1) // stride[1] + 1
@@ -49,28 +57,35 @@ def operands(n, h, w, c_in, c_out, kernel, stride, padding, dilation, dtype=np.f
     return x, weight, bias, gradient
 
 
-def three_products(x, weight, bias, gradient, stride, padding, dilation):
+def three_products(x, weight, bias, gradient, stride, padding, dilation, groups=1):
     return (
-        direct.conv2d(x, weight, bias, stride, padding, dilation, 1),
-        direct.conv2d_input_gradient(gradient, weight, x.shape[1:3], stride, padding, dilation, 1),
-        direct.conv2d_weight_gradient(x, gradient, weight.shape[2:], stride, padding, dilation, 1),
+        direct.conv2d(x, weight, bias, stride, padding, dilation, groups),
+        direct.conv2d_input_gradient(gradient, weight, x.shape[1:3], stride, padding, dilation, groups),
+        direct.conv2d_weight_gradient(x, gradient, weight.shape[2:], stride, padding, dilation, groups),
     )
 
 
-def check(n, h, w, c_in, c_out, kernel, stride=(1, 1), padding=(0, 0), dilation=(1, 1), dtype=np.float32, bias=True):
-    x, weight, b, gradient = operands(n, h, w, c_in, c_out, kernel, stride, padding, dilation, dtype)
+def check(
+    n, h, w, c_in, c_out, kernel, stride=(1, 1), padding=(0, 0), dilation=(1, 1), dtype=np.float32, bias=True, groups=1
+):
+    geometry = stride, padding, dilation
+    x, weight, b, gradient = operands(n, h, w, c_in, c_out, kernel, *geometry, dtype, groups=groups)
     b = b if bias else None
     arrays = [a for a in (x, weight, b, gradient) if a is not None]
     before = [a.copy() for a in arrays]
-    results = three_products(x, weight, b, gradient, stride, padding, dilation)
-    expected = expected_products(x, weight, b, gradient, stride, padding, dilation)
-    for name, result, wanted in zip(("output", "input gradient", "weight gradient"), results, expected, strict=True):
+    results = three_products(x, weight, b, gradient, *geometry, groups)
+    expected = expected_products(x, weight, b, gradient, *geometry, groups)
+    absolute = [None if a is None else np.abs(a) for a in (x, weight, b, gradient)]
+    magnitudes = expected_products(*absolute, *geometry, groups)  # what the rounding errors are measured by
+    names = "output", "input gradient", "weight gradient"
+    for name, result, wanted, magnitude in zip(names, results, expected, magnitudes, strict=True):
         assert result.shape == wanted.shape, name
         assert result.dtype == dtype, name
-        scale = max(1.0, np.abs(wanted).max())
-        np.testing.assert_allclose(result / scale, wanted / scale, rtol=0, atol=20 * np.finfo(dtype).eps, err_msg=name)
+        assert (np.abs(result - wanted) <= 4 * np.finfo(dtype).eps * magnitude).all(), name
     for array, copy in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy, err_msg="an input was changed")
+    relu = direct.conv2d(x, weight, b, *geometry, groups, relu=True)
+    np.testing.assert_array_equal(relu, np.maximum(results[0], 0))
 
 
 @st.composite
@@ -84,17 +99,17 @@ def shapes(draw):
         padding = min(draw(st.integers(0, 4)), (padded - 1) // 2)
         axes.append((padded - 2 * padding, kernel, stride, padding, dilation))
     h, w = axes
-    channels = st.sampled_from([1, 2, 3, 10, 16, 17, 33])
+    channels, groups = st.sampled_from([1, 2, 3, 10, 16, 17, 32, 33, 48]), draw(st.sampled_from([1, 1, 1, 2, 3]))
     pairs = {name: (h[i], w[i]) for i, name in enumerate(["size", "kernel", "stride", "padding", "dilation"])}
-    return draw(st.integers(1, 5)), draw(channels), draw(channels), pairs, draw(st.booleans())
+    return draw(st.integers(1, 9)), groups * draw(channels), groups * draw(channels), pairs, draw(st.booleans()), groups
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(deadline=None, max_examples=100, derandomize=True)
 @given(shapes())
 def test_three_products_of_any_shape(shape):
-    n, c_in, c_out, pairs, bias = shape
+    n, c_in, c_out, pairs, bias, groups = shape
     size = pairs.pop("size")
-    check(n, *size, c_in, c_out, **pairs, bias=bias)
+    check(n, *size, c_in, c_out, **pairs, bias=bias, groups=groups)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +126,9 @@ def test_three_products_of_any_shape(shape):
         (3, 2, 3, 3, 5, 3, 1, 2),  # more padding than image
         (2, 6, 7, 3, 5, 2, 3, 0),  # stride larger than the kernel
         (1, 3, 4, 2, 3, 1, 1, 2),  # padding larger than the kernel: whole outputs of nothing but bias
+        (64, 4, 4, 3, 5, 3, 1, 1),  # so many small images that zones pay
+        (2, 12, 24, 2, 3, 3, 2, 1),  # bundles with a stride, in the output and in the input gradient
+        (150, 3, 3, 32, 80, 3, 1, 1),  # weights pass by while images stay, three blocks
     ],
 )
 def test_three_products_of_named_layers(n, h, w, c_in, c_out, kernel, stride, padding):
@@ -154,7 +172,7 @@ def test_number_of_threads_does_not_change_a_bit(stride):
 def test_cutting_the_work_otherwise_does_not_change_a_bit_of_the_output(monkeypatch):
     arrays = operands(5, 21, 19, 7, 37, (3, 3), (1, 1), (1, 1), (1, 1))
     output, input_gradient, _ = three_products(*arrays, (1, 1), (1, 1), (1, 1))
-    monkeypatch.setattr(direct, "SCRATCH_ELEMENTS", 1)
+    monkeypatch.setattr(direct, "LIMITS", zones.Limits(10**6, 1, 1, 1))
     again, gradient_again, _ = three_products(*arrays, (1, 1), (1, 1), (1, 1))
     assert output.tobytes() == again.tobytes()
     assert input_gradient.tobytes() == gradient_again.tobytes()
@@ -196,33 +214,39 @@ def test_gradients_are_the_transposes_of_the_forward_map_in_float64():
     check(2, 9, 11, 3, 19, (3, 2), stride, padding, dilation, np.float64)
 
 
-def test_applies_to_float32_with_one_group():
-    assert direct.applies(np.float32, 1)
-    assert not direct.applies(np.dtype("float64"), 1)
-    assert not direct.applies(np.float32, 2)
+def test_applies_to_float32_unless_it_is_depthwise():
+    assert direct.applies(np.float32, 3, 1)
+    assert direct.applies(np.float32, 1, 1)
+    assert direct.applies(np.float32, 3, 2)
+    assert not direct.applies(np.float32, 1, 2)
+    assert not direct.applies(np.dtype("float64"), 3, 1)
 
 
-def test_groups_are_refused_by_name():
-    x, weight, bias, _ = operands(1, 4, 4, 2, 4, (3, 3), (1, 1), (1, 1), (1, 1))
-    with pytest.raises(ValueError, match=r"groups: .* got 2"):
-        direct.conv2d(x, weight, bias, (1, 1), (1, 1), (1, 1), 2)
+@pytest.mark.parametrize("groups", [2, 16])
+def test_groups_are_convolutions_of_their_own(groups):
+    check(3, 9, 8, 32, 64, (3, 3), (2, 1), (1, 1), groups=groups)
 
 
-def test_starts_and_taps_find_every_number_of_the_patch_matrix():
-    x = np.arange(1.0, 2 * 7 * 6 * 3 + 1).reshape(2, 7, 6, 3)
-    tables = patch_tables.plan(x.shape, (3, 5), (2, 1), (0, 1, 2), (0, 1), 10**6)
-    patches = x.ravel()[tables.starts[:, None] + tables.taps]  # no padding: the image is its own scratch array
-    windows = padded_windows(x, (3, 2), (2, 1), (0, 0), (1, 1)).transpose(0, 1, 2, 4, 5, 3)
-    np.testing.assert_array_equal(patches, windows.reshape(2 * 3 * 5, -1))
+def test_a_weight_that_is_not_finite_meets_no_padding():
+    """Zero times infinity is not a number; the padding is not there to be multiplied."""
+    geometry = (1, 1), (1, 1), (1, 1)
+    for n, h, w in ((32, 4, 4), (64, 8, 8)):
+        x, weight, bias, _ = operands(n, h, w, 3, 20, (3, 3), *geometry)
+        weight[5, 1, 0, 2] = np.inf
+        wanted = reference.conv2d(x, weight, bias, *geometry, 1)
+        np.testing.assert_array_equal(np.isfinite(direct.conv2d(x, weight, bias, *geometry, 1)), np.isfinite(wanted))
 
 
-def test_plans_share_large_layers_out_in_units_that_fit_the_scratch_array():
-    tables = patch_tables.plan((4, 56, 56, 64), (56, 56), (1, 1), (-1, 0, 1), (-1, 0, 1), 50_000)
-    assert tables.units >= patch_tables.FEWEST_UNITS
-    assert tables.scratch_size <= 50_000
-    assert len(tables.starts) <= patch_tables.MOST_POSITIONS
-    assert tables.images == 1
-    assert tables.rows * tables.bands >= 56
+def test_few_channels_are_bundled_where_that_saves_steps():
+    def one_axis(bundle):
+        return (zones.forward_axis(32, 3, 1, 1, 1, bundle),)
+
+    assert direct._bundle(32, 3, 1, one_axis, 16) == 4  # 6 taps instead of 4 times 3
+    assert direct._bundle(31, 3, 1, one_axis, 16) == 1  # nothing divides 31
+    assert direct._bundle(32, 16, 1, one_axis, 16) == 1  # full vectors already
+    assert direct_weights._form(28, 1, 16, (5, 5), 1, 1, 16) == (2, False)  # 30 taps x 32 lanes for two positions
+    assert direct_weights._form(28, 16, 16, (3, 3), 1, 1, 16) == (1, True)
+    assert direct_weights._form(28, 3, 64, (3, 3), 1, 1, 16) == (1, False)
 
 
 def test_everything_runs_in_python_when_compilation_is_off(tmp_path):

@@ -14,12 +14,15 @@ from minicnn.kernels import vector
 from minicnn.kernels.compile import compile
 from minicnn.kernels.vector import (
     ROWS,
+    add,
+    aligned,
     clear,
     copy,
     element,
     multiply_add,
     narrow_columns,
     narrow_tile,
+    positive,
     row_offsets,
     store,
     wide_columns,
@@ -28,22 +31,24 @@ from minicnn.kernels.vector import (
 
 
 def two_steps_wide(start, scalars, table, vectors, target):
-    rows = row_offsets(table, 1, 6)
+    rows = row_offsets(table, 1, 6, 2)
     tile = wide_tile(start, 2)
     tile = multiply_add(tile, scalars, rows, 3, vectors, 0)
-    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 1)
-    store(tile, target, row_offsets(table, 0, 99), 4)
+    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 5)
+    store(positive(tile), target, row_offsets(table, 0, 99, 4))
+    add(tile, target, row_offsets(table, 0, 99, 4))
 
 
 two_steps_wide_compiled = compile(two_steps_wide)
 
 
 def two_steps_narrow(start, scalars, table, vectors, target):
-    rows = row_offsets(table, 1, 6)
+    rows = row_offsets(table, 1, 6, 2)
     tile = narrow_tile(start, 2)
     tile = multiply_add(tile, scalars, rows, 3, vectors, 0)
-    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 1)
-    store(tile, target, row_offsets(table, 0, 99), 4)
+    tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 5)
+    store(positive(tile), target, row_offsets(table, 0, 99, 4))
+    add(tile, target, row_offsets(table, 0, 99, 4))
 
 
 two_steps_narrow_compiled = compile(two_steps_narrow)
@@ -76,9 +81,9 @@ def test_compiled_tile_and_its_python_twin_give_the_sums_of_the_definition(dtype
         place = table[min(1 + row, 6)]  # past number 6 of the table, its place is repeated
         for column in range(columns):
             total = np.float64(start[2 + column])
-            total += np.float64(scalars[place + 3]) * np.float64(vectors[column])
-            total += np.float64(scalars[place + table[0]]) * np.float64(vectors[columns + column])
-            expected[table[row] + 4 + column] = total
+            total += np.float64(scalars[place + 2 + 3]) * np.float64(vectors[column])
+            total += np.float64(scalars[place + 2 + table[0]]) * np.float64(vectors[5 + column])
+            expected[table[row] + 4 + column] = max(total, 0) + total
     function = two_steps_wide if kind == "wide" else two_steps_narrow
     compiled = two_steps_wide_compiled if kind == "wide" else two_steps_narrow_compiled
     for run in (function, compiled):
@@ -90,11 +95,11 @@ def test_compiled_tile_and_its_python_twin_give_the_sums_of_the_definition(dtype
 
 def many_steps(start, scalars, rows, count, steps, depth, vectors, target, lines, base):
     for row in range(0, count, ROWS):
-        places = row_offsets(rows, row, count - 1)
+        places = row_offsets(rows, row, count - 1, 0)
         tile = wide_tile(start, 0)
         for step in range(depth):
-            tile = multiply_add(tile, scalars, places, element(steps, step), vectors, step)
-        store(tile, target, row_offsets(lines, row, count - 1), base)
+            tile = multiply_add(tile, scalars, places, element(steps, step), vectors, step * 32)
+        store(tile, target, row_offsets(lines, row, count - 1, base))
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="reads x86 instructions")
@@ -115,6 +120,33 @@ def test_the_innermost_loop_makes_one_step_and_leaves_the_stack_alone():
         assert not re.search(r"[xyz]mm\d+, -?\d*\(%r[sb]p\)", block)
 
 
+def positive_tile(numbers, table, target):
+    store(positive(narrow_tile(numbers, 0)), target, row_offsets(table, 0, 7, 0))
+
+
+positive_tile_compiled = compile(positive_tile)
+
+
+@pytest.mark.parametrize("run", [positive_tile, positive_tile_compiled])
+def test_positive_keeps_nan_and_infinity_as_relu_does(run):
+    numbers = np.resize(np.array([np.nan, -np.inf, np.inf, -1, 2, -np.nan, -1e-40, 0], np.float32), 64)
+    target = np.full(8 * 64, -7, np.float32)
+    run(numbers, np.arange(8) * 64, target)
+    columns = narrow_columns(np.float32)
+    wanted = np.resize(np.array([np.nan, 0, np.inf, 0, 2, np.nan, 0, 0], np.float32), columns)
+    for row in target.reshape(8, 64):
+        np.testing.assert_array_equal(row[:columns], wanted)
+        assert (row[columns:] == -7).all()
+
+
+def test_aligned_arrays_begin_at_a_cache_line():
+    for shape, dtype in (((3, 5), np.float32), ((7,), np.float64), ((200, 300), np.float32), ((0,), np.float32)):
+        array = aligned(shape, dtype)
+        assert (array.shape, array.dtype) == (shape, dtype)
+        assert array.size == 0 or array.ctypes.data % 64 == 0
+        array[...] = 1
+
+
 def test_copy_and_clear_touch_their_elements_only():
     for run in (copy_and_clear, copy_and_clear_compiled):
         target = np.full(9, -1, np.float32)
@@ -133,12 +165,13 @@ def test_a_vector_is_as_long_as_a_register_of_the_machine():
     [
         lambda a, table: narrow_tile(a, a.size - narrow_columns(a.dtype) + 1),
         lambda a, table: wide_tile(a, -1),
-        lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7), a.size, a, 0),
-        lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7), -8, a, 0),
-        lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7), 0, a, a.size),
-        lambda a, table: store(narrow_tile(a, 0), a, row_offsets(table, 0, 7), a.size),
-        lambda a, table: row_offsets(table, 1, 8),
-        lambda a, table: row_offsets(table, -1, 7),
+        lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7, 0), a.size, a, 0),
+        lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7, 0), -8, a, 0),
+        lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7, 0), 0, a, a.size),
+        lambda a, table: store(narrow_tile(a, 0), a, row_offsets(table, 0, 7, a.size)),
+        lambda a, table: add(narrow_tile(a, 0), a, row_offsets(table, 0, 7, -8)),
+        lambda a, table: row_offsets(table, 1, 8, 0),
+        lambda a, table: row_offsets(table, -1, 7, 0),
         lambda a, table: element(a, a.size),
         lambda a, table: copy(a, 0, a[:5].copy(), 1, 5),
         lambda a, table: copy(a, a.size - 1, a.copy(), 0, 2),
