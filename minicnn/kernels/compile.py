@@ -22,6 +22,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
@@ -37,6 +38,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 REORDER = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 _KEPT_FOLDERS = 8
+_PATIENCE = 1.0  # seconds of compiling, in all, before a line says so
 
 config: Any = numba_config  # it fills itself from the environment, which a type checker cannot see
 
@@ -198,7 +200,7 @@ class _Implementation(CompileResultCacheImpl):
 
 
 class _KernelCache(FunctionCache):
-    """Numba's cache in our folder; says once that it compiles, and survives a folder that vanishes or fills up."""
+    """Numba's cache in our folder; tells the stopwatch of compilations, survives a folder that vanishes or fills up."""
 
     _impl_class = _Implementation
 
@@ -208,10 +210,11 @@ class _KernelCache(FunctionCache):
         except OSError:
             kernel = None
         if kernel is None:
-            _announce()
+            _stopwatch.start((self, sig))
         return kernel
 
     def save_overload(self, sig, data):
+        _stopwatch.stop((self, sig))
         try:
             super().save_overload(sig, data)
         except OSError:
@@ -219,15 +222,47 @@ class _KernelCache(FunctionCache):
 
 
 class _Unstored(NullCache):
-    """Stands in where no folder can be written: says once that it compiles, keeps nothing."""
+    """Stands in where no folder can be written: tells the stopwatch, keeps nothing."""
 
     def load_overload(self, sig, target_context):
-        _announce()
+        _stopwatch.start((self, sig))
+
+    def save_overload(self, sig, data):
+        _stopwatch.stop((self, sig))
 
 
-@cache
-def _announce() -> None:
-    """Say, once in the life of the process, why the first call takes so long."""
-    folder = cache_folder()
-    where = f"cached in {folder}" if folder else "no cache folder can be written, so at every start"
-    print(f"minicnn: compiling kernels ({'once; ' if folder else ''}{where})", file=sys.stderr)
+class _Stopwatch:
+    """Measures what the user waits for, and says once, on stderr, what it is: when it has taken a second in all.
+
+    Numba looks for a kernel in the cache before it compiles it, and saves it afterwards, both under its compiler lock.
+    In between it may compile others, which the first one calls: the outermost compilation counts.
+    """
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        self._outermost: tuple | None = None
+        self._began = 0.0
+        self._alarm: threading.Timer | None = None
+        self._announced = False
+
+    def start(self, compilation: tuple) -> None:
+        if self._outermost is None and not self._announced:
+            self._outermost, self._began = compilation, time.perf_counter()
+            self._alarm = threading.Timer(max(0.0, _PATIENCE - self._spent), self._announce)
+            self._alarm.daemon = True  # a program that ends does not wait for it
+            self._alarm.start()
+
+    def stop(self, compilation: tuple) -> None:
+        if self._outermost == compilation and self._alarm is not None:
+            self._alarm.cancel()
+            self._spent += time.perf_counter() - self._began
+            self._outermost = None
+
+    def _announce(self) -> None:
+        self._announced = True
+        folder = cache_folder()
+        where = f"cached in {folder}" if folder else "no cache folder can be written, so at every start"
+        print(f"minicnn: compiling kernels ({'once; ' if folder else ''}{where})", file=sys.stderr)
+
+
+_stopwatch = _Stopwatch()

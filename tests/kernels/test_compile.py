@@ -29,6 +29,7 @@ def total(x):
 
 total_compiled = compile(total, parallel={parallel})
 """
+AT_ONCE = "from minicnn.kernels import compile as c; c._PATIENCE = 0; "
 RUN = "import numpy as np; from minicnn.kernels.caller import total_compiled; print(total_compiled(np.arange(5)))"
 
 
@@ -60,23 +61,70 @@ def package(tmp_path):
 
 def test_an_edit_of_another_kernel_file_recompiles_the_kernels_that_call_it(package):
     cache = package / "cache"
-    first = run(RUN, package, NUMBA_CACHE_DIR=cache)
+    first = run(AT_ONCE + RUN, package, NUMBA_CACHE_DIR=cache)
     assert first.stdout == "20\n"
-    assert first.stderr.count("compiling kernels") == 1
+    assert first.stderr.count("compiling kernels") == first.stderr.count("\n") == 1
     assert str(cache) in first.stderr
-    second = run(RUN, package, NUMBA_CACHE_DIR=cache)
+    second = run(AT_ONCE + RUN, package, NUMBA_CACHE_DIR=cache)
     assert (second.stdout, second.stderr) == ("20\n", "")
     (package / "minicnn" / "kernels" / "called.py").write_text(CALLED.format(factor=3))
-    third = run(RUN, package, NUMBA_CACHE_DIR=cache)
+    third = run(AT_ONCE + RUN, package, NUMBA_CACHE_DIR=cache)
     assert third.stdout == "30\n"
     assert third.stderr.count("compiling kernels") == 1
 
 
 def test_a_cache_folder_that_cannot_be_written_costs_time_and_nothing_else(package):
     (package / "file").touch()
-    process = run(RUN, package, NUMBA_CACHE_DIR=package / "file" / "below")
+    process = run(AT_ONCE + RUN, package, NUMBA_CACHE_DIR=package / "file" / "below")
     assert process.stdout == "20\n"
-    assert "no cache folder" in process.stderr
+    assert process.stderr.count("no cache folder") == process.stderr.count("\n") == 1
+
+
+SLOW = """
+import time
+import minicnn.kernels.compile as c
+
+seconds = {seconds}
+c._PATIENCE = 0.4
+# Numba's own order of calls, with a pause for the compiler: outer() compiles inner(), and each is asked for once.
+outer, inner = ("outer",), ("inner",)
+for _ in range({times}):
+    c._stopwatch.start(outer)
+    c._stopwatch.start(inner)
+    c._stopwatch.stop(inner)
+    time.sleep(seconds)
+    c._stopwatch.stop(outer)
+time.sleep(0.6)
+print("end")
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "times", "lines"),
+    [(0.1, 1, 0), (0.1, 2, 0), (0.8, 1, 1), (0.8, 3, 1), (0.15, 6, 1)],
+    ids=["short", "short twice", "long", "long three times", "long in all"],
+)
+def test_one_line_says_that_kernels_are_compiled_if_it_takes_long(package, seconds, times, lines):
+    process = run(SLOW.format(seconds=seconds, times=times), package, NUMBA_CACHE_DIR=package / "cache")
+    assert process.stdout == "end\n"
+    assert process.stderr.count("compiling kernels") == process.stderr.count("\n") == lines
+
+
+def test_the_line_comes_while_the_user_waits(package):
+    code = SLOW.format(seconds=1.2, times=1).replace(
+        "    c._stopwatch.stop(outer)", "    print('still waiting', flush=True)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(package), "NUMBA_CACHE_DIR": str(package / "cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    first, second, *_ = process.stdout.split("\n")
+    assert "compiling kernels" in first
+    assert second == "still waiting"
 
 
 def test_a_cache_folder_that_vanishes_while_running_is_survived(package):
