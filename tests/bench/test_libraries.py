@@ -68,7 +68,6 @@ def test_torch_starts_training_from_the_same_loss(case):
 @pytest.mark.parametrize("case", [LENET, TINY], ids=str)
 def test_inference_gives_the_same_logits(name, case):
     module, case = library(name), replace(case, mode=INFERENCE)
-    module.start(1)
     expected = with_minicnn.prepare(case, "minicnn")[INFERENCE]()
     np.testing.assert_allclose(with_minicnn.prepare(case, "minicnn fused")[INFERENCE](), expected, atol=1e-4)
     for variant in module.variants(case):
