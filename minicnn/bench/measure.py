@@ -12,6 +12,7 @@ A row is a dictionary:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -19,7 +20,7 @@ from typing import Any
 
 from minicnn.bench.cases import BOTH, SLOW, Convolution
 from minicnn.bench.process import LibraryError, LibraryProcess
-from minicnn.bench.timing import Plan, interleave, spread
+from minicnn.bench.timing import OPENBLAS_SPINS, Plan, interleave, spread
 
 Row = dict[str, Any]
 
@@ -48,7 +49,10 @@ def measure(
             for (variant, has), process in owners.items()
             if has == operation
         }
-        seconds = interleave(turns, plan.rounds, once=[name for name in turns if name.split()[-1] in SLOW])
+        slow = [name for name in turns if name.split()[-1] in SLOW]
+        seconds = interleave(turns, plan.rounds, once=slow)
+        if slow:
+            time.sleep(OPENBLAS_SPINS)
         row = _row(case, operation, {variant: spread(each) for variant, each in seconds.items()})
         rows.append({**row, "failed": failed} if failed else row)
     return rows

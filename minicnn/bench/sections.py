@@ -22,9 +22,9 @@ from minicnn.bench.measure import Row, measure
 from minicnn.bench.peak import flop
 from minicnn.bench.process import LibraryProcess
 from minicnn.bench.session import Session
+from minicnn.bench.timing import ONNXRUNTIME_SPINS, OPENBLAS_SPINS
 
 MEMORY_STEPS = 3
-ONNXRUNTIME_SPINS = 0.06  # seconds: its idle threads were seen to take a core for 0.04, others' for less than 0.01
 
 
 def convolutions(session: Session) -> Iterator[Row]:
@@ -110,7 +110,7 @@ def _first_step(session: Session, case: Network, library: str, label: str, envir
 
 def peers(session: Session) -> Iterator[Row]:
     """DeZero and MyGrad: the convolutions that they can do, forward and backward, and DeZero's LeNet step."""
-    plan = replace(session.plan, rounds=min(3, session.plan.rounds))
+    plan = replace(session.plan, rounds=min(3, session.plan.rounds), settle=OPENBLAS_SPINS)
     for case in (*CONVOLUTIONS, NETWORKS[0]):
         libraries = session.processes("minicnn", "dezero", "mygrad")
         if len(libraries) > 1:

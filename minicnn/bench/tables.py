@@ -67,8 +67,9 @@ def _timing_line(row: Row) -> str:
     if (torch := best(row, "torch")) is not None:
         cells += [f"PyTorch {_milliseconds(torch)}", f"ratio {_number(row.get('ratio'), '.2f'):>5}"]
     if (other := median(row, "onnxruntime")) is not None:
-        mine = best(row, "minicnn")
-        cells += [f"onnxruntime {_milliseconds(other)}", f"ratio {_number(other / mine if mine else None, '.2f'):>5}"]
+        fused = median(row, "minicnn fused")
+        ratio = None if fused is None else other / fused
+        cells += [f"onnxruntime {_milliseconds(other)}", f"ratio to fused {_number(ratio, '.2f'):>5}"]
     return f"{label:<58}{'  '.join(cells)}"
 
 

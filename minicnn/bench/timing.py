@@ -1,8 +1,8 @@
 """Fair timing: every peer's turn is warmed up, turns are interleaved, and medians are compared.
 
-Idle threads of OpenMP and BLAS spin for some milliseconds after a call, waiting for the next one, and take a core from
-whoever comes next. So a turn begins with calls that are not counted, for longer than any of them spins. Clocks and
-neighbours change over seconds: peers take turns, round after round, so that all see the same weather.
+Idle threads spin for a while after a call, waiting for the next one, and take a core from whoever comes next. So a turn
+begins with calls that are not counted, for longer than the peers' threads spin. Clocks and neighbours change over
+seconds: peers take turns, round after round, so that all see the same weather.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ class Plan:
     settle: float = 0.03
     turn: float = 0.06
 
+
+# Seconds that idle threads were seen to spin, and some more; OpenMP's, PyTorch's and minicnn's, spin for less than 0.01.
+ONNXRUNTIME_SPINS = 0.06
+OPENBLAS_SPINS = 0.13  # NumPy's BLAS: in DeZero, in MyGrad, and in minicnn's im2col
 
 FULL = Plan()
 QUICK = Plan(rounds=1, calls=2, settle=0.006, turn=0.02)
@@ -54,15 +58,14 @@ def seconds_of(run: Callable[[], Any]) -> float:
 def interleave(
     turns: Mapping[str, Callable[[], Sequence[float]]], rounds: int, once: Collection[str] = ()
 ) -> dict[str, list[float]]:
-    """The seconds that each peer's turns returned, all rounds together; peers in `once` have a turn in the first only.
+    """The seconds that each peer's turns returned, all rounds together; those in `once` have one, after all others.
 
     A turn is `turn` above, in whatever process.
     """
     seconds: dict[str, list[float]] = {name: [] for name in turns}
-    for number in range(rounds):
-        for name, take in turns.items():
-            if number == 0 or name not in once:
-                seconds[name] += take()
+    order = [name for name in turns if name not in once] * rounds + [name for name in turns if name in once]
+    for name in order:
+        seconds[name] += turns[name]()
     return seconds
 
 
