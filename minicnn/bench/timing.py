@@ -28,7 +28,7 @@ class Plan:
     turn: float = 0.06
 
 
-# Seconds that idle threads were seen to spin, and some more; OpenMP's, PyTorch's and minicnn's, spin for less than 0.01.
+# Seconds that idle threads were seen to spin, and some more. OpenMP's (PyTorch, minicnn) spin for less than 0.01.
 ONNXRUNTIME_SPINS = 0.06
 OPENBLAS_SPINS = 0.13  # NumPy's BLAS: in DeZero, in MyGrad, and in minicnn's im2col
 
