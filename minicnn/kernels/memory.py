@@ -29,6 +29,8 @@ _LINE = 64  # bytes of a cache line, at which every array begins: no vector then
 class _Block(np.ndarray):
     """The bytes of one block. A type of its own, so that views of an array over it refer to that array, not to it."""
 
+    first: int  # the byte at which arrays over this block begin: the first one of a cache line
+
 
 def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
     """An uninitialised C-ordered array; a large one lies in a block that an earlier array may have used."""
@@ -75,7 +77,8 @@ class _Pool:
                 _, block = self.blocks.pop(place)
             else:
                 block = _Block(size + _LINE, np.uint8)
-        array = np.ndarray(shape, dtype, buffer=block, offset=-block.ctypes.data % _LINE)  # type: ignore[arg-type]
+                block.first = -block.ctypes.data % _LINE
+        array = np.ndarray(shape, dtype, buffer=block, offset=block.first)  # type: ignore[arg-type]
         watch = weakref.ref(array, self.give_back)
         self.lent[id(watch)] = watch, block
         return array

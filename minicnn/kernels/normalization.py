@@ -16,7 +16,7 @@ from numba import prange
 from minicnn.kernels import memory
 from minicnn.kernels.compile import compile, kernel_array
 
-PARTS = 64  # of every sum over rows: a fixed number, so that the result does not depend on the threads
+PARTS = 32  # of every sum over rows: a fixed number, so that the result does not depend on the threads
 CHUNK = 32  # rows that are added up in the array's own precision
 MOST_COLUMNS = 512  # of folded rows: the sums of a chunk stay in the first-level cache
 
