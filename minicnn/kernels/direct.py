@@ -127,7 +127,7 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
 
 def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
     """The gradient (C_out, C_in // groups, KH, KW) for the weight, from x and `gradient` (N, OH, OW, C_out)."""
-    gw = memory.zeros((gradient.shape[3], x.shape[3] // groups, *kernel_size), x.dtype)
+    gw = memory.empty((gradient.shape[3], x.shape[3] // groups, *kernel_size), x.dtype)
     sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw)
     return gw
 

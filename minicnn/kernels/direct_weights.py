@@ -35,7 +35,7 @@ CHANNELS_OF_BLOCK = 32  # whose sums are made one after the other, while the vec
 
 
 def sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw):
-    """Add the weight gradient of x (N, H, W, C_in) and `gradient` (N, OH, OW, C_out) to gw, an array of zeros."""
+    """Write the weight gradient of x (N, H, W, C_in) and `gradient` (N, OH, OW, C_out) to gw, in its shape."""
     n, h, w, c_in = x.shape
     _, oh, ow, c_out = gradient.shape
     _, channels, kh, kw = gw.shape
@@ -184,6 +184,8 @@ def weight_gradient_parts(
             add_compiled(sums[part, block], sums[0, block])
     flat = sums.reshape(-1)
     for channel in prange(outputs):
+        row = first_element + channel * column_stride
+        clear(gw, row, column_stride)  # a bundle's pixels add up to one number
         for i in range(len(tables.elements)):
             line = element(tables.lines, i)
             if taps_in_lanes:
@@ -191,7 +193,7 @@ def weight_gradient_parts(
             else:
                 lane = element(tables.pixels, i) * outputs + channel
                 place = lane // wide * block_size + line * wide + lane % wide
-            gw[first_element + channel * column_stride + element(tables.elements, i)] += element(flat, place)
+            gw[row + element(tables.elements, i)] += element(flat, place)
 
 
 weight_gradient_parts_compiled = compile(weight_gradient_parts, parallel=True)
