@@ -152,9 +152,9 @@ def test_read_only_arrays_are_accepted():
         np.testing.assert_array_equal(result, wanted)
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-def test_number_of_threads_does_not_change_a_bit(stride):
-    arrays = operands(13, 15, 14, 5, 70, (3, 3), (stride, stride), (1, 1), (1, 1))
+@pytest.mark.parametrize(("stride", "c_in", "c_out"), [(1, 5, 70), (2, 5, 70), (1, 32, 40), (2, 3, 16), (1, 1, 16)])
+def test_number_of_threads_does_not_change_a_bit(stride, c_in, c_out):
+    arrays = operands(13, 15, 14, c_in, c_out, (3, 3), (stride, stride), (1, 1), (1, 1))
     threads = numba.get_num_threads()
     try:
         results = []
