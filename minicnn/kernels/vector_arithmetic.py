@@ -131,6 +131,24 @@ def _lower_scale(context, builder, signature, arguments):
     return builder.fmul(_repeat(context, builder, factor_type, factor, vector_type), vector, flags=_CONTRACT)
 
 
+def stay_apart():
+    """Keep LLVM from copying the function that calls this into its callers: it would be compiled again in each."""
+
+
+@type_callable(stay_apart)
+def _type_stay_apart(context):
+    return lambda: types.none
+
+
+@lower_builtin(stay_apart)
+def _lower_stay_apart(context, builder, signature, arguments):
+    builder.function.attributes.add("noinline")
+    return context.get_dummy_value()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
 def _repeat(context, builder, number_type, number, vector_type):
     """A vector with `number`, rounded to the vector's type, in every lane."""
     number = context.cast(builder, number, number_type, vector_type.dtype)

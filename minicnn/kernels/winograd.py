@@ -21,7 +21,7 @@ import math
 import numba
 import numpy as np
 
-from minicnn.kernels import direct
+from minicnn.kernels import direct, memory
 from minicnn.kernels.compile import kernel_array
 from minicnn.kernels.patch_tables import cut
 from minicnn.kernels.shapes import convolution_output_size
@@ -66,7 +66,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np
     _refuse(x.dtype, weight.shape[2:], stride, padding, dilation, groups)
     n, h, w, c_in = x.shape
     size = tuple(convolution_output_size(s, 3, 1, p, 1) for s, p in zip((h, w), padding, strict=True))
-    y = np.empty((n, *size, weight.shape[0]), x.dtype)
+    y = memory.empty((n, *size, weight.shape[0]), x.dtype)
     kernel = Kernel(np.arange(9), depth_stride=9, column_stride=9 * c_in)
     if _convolve(x, weight, kernel, padding, bias, relu, y):
         return y
@@ -82,7 +82,7 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
     """
     _refuse(gradient.dtype, weight.shape[2:], stride, padding, dilation, groups)
     c_in = weight.shape[1]
-    gx = np.empty((gradient.shape[0], *input_size, c_in), gradient.dtype)
+    gx = memory.empty((gradient.shape[0], *input_size, c_in), gradient.dtype)
     turned = Kernel(np.arange(9)[::-1].copy(), depth_stride=9 * c_in, column_stride=9)
     if _convolve(gradient, weight, turned, (2 - padding[0], 2 - padding[1]), None, False, gx):
         return gx
@@ -95,7 +95,7 @@ def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, 
     Raises ValueError where `applies` is false.
     """
     _refuse(x.dtype, kernel_size, stride, padding, dilation, groups)
-    allocate = np.empty if len(x) else np.zeros
+    allocate = memory.empty if len(x) else memory.zeros
     gw = allocate((gradient.shape[3], x.shape[3], 3, 3), x.dtype)
     if _sum_weight_gradient(x, gradient, padding, gw):
         return gw

@@ -19,7 +19,7 @@ from minicnn.kernels.compile import compile
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
 from minicnn.kernels.patch_tables import copy_pixels_compiled
 from minicnn.kernels.vector import element
-from minicnn.kernels.vector_arithmetic import load, save
+from minicnn.kernels.vector_arithmetic import load, save, stay_apart
 from minicnn.kernels.winograd_tiles import (
     MATRICES,
     count_tiles_compiled,
@@ -60,6 +60,7 @@ _transform_weights_compiled = compile(_transform_weights)
 
 def _write_outputs(products, unit, units, first, columns, bias, least, lines, lanes, wide, output, unfit):
     """Write A^T M A + bias of a unit's tiles, `columns` channels from `first` on; `unfit` becomes NaN if one is."""
+    stay_apart()
     n, height, width, channels = output.shape
     first_image = unit // units.bands * units.images
     first_row = unit % units.bands * units.rows
@@ -104,6 +105,7 @@ _multiply_unit_compiled = compile(_multiply_unit)
 
 def _transform_block(weight, kernel, block, begin, end, step, channels, lines, narrow, wide, packed):
     """Transform the weights of a block of channels, for depths begin, begin + step, ... below end."""
+    stay_apart()
     first = block * wide
     columns = block_columns_compiled(first, channels, narrow, wide)
     for depth in range(begin, end, step):
@@ -117,39 +119,26 @@ def _transform_unit(images, unit, units, pixels, tiles, lines, lanes):
     """Copy the pixels of a unit, with their padding, to `pixels`, and transform them."""
     copy_pixels_compiled(images, unit, units, pixels)
     transform_pixels_of_unit_compiled(
-        pixels, units, count_tiles_compiled(unit, len(images), units), images.shape[3], lines, lanes, tiles, 0
+        pixels, units, count_tiles_compiled(unit, len(images), units), images.shape[3], lines, lanes, tiles, np.intp(0)
     )
 
 
 _transform_unit_compiled = compile(_transform_unit)
 
 
-def _prepare(
-    worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles, pixels, lines,
-    channels, narrow, wide,
+def _work(
+    step, worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles, pixels,
+    lines, rows, depths, places, no_sums, bias, least, products, unfit, output, narrow, wide,
 ):  # fmt: skip
-    """A worker's share of what is transformed first: weights, or the tiles of units first_unit to end_unit."""
-    if share_weights:
-        for block in range(len(packed)):
-            _transform_block_compiled(
-                weight, kernel, block, worker, images.shape[3], workers, channels, lines, narrow, wide, packed[block]
-            )
-    else:
-        for unit in range(first_unit + worker, end_unit, workers):
-            _transform_unit_compiled(images, unit, units, pixels, tiles[unit - first_unit], lines, narrow)
-
-
-_prepare_compiled = compile(_prepare)
-
-
-def _multiply(
-    worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles, pixels, lines,
-    rows, depths, places, no_sums, bias, least, products, unfit, output, narrow, wide,
-):  # fmt: skip
-    """A worker's share of the outputs: units with all their channels, or blocks of channels for all units."""
+    """A worker's share: in step 0 of what is transformed first and shared, in step 1 of the outputs."""
     channels, group = output.shape[3], end_unit - first_unit
     blocks = -(-channels // wide)
-    if share_weights:
+    if share_weights and step == 0:
+        for block in range(blocks):
+            _transform_block_compiled(
+                weight, kernel, block, worker, len(depths), workers, channels, lines, narrow, wide, packed[block]
+            )
+    elif share_weights:
         for unit in range(first_unit + worker, end_unit, workers):
             _transform_unit_compiled(images, unit, units, pixels, tiles[worker], lines, narrow)
             for block in range(blocks):
@@ -157,21 +146,27 @@ def _multiply(
                     unit, block, units, tiles[worker], rows, depths, packed[block], products, places, no_sums, bias,
                     least, lines, unfit, output, narrow, wide,
                 )  # fmt: skip
+    elif step == 0:
+        for unit in range(first_unit + worker, end_unit, workers):
+            _transform_unit_compiled(images, unit, units, pixels, tiles[unit - first_unit], lines, narrow)
     else:
-        block = -1
+        every = np.intp(0), np.intp(1)  # plain 0 and 1 are types of their own to Numba, which would compile for them
+        packed_block = -1
         for piece in range(worker * blocks * group // workers, (worker + 1) * blocks * group // workers):
-            if piece // group != block:
-                block = piece // group
+            block = piece // group
+            if block != packed_block:
+                packed_block = block
                 _transform_block_compiled(
-                    weight, kernel, block, 0, len(depths), 1, channels, lines, narrow, wide, packed[worker]
-                )
+                    weight, kernel, block, every[0], len(depths), every[1], channels, lines, narrow, wide,
+                    packed[worker],
+                )  # fmt: skip
             _multiply_unit_compiled(
                 first_unit + piece % group, block, units, tiles[piece % group], rows, depths, packed[worker], products,
                 places, no_sums, bias, least, lines, unfit, output, narrow, wide,
             )  # fmt: skip
 
 
-_multiply_compiled = compile(_multiply)
+_work_compiled = compile(_work)
 
 
 def convolve_tiles(
@@ -184,22 +179,18 @@ def convolve_tiles(
     are shared; else a row for each worker, and one for each unit whose tiles are shared. Other work arrays have a row
     for each worker.
     """
-    workers, channels = len(pixels), output.shape[3]
+    workers = len(pixels)
     no_sums = np.zeros(wide, images.dtype)
     group = max(1, units.units) if share_weights else len(tiles)
     for first_unit in range(0, units.units, group):
         end_unit = min(first_unit + group, units.units)
-        for worker in prange(workers):
-            _prepare_compiled(
-                worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles,
-                pixels[worker], lines[worker], channels, narrow, wide,
-            )  # fmt: skip
-        for worker in prange(workers):
-            _multiply_compiled(
-                worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles,
-                pixels[worker], lines[worker], rows, depths, places, no_sums, bias, least, products[worker],
-                unfit[worker], output, narrow, wide,
-            )  # fmt: skip
+        for step in range(2):  # one loop for both: a parallel loop takes seconds to compile
+            for worker in prange(workers):
+                _work_compiled(
+                    step, np.intp(worker), workers, share_weights, images, weight, kernel, units, first_unit, end_unit,
+                    packed, tiles, pixels[worker], lines[worker], rows, depths, places, no_sums, bias, least,
+                    products[worker], unfit[worker], output, narrow, wide,
+                )  # fmt: skip
 
 
 convolve_tiles_compiled = compile(convolve_tiles, parallel=True)

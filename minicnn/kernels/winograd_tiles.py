@@ -10,7 +10,7 @@ that never leaves the first-level cache: 36 vectors are more than the processor 
 
 from minicnn.kernels.compile import compile
 from minicnn.kernels.vector import copy, element
-from minicnn.kernels.vector_arithmetic import at_least, load, save
+from minicnn.kernels.vector_arithmetic import at_least, load, save, stay_apart
 from minicnn.kernels.winograd_transforms import (
     PIXELS,
     outputs_of_products_compiled,
@@ -190,6 +190,7 @@ def transform_pixels_of_unit(pixels, units, count, channels, lines, lanes, tiles
 
     The last vector of a tile may hold numbers of the next pixel; nothing reads them.
     """
+    stay_apart()
     line, row = whole_vectors_compiled(channels, lanes), units.scratch_width * channels
     for tile in range(count):
         start, target = element(units.starts, tile), (first + tile) * line

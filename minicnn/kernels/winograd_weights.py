@@ -13,7 +13,7 @@ from minicnn.kernels.compile import compile
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
 from minicnn.kernels.patch_tables import copy_pixels_compiled
 from minicnn.kernels.vector import element
-from minicnn.kernels.vector_arithmetic import load, save
+from minicnn.kernels.vector_arithmetic import load, save, stay_apart
 from minicnn.kernels.winograd_tiles import (
     MATRICES,
     count_tiles_compiled,
@@ -28,6 +28,7 @@ def _transform_gradient_of_unit(numbers, units, count, channels, lines, narrow, 
 
     What comes after the last channel are numbers of the next pixel; nothing reads their sums.
     """
+    stay_apart()
     row = units.scratch_width * channels
     blocks, block_size = tiles.shape[1:]
     flat = tiles.reshape(-1)
@@ -106,6 +107,7 @@ _multiply_piece_compiled = compile(_multiply_piece)
 
 def _write_piece(sums, rows, c_in, first, channels, lines, narrow, wide, flat, unfit):
     """G^T M G of a piece, to its places in the weight gradient; makes `unfit` NaN if one number is not finite."""
+    stay_apart()
     for row in range(min(len(rows), c_in - rows[0])):
         for v in range(0, min(wide, channels - first), narrow):
             check = weights_of_tile_compiled(sums, row * wide + v, sums.shape[1], lines, narrow)
@@ -123,17 +125,23 @@ def _write_piece(sums, rows, c_in, first, channels, lines, narrow, wide, flat, u
 _write_piece_compiled = compile(_write_piece)
 
 
-def _sum_pieces(
-    worker, workers, blocks, c_in, channels, rows, steps, count, places, is_first, is_last, tiles, gradient_tiles,
-    no_sums, products, sums, lines, flat, unfit, narrow, wide,
+def _work(
+    step, worker, workers, first_unit, end_unit, first_tile, count, images, gradient, units, gradient_units, rows,
+    steps, places, scratch, tiles, gradient_tiles, no_sums, products, sums, lines, flat, unfit, narrow, wide,
 ):  # fmt: skip
-    """A worker's share of the pieces; after the last group their sums become weight gradients."""
+    """A worker's share: in step 0 of the transforms, in step 1 of the pieces."""
+    if step == 0:
+        _transform_units_compiled(
+            first_unit + worker, end_unit, workers, first_tile, images, gradient, units, gradient_units, scratch, tiles,
+            gradient_tiles, lines, narrow, wide,
+        )  # fmt: skip
+        return
+    c_in, channels, blocks = images.shape[3], gradient.shape[3], gradient_tiles.shape[1]
+    is_first, is_last = first_unit == 0, end_unit == units.units
     pieces = len(rows) * blocks
     for piece in range(worker * pieces // workers, (worker + 1) * pieces // workers):
         part, block = piece // blocks, piece % blocks
-        slot = piece
-        if is_first and is_last:
-            slot = worker + 0  # prange counts in unsigned numbers; the sum is signed, as `piece` is
+        slot = worker if is_first and is_last else piece
         columns = block_columns_compiled(block * wide, channels, narrow, wide)
         _multiply_piece_compiled(
             block, columns, rows[part], c_in, steps, count, places, is_first, tiles, gradient_tiles, no_sums, products,
@@ -145,7 +153,7 @@ def _sum_pieces(
             )
 
 
-_sum_pieces_compiled = compile(_sum_pieces)
+_work_compiled = compile(_work)
 
 
 def sum_tiles(
@@ -156,25 +164,20 @@ def sum_tiles(
 
     `sums` has a row for each piece if there are several groups. `rows` are the input channels of the pieces.
     """
-    n, _, _, channels = gradient.shape
-    c_in, blocks, workers = images.shape[3], gradient_tiles.shape[1], len(scratch)
+    n, workers = len(gradient), len(scratch)
     no_sums = np.zeros(wide, images.dtype)
     flat = gw.reshape(-1)
     for first_unit in range(0, units.units, group):
         end_unit = min(first_unit + group, units.units)
         first_tile = _first_tile_compiled(first_unit, units)
         count = _first_tile_compiled(end_unit - 1, units) + count_tiles_compiled(end_unit - 1, n, units) - first_tile
-        for worker in prange(workers):
-            _transform_units_compiled(
-                first_unit + worker, end_unit, workers, first_tile, images, gradient, units, gradient_units,
-                scratch[worker], tiles, gradient_tiles, lines[worker], narrow, wide,
-            )  # fmt: skip
-        for worker in prange(workers):
-            _sum_pieces_compiled(
-                worker, workers, blocks, c_in, channels, rows, steps, count, places, first_unit == 0,
-                end_unit == units.units, tiles, gradient_tiles, no_sums, products[worker], sums, lines[worker], flat,
-                unfit[worker], narrow, wide,
-            )  # fmt: skip
+        for step in range(2):  # one loop for both: a parallel loop takes seconds to compile
+            for worker in prange(workers):
+                _work_compiled(
+                    step, np.intp(worker), workers, first_unit, end_unit, first_tile, count, images, gradient, units,
+                    gradient_units, rows, steps, places, scratch[worker], tiles, gradient_tiles, no_sums,
+                    products[worker], sums, lines[worker], flat, unfit[worker], narrow, wide,
+                )  # fmt: skip
 
 
 sum_tiles_compiled = compile(sum_tiles, parallel=True)
