@@ -21,6 +21,7 @@ from minicnn.kernels.vector import narrow_columns
 # multiply-adds.
 TILE_COST = 600  # for each tile and channel, input or output
 WEIGHT_COST = 1000  # for each pair of channels: transformed weights are 36/9 times as many, and go through memory
+WEIGHT_GRADIENT_COST = 250  # the same for a weight gradient, whose 36 sums are transformed back where they are made
 
 
 def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
@@ -45,11 +46,15 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
 def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
     """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the gradient of the result."""
     channels = (gradient.shape[3], x.shape[3] // groups)
-    algorithm = choose(x.dtype, gradient.shape[:3], channels, kernel_size, stride, padding, dilation, groups)
+    algorithm = choose(
+        x.dtype, gradient.shape[:3], channels, kernel_size, stride, padding, dilation, groups, WEIGHT_GRADIENT_COST
+    )
     return algorithm.conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups)
 
 
-def choose(dtype, positions, channels, kernel_size, stride, padding, dilation, groups) -> ModuleType:
+def choose(
+    dtype, positions, channels, kernel_size, stride, padding, dilation, groups, weight_cost=WEIGHT_COST
+) -> ModuleType:
     """The module that computes one of the three products: of `channels` (out, in), over `positions` (N, height, width).
 
     The input channels are those of one group. The positions are those of the array that is written, or for a weight
@@ -62,7 +67,7 @@ def choose(dtype, positions, channels, kernel_size, stride, padding, dilation, g
     if (
         name in ("auto", "winograd")
         and winograd.applies(dtype, kernel_size, stride, padding, dilation, groups)
-        and (name == "winograd" or winograd_pays(positions, channels, dtype))
+        and (name == "winograd" or winograd_pays(positions, channels, dtype, weight_cost))
     ):
         return winograd
     if direct.applies(dtype, channels[1], groups) or (name == "direct" and groups == 1):
@@ -70,7 +75,7 @@ def choose(dtype, positions, channels, kernel_size, stride, padding, dilation, g
     return im2col
 
 
-def winograd_pays(positions, channels, dtype) -> bool:
+def winograd_pays(positions, channels, dtype, weight_cost=WEIGHT_COST) -> bool:
     """True if winograd is expected to be faster than direct, by counting what each multiplies and adds.
 
     direct makes 9 multiply-adds for each position and pair of channels. winograd makes 36 for each *tile* of 4 x 4
@@ -84,5 +89,5 @@ def winograd_pays(positions, channels, dtype) -> bool:
     tiles = n * -(-height // winograd.OUTPUTS) * -(-width // winograd.OUTPUTS)
     whole_vectors = -(-c_in // lanes) * lanes + -(-c_out // lanes) * lanes
     products = winograd.MATRICES * tiles * c_in * c_out
-    transforms = TILE_COST * tiles * whole_vectors + WEIGHT_COST * c_in * c_out
+    transforms = TILE_COST * tiles * whole_vectors + weight_cost * c_in * c_out
     return products + transforms < 9 * n * height * width * c_in * c_out

@@ -10,7 +10,7 @@ three products become transforms and 36 products of matrices, one for each of th
                        gradient               = 36 x (C_in, C_out)                         --G^T M G-->  weight gradient
 
 The matrix products are the micro-kernel's (microkernel.py), as in direct.py. winograd_tiles.py has the transforms of
-tiles, winograd_outputs.py and winograd_weights.py the loops around them.
+tiles, winograd_units.py shares them out, winograd_outputs.py and winograd_weights.py have the loops.
 
 A tile mixes its pixels, so a NaN would spread over all of its outputs, and infinities, subtracted, turn into NaN.
 Products that meet such numbers, or that overflow, are therefore computed again by direct.py.
@@ -23,19 +23,16 @@ import numpy as np
 
 from minicnn.kernels import direct, memory
 from minicnn.kernels.compile import kernel_array
-from minicnn.kernels.patch_tables import cut
 from minicnn.kernels.shapes import convolution_output_size
 from minicnn.kernels.vector import aligned, narrow_columns, wide_columns
 from minicnn.kernels.winograd_outputs import Kernel, convolve_tiles_compiled
 from minicnn.kernels.winograd_tiles import MATRICES, whole_vectors
 from minicnn.kernels.winograd_transforms import OUTPUTS, PIXELS
+from minicnn.kernels.winograd_units import cut_tiles
 from minicnn.kernels.winograd_weights import sum_tiles_compiled
 from minicnn.kernels.zones import offsets
 
-CACHE_ELEMENTS = (
-    160 * 1024
-)  # of a unit's transformed tiles and products: leaves some of a second-level cache to weights
-FEWEST_UNITS = 8  # so that threads can share them out
+CACHE_ELEMENTS = 160 * 1024  # of a unit's transformed tiles and products: leaves some of a second-level cache free
 SHARED_WEIGHTS = 1024 * 1024  # transformed weights, at most, that are read again for every unit
 SHARED_TILES = 4 * 1024 * 1024  # numbers of transformed tiles that threads share where weights are many
 UNIT_TILES = 32  # of a unit then
@@ -70,8 +67,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np
     kernel = Kernel(np.arange(9), depth_stride=9, column_stride=9 * c_in)
     if _convolve(x, weight, kernel, padding, bias, relu, y):
         return y
-    y = direct.conv2d(x, weight, bias, stride, padding, dilation, groups)
-    return np.maximum(y, 0, out=y) if relu else y
+    return direct.conv2d(x, weight, bias, stride, padding, dilation, groups, relu)
 
 
 def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
@@ -111,14 +107,6 @@ def _refuse(dtype, kernel_size, stride, padding, dilation, groups):
         )
 
 
-def _cut_tiles(image_shape, out_size, first_pixel, tile, most_tiles):
-    """A plan (patch_tables.py) whose positions are tiles: windows of `tile` x `tile` pixels, 4 pixels apart."""
-    tile_rows, tile_columns = (-(-size // OUTPUTS) for size in out_size)
-    most = max(1, min(most_tiles, image_shape[0] * tile_rows * tile_columns // FEWEST_UNITS) // tile_columns)
-    rows, columns = (tuple(range(first, first + tile)) for first in first_pixel)
-    return cut(image_shape, (tile_rows, tile_columns), (OUTPUTS, OUTPUTS), rows, columns, most)
-
-
 def _convolve(images, weight, kernel, padding, bias, relu, output) -> bool:
     """Write the convolution to `output`; False if it, or anything on the way to it, is not finite."""
     narrow, wide = narrow_columns(images.dtype), wide_columns(images.dtype)
@@ -128,7 +116,7 @@ def _convolve(images, weight, kernel, padding, bias, relu, output) -> bool:
     block_size = odd_lines(depths * wide, narrow)
     share_weights = MATRICES * blocks * block_size <= SHARED_WEIGHTS
     most = CACHE_ELEMENTS // (MATRICES * (line + wide)) if share_weights else UNIT_TILES
-    units = _cut_tiles(images.shape, output.shape[1:3], (-padding[0], -padding[1]), PIXELS, most)
+    units = cut_tiles(images.shape, output.shape[1:3], (-padding[0], -padding[1]), PIXELS, most)
     count, workers = len(units.starts), numba.get_num_threads()
     unit_size = odd_lines(count * line, narrow)
     group = max(1, min(units.units, SHARED_TILES // (MATRICES * unit_size)))
@@ -161,8 +149,8 @@ def _sum_weight_gradient(x, gradient, padding, gw) -> bool:
     most_tiles = min(max(smallest, 2 * MATRICES * c_in * c_out), largest) // (MATRICES * (line + blocks * wide))
     unit_tiles = max(1, most_tiles // 16)
     out_size = gradient.shape[1:3]
-    units = _cut_tiles(x.shape, out_size, (-padding[0], -padding[1]), PIXELS, unit_tiles)
-    gradient_units = _cut_tiles(gradient.shape, out_size, (0, 0), OUTPUTS, unit_tiles)
+    units = cut_tiles(x.shape, out_size, (-padding[0], -padding[1]), PIXELS, unit_tiles)
+    gradient_units = cut_tiles(gradient.shape, out_size, (0, 0), OUTPUTS, unit_tiles)
     groups = max(1, -(-units.units * len(units.starts) // most_tiles))
     group = max(1, -(-units.units // groups))  # units, about as many in every group
     tiles = group * len(units.starts)

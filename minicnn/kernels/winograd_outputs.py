@@ -17,17 +17,16 @@ from numba import prange
 
 from minicnn.kernels.compile import compile
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
-from minicnn.kernels.patch_tables import copy_pixels_compiled
 from minicnn.kernels.vector import element
 from minicnn.kernels.vector_arithmetic import load, save, stay_apart
 from minicnn.kernels.winograd_tiles import (
     MATRICES,
-    count_tiles_compiled,
     outputs_of_tile_compiled,
     tile_of_weights_compiled,
     transform_pixels_of_unit_compiled,
 )
 from minicnn.kernels.winograd_transforms import OUTPUTS
+from minicnn.kernels.winograd_units import copy_pixels_compiled, count_tiles_compiled
 
 
 class Kernel(NamedTuple):
@@ -67,8 +66,8 @@ def _write_outputs(products, unit, units, first, columns, bias, least, lines, la
     check = load(unfit, 0)
     tile = 0
     for image in range(first_image, min(first_image + units.images, n)):
-        for row in range(first_row, min(first_row + units.rows, units.out_height)):
-            for column in range(units.out_width):
+        for row in range(first_row, min(first_row + units.rows, units.tile_rows)):
+            for column in range(units.tile_columns):
                 place = ((image * height + row * OUTPUTS) * width + column * OUTPUTS) * channels + first
                 for v in range(0, min(columns, channels - first), lanes):
                     check = outputs_of_tile_compiled(

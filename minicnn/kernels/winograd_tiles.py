@@ -175,16 +175,6 @@ def weights_of_tile(products, offset, matrix, lines, lanes):
 weights_of_tile_compiled = compile(weights_of_tile)
 
 
-def count_tiles(unit, n, units):
-    """How many tiles a unit has: the last one of a batch, or of an image, may have fewer than the others."""
-    images = min(units.images, n - unit // units.bands * units.images)
-    rows = min(units.rows, units.out_height - unit % units.bands * units.rows)
-    return images * rows * units.out_width
-
-
-count_tiles_compiled = compile(count_tiles)
-
-
 def transform_pixels_of_unit(pixels, units, count, channels, lines, lanes, tiles, first):
     """B^T d B of `count` tiles, to lines `first`, first + 1, ... of 36 matrices (tiles, channels).
 

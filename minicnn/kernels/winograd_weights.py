@@ -11,16 +11,15 @@ from numba import prange
 
 from minicnn.kernels.compile import compile
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
-from minicnn.kernels.patch_tables import copy_pixels_compiled
 from minicnn.kernels.vector import element
 from minicnn.kernels.vector_arithmetic import load, save, stay_apart
 from minicnn.kernels.winograd_tiles import (
     MATRICES,
-    count_tiles_compiled,
     tile_of_gradient_compiled,
     transform_pixels_of_unit_compiled,
     weights_of_tile_compiled,
 )
+from minicnn.kernels.winograd_units import copy_pixels_compiled, count_tiles_compiled
 
 
 def _transform_gradient_of_unit(numbers, units, count, channels, lines, narrow, wide, tiles, first):
@@ -49,8 +48,8 @@ _transform_gradient_of_unit_compiled = compile(_transform_gradient_of_unit)
 
 def _first_tile(unit, units):
     """How many tiles of the batch come before a unit's."""
-    rows = unit // units.bands * units.images * units.out_height + unit % units.bands * units.rows
-    return rows * units.out_width
+    rows = unit // units.bands * units.images * units.tile_rows + unit % units.bands * units.rows
+    return rows * units.tile_columns
 
 
 _first_tile_compiled = compile(_first_tile)

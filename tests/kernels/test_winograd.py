@@ -290,6 +290,16 @@ def test_the_chooser_takes_winograd_where_channels_and_tiles_are_many():
     assert chosen((64, 32, 32), (64, 64), groups=2) is direct
 
 
+def test_a_weight_gradient_pays_sooner_for_it_transforms_no_weights():
+    positions, channels = (2, 8, 8), (256, 256)
+    assert not convolution.winograd_pays(positions, channels, np.float32)
+    assert convolution.winograd_pays(positions, channels, np.float32, convolution.WEIGHT_GRADIENT_COST)
+    x, weight, bias, gradient = operands(*positions, *channels, (1, 1))
+    _, _, automatic = three_products(convolution, x, weight, bias, gradient, (1, 1))
+    _, _, expected = three_products(winograd, x, weight, bias, gradient, (1, 1))
+    assert automatic.tobytes() == expected.tobytes()
+
+
 def test_more_images_never_turn_the_chooser_away_from_winograd():
     for size in range(1, 20):
         for channels in (8, 64, 256):
