@@ -26,8 +26,8 @@ def current_algorithm() -> str:
 def use_algorithm(name: str) -> Iterator[None]:
     """A context manager that runs every convolution inside its block with the algorithm `name`.
 
-    "winograd" is for 3x3 kernels of stride 1 only, and gives way to "direct"; that has no answer for some shapes either
-    (groups, for example), which run as im2col.
+    "winograd" is for float32, 3x3 kernels and stride 1 only, and gives way to "direct". That one gives way to "im2col"
+    for depthwise convolutions and for float64, unless it was itself asked for and there is only one group.
     Raises ValueError if there is no algorithm of this name.
     """
     if name not in ALGORITHMS:

@@ -12,7 +12,7 @@ NUMBA_DISABLE_JIT=1 in the environment `compile` returns the plain function, so 
 
 Compiled kernels are cached on disk. Numba's own cache compares only the file of the kernel itself, so it would keep a
 stale kernel after an edit of a function in another file that the kernel calls (numba#1833). Here the folder of the
-cache is named after a hash over all files of this package: any edit compiles everything anew, and nothing else does.
+cache is named after a hash over all files of this package: any edit in it compiles everything anew.
 """
 
 import hashlib
@@ -42,8 +42,7 @@ _PATIENCE = 1.0  # seconds of compiling, in all, before a line says so
 
 config: Any = numba_config  # it fills itself from the environment, which a type checker cannot see
 
-_running = threading.Lock()
-
+_running = threading.Lock()  # held by the one parallel kernel that runs
 
 # How long an idle OpenMP thread spins before it sleeps, in turns of libgomp's waiting loop: some 0.1 ms. A thread that
 # spins takes up the next kernel at once, and the Python between two kernels is shorter than that; one that sleeps takes
@@ -126,6 +125,8 @@ def _one_at_a_time(kernel: Callable) -> Callable:
 
 def set_num_threads(threads: int) -> None:
     """Let parallel kernels run on `threads` threads from now on; their results do not depend on it.
+
+    Numba keeps the number for each Python thread: kernels that another one calls run on all threads still.
 
     Raises ValueError if `threads` is not between 1 and the number that Numba started with.
     """

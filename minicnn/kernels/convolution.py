@@ -4,7 +4,7 @@ x (N, H, W, C_in), weight (C_out, C_in // groups, KH, KW), gradient and result (
 dilation are pairs (h, w). Arrays are C-contiguous, float32 or float64, and their shapes were checked by the caller.
 
 All algorithms agree up to rounding. One thing is left open: what a weight or a gradient that is not finite makes where
-it meets padding. im2col multiplies it there, and 0 * inf is NaN; the loops leave such terms out. PyTorch does either.
+it meets padding. im2col multiplies it there, and 0 * inf is NaN; the others leave such terms out. PyTorch does either.
 """
 
 from types import ModuleType

@@ -5,7 +5,8 @@ two tables stand for it, whatever the kernel, stride, padding and dilation (zone
 
     patch[p, k] = image[starts[p] + taps[k]]
 
-and the micro-kernels (microkernel.py) make all three products of a layer from tiles of 8 x 32 sums (vector.py):
+and the micro-kernels (microkernel.py) make all three products of a layer from tiles of 8 x 32 sums (vector.py; that is
+the size for AVX-512 and float32):
 
     forward            output[p, c]   = sum over k of patch[p, k] * weight[k, c]      a tile: 8 positions x 32 channels
     input gradient     the forward product over the output's gradient, with the kernel turned round
@@ -159,7 +160,7 @@ def _is_finite(array) -> bool:
 
 
 def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu, output):
-    """Write to `output` the products of patches and weights, plus the bias.
+    """Write to `output` the products of patches and weights, plus the bias; through relu if asked for.
 
     A group of channels is a convolution of its own: numbers further on in every pixel of input and output.
     """
@@ -175,9 +176,9 @@ def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu,
     edge_lines = offsets((len(tables.starts), wide))
     first_sums = np.zeros((groups, blocks * wide), images.dtype)
     if bias is not None:
-        first_sums[:, :lanes] = np.tile(bias.reshape(groups, outputs), bundle)
-    flat_images = kernel_array(images).reshape(-1)
-    flat_weight = kernel_array(weight).reshape(-1)
+        first_sums[:, :lanes] = np.tile(bias.reshape(groups, outputs), bundle)  # (C_out,) -> (groups, lanes)
+    flat_images = kernel_array(images).reshape(-1)  # (N, H, W, C) -> (N*H*W*C,)
+    flat_weight = kernel_array(weight).reshape(-1)  # (C_out, C, KH, KW) -> (C_out*C*KH*KW,)
     for group in range(groups):
         convolve_units_compiled(
             flat_images, n, flat_weight, group * weight.size // groups, tables, column_stride, outputs, lanes,
@@ -229,7 +230,8 @@ def _convolve_block(
             zone.end_run, packed, columns, output, tables.destinations, target, relu,
         )  # fmt: skip
         return
-    # The last vector would reach into the next pixel's channels, so the block goes to an array of our own first.
+    # The last vector would reach into the next pixel's channels, so the block goes to an array of our own first, whose
+    # lines count from the unit's first position: hence minus edge_lines[begin].
     block_products_in_runs_compiled(
         wide, first_sums, first, images, source, tables.starts, begin, count, tables.runs, zone.first_run,
         zone.end_run, packed, columns, edge, edge_lines, -edge_lines[begin], relu,
@@ -245,7 +247,10 @@ def convolve_units(
     images, n, weight, first_element, tables, column_stride, outputs, lanes, first_sums, first_source, first_target,
     packed, edge, edge_lines, output, narrow, wide, by_block, relu,
 ):  # fmt: skip
-    """output = patches times weights, plus bias; the workers share out the units, or the blocks of channels."""
+    """output = patches times weights, plus bias, of one group; workers share out the units or the blocks of channels.
+
+    `edge` has a row for each worker, empty if no block has an edge to go over (_convolve_block).
+    """
     blocks, workers, units = packed.shape[0], edge.shape[0], len(tables.zone_of_unit)
     for block in prange(blocks):
         first = block * wide

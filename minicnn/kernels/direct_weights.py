@@ -31,7 +31,7 @@ from minicnn.kernels.zones import Limits, find_unit_compiled, forward_axis, offs
 LIMITS = Limits(units=16, fewest_positions=256, most_positions=512, numbers=64 * 1024)
 PIECES = 16  # that threads share out: a fixed number, so that threads cannot change the sums
 SUMS_OF_PIECE = 64 * 1024  # they stay in a second-level cache, with a unit of the image and one of the gradient
-CHANNELS_OF_BLOCK = 32  # whose sums are made one after the other, while the vectors of the image are in the cache
+CHANNELS_OF_BLOCK = 32  # a multiple of ROWS; their sums are made in turn while the image's vectors are in the cache
 
 
 def sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw):
@@ -46,6 +46,8 @@ def sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw):
     columns = (forward_axis(ow, kw, stride[1], padding[1], dilation[1], bundle),)
     tables = plan(n, (h, w), channels, c_in, (oh, ow), c_out, rows, columns, (kw, kh * kw), LIMITS)
     lanes = bundle * outputs
+    # Row r of the tiles reads its scalars at tile_rows[r], and its sums go to lines[r] in those of their block, which
+    # are (CHANNELS_OF_BLOCK, depth) or (depth + 1, wide). Rows that only fill the last tile go where nothing is read.
     if taps_in_lanes:
         row = np.arange(-(-outputs // ROWS) * ROWS)
         tile_rows, lines = np.minimum(row, outputs - 1), row % CHANNELS_OF_BLOCK * tables.depth
@@ -60,7 +62,8 @@ def sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw):
     in_place = taps_in_lanes or lanes % narrow == 0
     packed = aligned((workers, 0 if in_place else tables.most_positions * wide), x.dtype)
     packed_lines = offsets((len(tables.starts), wide))
-    flat_images, flat_gradient = kernel_array(x).reshape(-1), kernel_array(gradient).reshape(-1)
+    flat_images = kernel_array(x).reshape(-1)  # (N, H, W, C_in) -> (N*H*W*C_in,)
+    flat_gradient = kernel_array(gradient).reshape(-1)  # (N, OH, OW, C_out) -> (N*OH*OW*C_out,)
     for group in range(groups):
         weight_gradient_parts_compiled(
             flat_images, flat_gradient, n, gw.reshape(-1), group * gw.size // groups, tables, channels * kh * kw,
@@ -70,7 +73,7 @@ def sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw):
 
 
 def _form(size, channels, outputs, kernel_size, stride, groups, narrow) -> tuple[int, bool]:
-    """The pixels of a bundle, and whether the taps are in the lanes: what makes the fewest steps for a pixel."""
+    """The pixels of a bundle, and whether the taps are in the lanes: what takes the fewest cycles for a pixel."""
     kh, kw = kernel_size
     best, least = 1, math.inf
     for bundle in range(1, max(1, min(size, 2 * narrow // outputs)) + 1):
@@ -154,8 +157,8 @@ def weight_gradient_parts(
 ):  # fmt: skip
     """gw = patches, transposed, times gradients. A piece of work is a part of the units and a share of the channels.
 
-    A unit is summed from zero and then added to the sums of its part, and the parts are added last: float32 sums in one
-    go over a whole batch would lose digits.
+    A unit is summed from zero and then added to the sums of its part, and the parts are added last. `packed` has a row
+    for each worker, empty if the gradient is read where it lies.
     """
     parts, blocks, block_size = sums.shape
     workers, units = packed.shape[0], len(tables.zone_of_unit)
@@ -182,7 +185,7 @@ def weight_gradient_parts(
     for block in prange(blocks):
         for part in range(1, parts):
             add_compiled(sums[part, block], sums[0, block])
-    flat = sums.reshape(-1)
+    flat = sums.reshape(-1)  # (parts, blocks, block_size) -> (M,), of which part 0, now the total, comes first
     for channel in prange(outputs):
         row = first_element + channel * column_stride
         clear(gw, row, column_stride)  # a bundle's pixels add up to one number

@@ -25,7 +25,7 @@ def scale_below_zero(values, x, slope) -> np.ndarray:
 
 
 def add(a, b) -> np.ndarray:
-    """a + b. Arrays of one shape, dtype and memory order take one pass on all threads; all others go to NumPy."""
+    """a + b. Large float32 arrays of one shape and memory order take one pass on all threads; NumPy adds all others."""
     if not _alike(a, b):
         with np.errstate(over="ignore", invalid="ignore"):
             return a + b
@@ -61,7 +61,7 @@ def _result_and_flat(a, b):
 
 def _flat(result):
     """A view (M,) of an array that `_result_and_flat` has made."""
-    return (layout.to_kernel(result) if layout.is_channels_last(result) else result).reshape(-1)
+    return (layout.to_kernel(result) if layout.is_channels_last(result) else result).reshape(-1)  # (...) -> (M,)
 
 
 def keep_above_zero(values, x, result):

@@ -1,7 +1,7 @@
 """Matrix products for fully connected layers, by the micro-kernel of the convolutions.
 
 A fully connected layer is a 1x1 convolution of images of one pixel, and direct.py computes it as such. NumPy's product
-is as fast by itself, but its threads go on spinning for some 20 ms after a product, and hold the cores that the next
+is as fast by itself, but its threads go on spinning for some 0.1 s after a product, and hold the cores that the next
 kernels are waiting for: a training step of LeNet-5 took four times as long. Small products, which NumPy takes on one
 thread, and float64 stay with NumPy.
 """
@@ -20,7 +20,7 @@ def linear(rows, weight) -> np.ndarray:
     """rows (M, K) times weight (O, K), transposed: (M, O)."""
     (m, k), o = rows.shape, len(weight)
     if not _large(rows, weight, m * k * o):
-        return rows @ weight.T
+        return rows @ weight.T  # (M, K) @ (K, O)
     if m < o:  # one of the two is packed into lines of vectors: the smaller one
         return np.ascontiguousarray(_product(weight, rows).T)  # (O, M) -> (M, O)
     return _product(rows, weight)
@@ -31,6 +31,7 @@ def linear_input_gradient(gradient, weight) -> np.ndarray:
     (m, o), k = gradient.shape, weight.shape[1]
     if m < FEWEST_ROWS or not _large(gradient, weight, m * k * o):
         return gradient @ weight
+    # (M, O) -> (M, 1, 1, O) and (O, K) -> (O, K, 1, 1)
     gx = direct.conv2d_input_gradient(gradient[:, None, None], weight[:, :, None, None], (1, 1), *_PLAIN)
     return gx.reshape(m, k)  # (M, 1, 1, K) -> (M, K)
 
@@ -39,7 +40,7 @@ def linear_weight_gradient(rows, gradient) -> np.ndarray:
     """gradient (M, O), transposed, times rows (M, K): (O, K)."""
     (m, k), o = rows.shape, gradient.shape[1]
     if not _large(rows, gradient, m * k * o):
-        return gradient.T @ rows
+        return gradient.T @ rows  # (O, M) @ (M, K)
     return _product(np.ascontiguousarray(gradient.T), np.ascontiguousarray(rows.T))  # (O, M), (K, M) -> (O, K)
 
 

@@ -23,11 +23,14 @@ import numpy as np
 
 SMALLEST = 1 << 16  # bytes: below this the C library reuses memory by itself
 LARGEST_WASTE = 1.25  # a block may be this many times as large as the array that gets it
-_LINE = 64  # bytes of a cache line, at which every array begins: no vector then lies across two
+CACHE_LINE = 64  # bytes; arrays of the pool begin at one, so that none of their vectors lies across two
 
 
 class _Block(np.ndarray):
-    """The bytes of one block. A type of its own, so that views of an array over it refer to that array, not to it."""
+    """The bytes of one block. A type of its own, so that views of an array over it refer to that array, not to it.
+
+    Were both of one type, NumPy would have a view refer to the block, past the array, whose death then told nothing.
+    """
 
     first: int  # the byte at which arrays over this block begin: the first one of a cache line
 
@@ -71,13 +74,13 @@ class _Pool:
     def lend(self, size: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         with self.lock:
             self.take_back()
-            place = bisect.bisect_left(self.sizes, size + _LINE)
+            place = bisect.bisect_left(self.sizes, size + CACHE_LINE)
             if place < len(self.sizes) and self.sizes[place] <= LARGEST_WASTE * size:
                 self.unused -= self.sizes.pop(place)
                 _, block = self.blocks.pop(place)
             else:
-                block = _Block(size + _LINE, np.uint8)
-                block.first = -block.ctypes.data % _LINE
+                block = _Block(size + CACHE_LINE, np.uint8)
+                block.first = -block.ctypes.data % CACHE_LINE
         array = np.ndarray(shape, dtype, buffer=block, offset=block.first)  # type: ignore[arg-type]
         watch = weakref.ref(array, self.give_back)
         self.lent[id(watch)] = watch, block

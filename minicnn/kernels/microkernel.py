@@ -1,4 +1,4 @@
-"""The micro-kernels: sums of products, in a tile of vector registers. All fast convolutions are made of them.
+"""The micro-kernels: sums of products, in a tile of vector registers. Direct and Winograd convolution run on them.
 
     output[r, c] = first_sums[c] + sum over s of scalars[r, s] * vectors[s, c]
 
@@ -8,6 +8,8 @@ find `scalars` and `vectors`; each of them takes 8 rows r and one or two vectors
     products            scalars[rows[r] + steps[s]]        vectors packed in lines, in the order of reading
     products_in_runs    scalars[rows[r] + step of run]     the same, but both go on in stretches ("runs") without a gap
     outer_products      scalars[rows[r] + steps[s]]        vectors[places[s]], and sums are added to what is there
+
+winograd*.py call the first one, direct.py the second and direct_weights.py the third.
 """
 
 from minicnn.kernels.compile import compile

@@ -63,10 +63,11 @@ def batch_norm_backward(
     """
     rows, channels = x.shape
     scale = (weight * inverse_std).astype(x.dtype)
-    relu, floor = relu_shift is not None, scale if relu_shift is None else relu_shift
+    relu = relu_shift is not None
+    shift = relu_shift if relu else np.zeros_like(scale)  # nobody reads the zeros
     folded_gradient, folded_x = kernel_array(_fold(gradient)), kernel_array(_fold(x))
     parts = np.zeros((2, PARTS, folded_x.shape[1]))
-    cut = _tiled(scale, folded_x), _tiled(floor, folded_x), relu
+    cut = _tiled(scale, folded_x), _tiled(shift, folded_x), relu
     product_parts_compiled(folded_gradient, folded_x, _tiled(mean, folded_x), *cut, parts)
     gradient_sum, product_sum = _unfolded(parts, channels).sum(axis=(1, 2))  # (2, PARTS, F, C) -> (2, C)
     gweight = product_sum * inverse_std
@@ -120,6 +121,7 @@ sum_parts_compiled = compile(sum_parts, parallel=True)
 
 
 def moment_parts(x, shift, parts):
+    """Add up x - shift and its square."""
     rows, columns = x.shape
     count = parts.shape[1]
     for part in prange(count):
@@ -142,6 +144,7 @@ moment_parts_compiled = compile(moment_parts, parallel=True)
 
 
 def product_parts(gradient, x, mean, scale, shift, relu, parts):
+    """Add up what relu passes on of the gradient, and that times (x - mean)."""
     rows, columns = x.shape
     zero = x.dtype.type(0)
     count = parts.shape[1]
@@ -177,6 +180,7 @@ scale_rows_compiled = compile(scale_rows, parallel=True)
 
 
 def combine_rows(gradient, x, scale, shift, relu, slope, offset, training, gx):
+    """gx = what relu passes on of the gradient * scale, in training + x * slope + offset."""
     rows, columns = x.shape
     zero = x.dtype.type(0)
     for m in prange(rows):

@@ -33,9 +33,9 @@ def max_pool2d_backward(gradient, indices, input_size) -> np.ndarray:
         return pooling_reference.max_pool2d_backward(gradient, indices, input_size)
     n, oh, ow, c = gradient.shape
     gx = memory.zeros((n, input_size[0] * input_size[1], c), gradient.dtype)
-    places = indices.reshape(n, oh * ow, c)  # (N, OH, OW, C) -> (N, OH*OW, C)
-    scatter_compiled(kernel_array(gradient.reshape(n, oh * ow, c)), kernel_array(places), gx)
-    return gx.reshape(n, *input_size, c)
+    windows, places = (array.reshape(n, oh * ow, c) for array in (gradient, indices))  # (N, OH, OW, C) -> (N, OH*OW, C)
+    scatter_compiled(kernel_array(windows), kernel_array(places), gx)
+    return gx.reshape(n, *input_size, c)  # (N, H*W, C) -> (N, H, W, C)
 
 
 def avg_pool2d(x, kernel_size, stride, padding, output_size, count_include_pad, divisor_override) -> np.ndarray:
@@ -102,7 +102,7 @@ def max_unpool2d(x, indices, output_size) -> np.ndarray:
     y = memory.zeros((n, output_size[0] * output_size[1], c), x.dtype)
     values, places = x.reshape(n, oh * ow, c), indices.reshape(n, oh * ow, c)  # (N, OH, OW, C) -> (N, OH*OW, C)
     np.put_along_axis(y, places, values, axis=1)
-    return y.reshape(n, *output_size, c)
+    return y.reshape(n, *output_size, c)  # (N, H*W, C) -> (N, H, W, C)
 
 
 def max_unpool2d_backward(gradient, indices) -> np.ndarray:
@@ -110,7 +110,8 @@ def max_unpool2d_backward(gradient, indices) -> np.ndarray:
     n, h, w, c = gradient.shape
     oh, ow = indices.shape[1:3]
     places = indices.reshape(n, oh * ow, c)  # (N, OH, OW, C) -> (N, OH*OW, C)
-    return np.take_along_axis(gradient.reshape(n, h * w, c), places, axis=1).reshape(indices.shape)
+    taken = np.take_along_axis(gradient.reshape(n, h * w, c), places, axis=1)  # (N, H, W, C) -> (N, OH*OW, C)
+    return taken.reshape(indices.shape)  # (N, OH*OW, C) -> (N, OH, OW, C)
 
 
 def max_rows(x, y, indices, kernel_size, stride, padding, dilation):

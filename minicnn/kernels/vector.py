@@ -50,11 +50,11 @@ VECTOR_BYTES, _WIDE_VECTORS = _host_registers()
 
 
 def aligned(shape, dtype):
-    """An uninitialised array that begins at a cache line, so that none of its vectors lies across two."""
-    size, per_line = math.prod(shape), 64 // np.dtype(dtype).itemsize
+    """An uninitialised array that begins at a cache line: `memory.empty` sees to that for large arrays only."""
+    size, per_line = math.prod(shape), memory.CACHE_LINE // np.dtype(dtype).itemsize
     room = memory.empty((size + per_line,), dtype)
     skip = -(room.ctypes.data // room.itemsize) % per_line
-    return room[skip : skip + size].reshape(shape)
+    return room[skip : skip + size].reshape(shape)  # (size,) -> shape
 
 
 def narrow_columns(dtype) -> int:

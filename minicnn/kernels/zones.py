@@ -17,7 +17,7 @@ positions are sorted into *zones*, rectangles of positions that lose the same ta
       +---+-----------+---+
 
 Each zone is a convolution without padding, reads the image where it lies, and leaves the lost taps out: in an 8x8 image
-a sixth of all multiplications, in a 4x4 image a third. All tables depend on shapes only; a network makes them once.
+a sixth of all multiplications, in a 4x4 image 3 in 10. All tables depend on shapes only; a network makes them once.
 """
 
 from functools import lru_cache
@@ -35,7 +35,7 @@ class Limits(NamedTuple):
     """How a layer is cut into units."""
 
     units: int  # at least, so that no thread waits long for another one's last unit
-    fewest_positions: int  # of a unit, which matters more
+    fewest_positions: int  # of a unit, if the zone has so many: this goes before the other limits
     most_positions: int
     numbers: int  # of the image under a unit, at most
 
@@ -48,7 +48,7 @@ class Axis(NamedTuple):
 
     first: int  # the output row of position 0, or of its first pixel
     spacing: int  # output rows from one position to the next
-    count: int  # of positions
+    positions: int
     step: int  # input rows from one position's window to the next one's
     taps: tuple[int, ...]  # the input rows that position 0 reads, ascending; negative in the padding
     kernel: tuple[tuple[int, ...], ...]  # kernel[t][j]: the kernel row that joins tap t and pixel j, or -1
@@ -58,7 +58,7 @@ class Span(NamedTuple):
     """Neighbouring positions of an axis that read the same taps: first_tap, ... end_tap - 1."""
 
     first: int
-    count: int
+    positions: int
     first_tap: int
     end_tap: int
 
@@ -100,8 +100,8 @@ class Plan(NamedTuple):
     starts: np.ndarray  # of the positions of a full unit: where the window begins, from the unit's first window on
     destinations: np.ndarray  # and where the result goes
     runs: np.ndarray  # stretches of taps with neighbouring numbers: (tap, line, length) each
-    taps: np.ndarray  # every tap for itself, repeated up to a multiple of ROWS with the line `depth`, which is spare
-    tap_lines: np.ndarray
+    taps: np.ndarray  # every tap for itself; in each zone the last is repeated up to a multiple of ROWS
+    tap_lines: np.ndarray  # the line of each; of the repeated ones the line `depth`, which is spare
     depth: int  # lines
     elements: np.ndarray  # of the weight array, ascending: where they lie in it, and the line and the pixel of the
     lines: np.ndarray  # bundle to which they belong
@@ -132,11 +132,11 @@ def input_gradient_axes(size, kernel, stride, padding, dilation, bundle=1) -> tu
     return tuple(axes)
 
 
-def _axis(first, spacing, count, step, seen, bundle):
+def _axis(first, spacing, positions, step, seen, bundle):
     """`seen[j, tap]` is the kernel row through which pixel j of position 0's bundle sees input row `tap`."""
     taps = tuple(sorted({tap for _, tap in seen}))
     kernel = tuple(tuple(seen.get((j, tap), -1) for j in range(bundle)) for tap in taps)
-    return Axis(first, spacing, count, step, taps, kernel)
+    return Axis(first, spacing, positions, step, taps, kernel)
 
 
 def spans(axis: Axis, size: int) -> list[Span]:
@@ -146,7 +146,7 @@ def spans(axis: Axis, size: int) -> list[Span]:
         places = [tap + position * axis.step for tap in axis.taps]
         return sum(place < 0 for place in places), sum(place < size for place in places)
 
-    groups = ((taps, list(positions)) for taps, positions in groupby(range(axis.count), inside))
+    groups = ((taps, list(positions)) for taps, positions in groupby(range(axis.positions), inside))
     return [Span(positions[0], len(positions), *taps) for taps, positions in groups]
 
 
@@ -159,7 +159,10 @@ def plan(images, size, channels, pixel, out_size, out_pixel, row_axes, column_ax
     and for a channel of the window; a kernel column has stride 1.
     """
     image_source, image_target = size[0] * size[1] * pixel, out_size[0] * out_size[1] * out_pixel
-    zones, weights, zone_of_unit, runs, taps, starts, destinations = ([] for _ in range(7))
+    zone_of_unit: list[int] = []
+    runs: list[tuple[int, int, int]] = []
+    taps: list[np.ndarray] = []
+    zones, weights, starts, destinations = ([] for _ in range(4))
     depth = most_positions = positions = 0
     for rows, columns in product(row_axes, column_axes):
         weights.append(_weights(rows, columns, channels, kernel_strides, depth))
@@ -167,14 +170,14 @@ def plan(images, size, channels, pixel, out_size, out_pixel, row_axes, column_ax
         target_row, target_column = rows.spacing * out_size[1] * out_pixel, columns.spacing * out_pixel
         rectangles = product(spans(rows, size[0]), spans(columns, size[1]))
         # The largest zones come first: workers that take units in turn then have about as much to do, in the end.
-        for row_span, column_span in sorted(rectangles, key=lambda spans: -spans[0].count * spans[1].count):
-            height, width = row_span.count, column_span.count
+        for row_span, column_span in sorted(rectangles, key=lambda spans: -spans[0].positions * spans[1].positions):
+            height, width = row_span.positions, column_span.positions
             zone_runs = _runs(rows, columns, row_span, column_span, size[1] * pixel, pixel, channels, depth)
             reach = rows.taps[row_span.end_tap - 1] - rows.taps[row_span.first_tap] + 1 if zone_runs else 0
             unit_images, unit_rows = _unit(limits, images, height, width, source_row, reach * size[1] * pixel)
             across = -(-images // unit_images)
             units = across * -(-height // unit_rows)
-            zone = {
+            zone = {  # in the order of ZONE
                 "first_unit": len(zone_of_unit),
                 "images": unit_images,
                 "rows": unit_rows,
@@ -201,9 +204,9 @@ def plan(images, size, channels, pixel, out_size, out_pixel, row_axes, column_ax
             positions += len(starts[-1])
             most_positions = max(most_positions, len(starts[-1]))
         depth += len(rows.taps) * len(columns.taps) * channels
-    elements, lines, pixels = np.concatenate(weights, axis=1)
+    elements, lines, pixels = np.concatenate(weights, axis=1)  # (3, elements)
     order = np.argsort(elements, kind="stable")
-    all_taps, tap_lines = np.ascontiguousarray(np.concatenate(taps, axis=1))
+    all_taps, tap_lines = np.ascontiguousarray(np.concatenate(taps, axis=1))  # (2, taps)
     return Plan(
         zones=np.array(zones, ZONE).view(np.recarray),
         zone_of_unit=np.array(zone_of_unit, np.int64),
@@ -273,6 +276,7 @@ def _weights(rows, columns, channels, kernel_strides, depth) -> np.ndarray:
                 found.append((element, first, pixel))
     table = np.array(found, np.int64).reshape(-1, 3).T  # (kernel elements, 3) -> (3, kernel elements)
     steps = np.array([[channel_stride], [1], [0]]) * np.arange(channels)  # (3, channels)
+    # (3, kernel elements, 1) + (3, 1, channels) -> (3, elements)
     return (table[:, :, None] + steps[:, None, :]).reshape(3, -1)
 
 
@@ -286,7 +290,7 @@ def offsets(*axes) -> np.ndarray:
 
 
 def find_unit(tables, unit, n):
-    """The zone of a unit, how many positions it has, and where its first window and its first result lie.
+    """The number of a unit's zone, how many positions the unit has, and where its first window and result lie.
 
     The last unit of a batch, or of an image, may have fewer positions than the others.
     """
