@@ -108,7 +108,7 @@ def trace_window(conv: Conv2d, image: Any, at: Sequence[int] = (0, 0), channel: 
     edges, mode = conv.edges(), _MODES[conv.padding_mode]
     down = i * conv.stride[0] + np.arange(conv.kernel_size[0]) * conv.dilation[0]  # rows of the padded image
     across = j * conv.stride[1] + np.arange(conv.kernel_size[1]) * conv.dilation[1]
-    inside = np.pad(np.full(pixels.shape[1:], True), edges)[down[:, None], across]
+    inside = np.pad(np.full(pixels.shape[1:], True), edges)[down[:, None], across]  # (H, W) padded -> (KH, KW)
     padded = np.pad(pixels[input_channels], ((0, 0), *edges), mode)
     window = padded[:, down[:, None], across]  # (C, H + padding, W + padding) -> (C, KH, KW)
     kernel = conv.weight.data[channel].copy()
@@ -120,7 +120,7 @@ def trace_window(conv: Conv2d, image: Any, at: Sequence[int] = (0, 0), channel: 
     output, weight_gradient, input_gradient = _computed_by_the_layer(conv, pixels, (channel, i, j))
     # Each kernel element goes to the pixel under it, or to the pixel that the padding there repeats.
     numbers = np.arange(pixels[0].size).reshape(pixels.shape[1:])
-    receivers = np.pad(numbers, edges, mode)[down[:, None], across]
+    receivers = np.pad(numbers, edges, mode)[down[:, None], across]  # (H, W) padded -> (KH, KW)
     receives = inside if mode == "constant" else np.full(inside.shape, True)
     expected = np.zeros((len(pixels), pixels[0].size))
     for number, element in zip(input_channels, kernel, strict=True):

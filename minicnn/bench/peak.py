@@ -7,14 +7,12 @@ again and again. No memory is read in the loop, so no program of multiply-adds i
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import prange
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from minicnn.bench.timing import seconds_of
 from minicnn.kernels.compile import compile
 from minicnn.kernels.vector import narrow_columns, wide_columns
 
@@ -69,10 +67,3 @@ def run_peak(threads: int) -> np.ndarray:
 def flop(threads: int) -> float:
     """The operations of one `run_peak`, a multiply-add counted as two."""
     return 2.0 * threads * STEPS * CHAINS * LANES
-
-
-def peak_rate(threads: int | None = None, repeats: int = 3) -> float:
-    """Operations a second, the best of `repeats` runs, on `threads` threads (all by default)."""
-    count = threads or numba.get_num_threads()
-    run_peak(count)
-    return flop(count) / min(seconds_of(lambda: run_peak(count)) for _ in range(repeats))

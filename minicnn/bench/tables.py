@@ -11,7 +11,7 @@ from minicnn.bench.summary import ratio_to
 
 ALGORITHM_COLUMNS = ("reference", "im2col", "direct", "winograd")
 OPERATIONS = (FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, BOTH)
-MILLION = 2**20
+MEBIBYTE = 2**20
 
 HEADINGS = {
     "conv": "Convolutions (GFLOP/s of the plain algorithm, forward; ratio = PyTorch's better layout / minicnn)",
@@ -74,7 +74,7 @@ def _timing_line(row: Row) -> str:
 
 
 def _memory_line(row: Row) -> str:
-    cells = [f"{variant} {peak['bytes'] / MILLION:7.1f}" for variant, peak in row["memory"].items()]
+    cells = [f"{variant} {peak['bytes'] / MEBIBYTE:7.1f}" for variant, peak in row["memory"].items()]
     return f"{row['case']:<42}{'  '.join(cells)}"
 
 

@@ -75,7 +75,7 @@ def _processor() -> str:
 
 
 def _threading_layer() -> str:
-    """Numba's choice of tbb, omp or workqueue. It is made when a parallel kernel first runs, so one is run here."""
+    """What runs the threads: omp, workqueue or tbb. Known when a parallel kernel has run, so one is run here."""
     import numba
 
     config: Any = numba.config

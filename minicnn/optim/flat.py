@@ -25,11 +25,11 @@ def flat(parameter: np.ndarray, gradient: np.ndarray, *buffers: np.ndarray) -> I
         array.transpose(0, 2, 3, 1) if images and array is not NOTHING else array  # (N, C, H, W) -> (N, H, W, C)
         for array in (parameter, gradient, *buffers)
     ]
-    arrays = [np.require(array, parameter.dtype, ["C", "A", "W"]).reshape(-1) for array in ordered]
+    arrays = [np.require(array, parameter.dtype, ["C", "A", "W"]).reshape(-1) for array in ordered]  # (...) -> (M,)
     yield arrays
     for array, target in zip(arrays, ordered, strict=True):
         if target is not ordered[1] and not np.may_share_memory(array, target):
-            target[...] = array.reshape(target.shape)
+            target[...] = array.reshape(target.shape)  # (M,) -> (...)
 
 
 def alike(parameter: np.ndarray, *settings: float) -> list[Any]:

@@ -148,4 +148,7 @@ def test_the_peak_is_above_what_memory_bound_code_reaches():
     x = np.ones(1 << 22, np.float32)
     begin = time.perf_counter()
     x * 0.5 + 1.0
-    assert peak.peak_rate(1) > 4 * 2 * x.size / (time.perf_counter() - begin)
+    memory_rate = 2 * x.size / (time.perf_counter() - begin)
+    peak.run_peak(1)  # compiles it
+    seconds = min(timing.seconds_of(lambda: peak.run_peak(1)) for _ in range(3))
+    assert peak.flop(1) / seconds > 4 * memory_rate
