@@ -88,6 +88,11 @@ class _Pool:
 
     def give_back(self, watch: weakref.ref) -> None:
         self.returned.append(self.lent.pop(id(watch))[1])
+        if self.lock.acquire(blocking=False):  # else whoever holds it, perhaps this very thread, sorts the queue in
+            try:
+                self.take_back()
+            finally:
+                self.lock.release()
 
     def take_back(self) -> None:
         """Sort the queue of returned blocks in; while too much lies unused, drop what has waited longest."""
