@@ -44,10 +44,10 @@ config: Any = numba_config  # it fills itself from the environment, which a type
 
 _running = threading.Lock()  # held by the one parallel kernel that runs
 
-# How long an idle OpenMP thread spins before it sleeps, in turns of libgomp's waiting loop: about a millisecond. One that
-# spins takes up the next kernel at once, and the Python between two kernels is shorter than that. One that sleeps takes
-# 0.03 to 0.1 ms to wake, more than many kernels last, and may wake on the core where its caller runs: with a fifth of
-# this spin, one run in three trained at two thirds of the speed. GNU OpenMP's own choice is six times as long, and
+# How long an idle OpenMP thread spins before it sleeps, in turns of libgomp's waiting loop: a millisecond or so. One
+# that spins takes up the next kernel at once, and the Python between two kernels is shorter than that. One that sleeps
+# takes 0.03 to 0.1 ms to wake, more than many kernels last, and may wake on its caller's core: with a fifth
+# of this spin, one run in three trained at two thirds of the speed. GNU OpenMP's own choice is six times as long, and
 # meanwhile BLAS's threads, or any other program, wait for a core: single calls then took 10 to 100 times as long.
 _SPINS = "50000"
 
@@ -73,17 +73,27 @@ if config.THREADING_LAYER == "default":
     config.THREADING_LAYER = _choose_threading_layer()
 
 
-def compile(function: Callable, *, parallel: bool = False, fastmath: frozenset[str] = frozenset(), **options) -> Any:
+def compile(
+    function: Callable,
+    *,
+    parallel: bool = False,
+    inner: bool = False,
+    fastmath: frozenset[str] = frozenset(),
+    **options,
+) -> Any:
     """`function` compiled by Numba on its first call for each combination of argument types.
 
     `parallel` runs `numba.prange` loops on all threads; `fastmath` is `REORDER` for sums that may be reordered, and
     stays empty for kernels that compare or look for NaN. Other options go to `numba.njit`. A parallel kernel is called
-    from Python, never from another kernel. Returns `function` itself if NUMBA_DISABLE_JIT=1 is set.
+    from Python, never from another kernel; an `inner` one only from other kernels, which saves the compiling of a way
+    in from Python. Returns `function` itself if NUMBA_DISABLE_JIT=1 is set.
     """
     if config.DISABLE_JIT:
         return function
     # An error inside prange is lost: where bounds are checked, all loops run on one thread, and what they raise shows.
     threaded = parallel and not config.BOUNDSCHECK
+    if inner:
+        options.update(no_cpython_wrapper=True, no_cfunc_wrapper=True)
     kernel = numba.njit(parallel=threaded, fastmath=set(fastmath), **options)(function)
     kernel._cache = _Unstored() if cache_folder() is None else _KernelCache(function)
     return _one_at_a_time(kernel) if parallel else kernel

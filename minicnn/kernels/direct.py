@@ -211,7 +211,7 @@ def _pack_weights(weight, first_element, tables, column_stride, outputs, lanes, 
                     packed[line * columns + column] = element(weight, place + element(tables.elements, i))
 
 
-_pack_weights_compiled = compile(_pack_weights)
+_pack_weights_compiled = compile(_pack_weights, inner=True)
 
 
 def _convolve_block(
@@ -240,7 +240,7 @@ def _convolve_block(
         copy(edge, edge_lines[position], output, target + tables.destinations[begin + position], lanes - first)
 
 
-_convolve_block_compiled = compile(_convolve_block)
+_convolve_block_compiled = compile(_convolve_block, inner=True)
 
 
 def convolve_units(

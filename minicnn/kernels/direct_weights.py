@@ -68,7 +68,7 @@ def sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw):
         weight_gradient_parts_compiled(
             flat_images, flat_gradient, n, gw.reshape(-1), group * gw.size // groups, tables, channels * kh * kw,
             outputs, lanes, group * channels, group * outputs, taps_in_lanes, tile_rows, lines, packed, packed_lines,
-            sums, shares, narrow, wide,
+            np.zeros(wide, gradient.dtype), sums, shares, narrow, wide,
         )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def _add_taps_in_lanes(
             )  # fmt: skip
 
 
-_add_taps_in_lanes_compiled = compile(_add_taps_in_lanes)
+_add_taps_in_lanes_compiled = compile(_add_taps_in_lanes, inner=True)
 
 
 def _add_channels_in_lanes(
@@ -139,64 +139,80 @@ def _add_channels_in_lanes(
     )  # fmt: skip
 
 
-_add_channels_in_lanes_compiled = compile(_add_channels_in_lanes)
+_add_channels_in_lanes_compiled = compile(_add_channels_in_lanes, inner=True)
 
 
-def add(numbers, sums):
-    """sums += numbers, for two arrays of one length."""
-    for i in range(len(sums)):
-        sums[i] += numbers[i]
+def _sum_pieces(
+    worker, images, gradient, tables, n, first_source, first_target, taps_in_lanes, rows, lines, lanes, packed,
+    packed_lines, zeros, sums, shares, narrow, wide,
+):  # fmt: skip
+    """A worker's share of the pieces, each from zero to its whole sum."""
+    parts, blocks, block_size = sums.shape
+    units, workers = len(tables.zone_of_unit), len(packed)
+    for piece in range(worker, parts * shares, workers):
+        part, share = piece // shares, piece % shares
+        first_block, end_block = share * blocks // shares, (share + 1) * blocks // shares
+        for block in range(first_block, end_block):
+            clear(sums[part, block], 0, block_size)
+        for unit in range(part, units, parts):
+            for block in range(first_block, end_block):
+                if taps_in_lanes:
+                    first_row = block * CHANNELS_OF_BLOCK
+                    _add_taps_in_lanes_compiled(
+                        images, gradient, tables, unit, n, first_source, first_target, rows, lines, first_row,
+                        min(first_row + CHANNELS_OF_BLOCK, len(rows)), zeros, sums[part, block], narrow, wide,
+                    )  # fmt: skip
+                else:
+                    _add_channels_in_lanes_compiled(
+                        images, gradient, tables, unit, n, first_source, first_target, rows, lines, block, lanes,
+                        zeros, packed[worker], packed_lines, sums[part, block], narrow, wide,
+                    )  # fmt: skip
 
 
-add_compiled = compile(add)
+_sum_pieces_compiled = compile(_sum_pieces, inner=True)
+
+
+def _write_channel(channel, tables, taps_in_lanes, outputs, sums, gw, row, size, wide):
+    """Write the `size` weight gradients of an output channel, the totals of all parts, from `row` on in `gw`."""
+    parts, blocks, block_size = sums.shape
+    flat = sums.reshape(-1)  # (parts, blocks, block_size) -> (M,)
+    clear(gw, row, size)  # a bundle's pixels add up to one number
+    for i in range(len(tables.elements)):
+        line = element(tables.lines, i)
+        if taps_in_lanes:
+            place = channel * tables.depth + line
+        else:
+            lane = element(tables.pixels, i) * outputs + channel
+            place = lane // wide * block_size + line * wide + lane % wide
+        total = element(flat, place)
+        for part in range(1, parts):
+            total += element(flat, part * blocks * block_size + place)
+        gw[row + element(tables.elements, i)] += total
+
+
+_write_channel_compiled = compile(_write_channel, inner=True)
 
 
 def weight_gradient_parts(
     images, gradient, n, gw, first_element, tables, column_stride, outputs, lanes, first_source, first_target,
-    taps_in_lanes, rows, lines, packed, packed_lines, sums, shares, narrow, wide,
+    taps_in_lanes, rows, lines, packed, packed_lines, zeros, sums, shares, narrow, wide,
 ):  # fmt: skip
     """gw = patches, transposed, times gradients. A piece of work is a part of the units and a share of the channels.
 
     A unit is summed from zero and then added to the sums of its part, and the parts are added last. `packed` has a row
-    for each worker, empty if the gradient is read where it lies.
+    for each worker, empty if the gradient is read where it lies. The loops' bodies are functions of their own, and
+    `zeros` comes from outside, for what stands in a parallel function takes Numba several times as long to compile.
     """
-    parts, blocks, block_size = sums.shape
-    workers, units = packed.shape[0], len(tables.zone_of_unit)
-    zeros = np.zeros(wide, gradient.dtype)
-    for worker in prange(workers):
-        for piece in range(worker, parts * shares, workers):
-            part, share = piece // shares, piece % shares
-            first_block, end_block = share * blocks // shares, (share + 1) * blocks // shares
-            for block in range(first_block, end_block):
-                clear(sums[part, block], 0, block_size)
-            for unit in range(part, units, parts):
-                for block in range(first_block, end_block):
-                    if taps_in_lanes:
-                        first_row = block * CHANNELS_OF_BLOCK
-                        _add_taps_in_lanes_compiled(
-                            images, gradient, tables, unit, n, first_source, first_target, rows, lines, first_row,
-                            min(first_row + CHANNELS_OF_BLOCK, len(rows)), zeros, sums[part, block], narrow, wide,
-                        )  # fmt: skip
-                    else:
-                        _add_channels_in_lanes_compiled(
-                            images, gradient, tables, unit, n, first_source, first_target, rows, lines, block, lanes,
-                            zeros, packed[worker], packed_lines, sums[part, block], narrow, wide,
-                        )  # fmt: skip
-    for block in prange(blocks):
-        for part in range(1, parts):
-            add_compiled(sums[part, block], sums[0, block])
-    flat = sums.reshape(-1)  # (parts, blocks, block_size) -> (M,), of which part 0, now the total, comes first
+    for worker in prange(len(packed)):
+        _sum_pieces_compiled(
+            np.intp(worker), images, gradient, tables, n, first_source, first_target, taps_in_lanes, rows, lines, lanes,
+            packed, packed_lines, zeros, sums, shares, narrow, wide,
+        )  # fmt: skip
     for channel in prange(outputs):
         row = first_element + channel * column_stride
-        clear(gw, row, column_stride)  # a bundle's pixels add up to one number
-        for i in range(len(tables.elements)):
-            line = element(tables.lines, i)
-            if taps_in_lanes:
-                place = channel * tables.depth + line
-            else:
-                lane = element(tables.pixels, i) * outputs + channel
-                place = lane // wide * block_size + line * wide + lane % wide
-            gw[row + element(tables.elements, i)] += element(flat, place)
+        _write_channel_compiled(
+            np.intp(channel), tables, taps_in_lanes, outputs, sums, gw, np.intp(row), column_stride, wide
+        )
 
 
 weight_gradient_parts_compiled = compile(weight_gradient_parts, parallel=True)

@@ -41,7 +41,7 @@ def products(new_tile, first_sums, first, scalars, rows, count, steps, depth, ve
         store(tile, output, row_offsets(lines, row, count - 1, base))
 
 
-products_compiled = compile(products)
+products_compiled = compile(products, inner=True)
 
 
 def products_in_runs(
@@ -69,7 +69,7 @@ def products_in_runs(
         store(tile, output, row_offsets(destinations, row, last, base))
 
 
-products_in_runs_compiled = compile(products_in_runs)
+products_in_runs_compiled = compile(products_in_runs, inner=True)
 
 
 def outer_products(
@@ -92,7 +92,7 @@ def outer_products(
         add(tile, sums, row_offsets(lines, row, end_row - 1, base))
 
 
-outer_products_compiled = compile(outer_products)
+outer_products_compiled = compile(outer_products, inner=True)
 
 
 def vectors_cost(numbers, narrow) -> int:
@@ -109,7 +109,7 @@ def block_columns(first, channels, narrow, wide):
     return narrow if channels - first <= narrow else wide
 
 
-block_columns_compiled = compile(block_columns)
+block_columns_compiled = compile(block_columns, inner=True)
 
 
 def block_products(wide, first_sums, first, scalars, rows, count, steps, depth, vectors, columns, output, lines, base):
@@ -124,7 +124,7 @@ def block_products(wide, first_sums, first, scalars, rows, count, steps, depth, 
         )
 
 
-block_products_compiled = compile(block_products)
+block_products_compiled = compile(block_products, inner=True)
 
 
 def block_products_in_runs(
@@ -144,7 +144,7 @@ def block_products_in_runs(
         )  # fmt: skip
 
 
-block_products_in_runs_compiled = compile(block_products_in_runs)
+block_products_in_runs_compiled = compile(block_products_in_runs, inner=True)
 
 
 def block_outer_products(
@@ -164,4 +164,4 @@ def block_outer_products(
         )  # fmt: skip
 
 
-block_outer_products_compiled = compile(block_outer_products)
+block_outer_products_compiled = compile(block_outer_products, inner=True)

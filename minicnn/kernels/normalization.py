@@ -109,7 +109,8 @@ def sum_parts(x, parts):
         total = np.empty(columns, x.dtype)
         end = (part + 1) * rows // count
         for start in range(part * rows // count, end, CHUNK):
-            total[:] = 0
+            for c in range(columns):
+                total[c] = 0
             for m in range(start, min(start + CHUNK, end)):
                 for c in range(columns):
                     total[c] += x[m, c]
@@ -128,8 +129,8 @@ def moment_parts(x, shift, parts):
         first, second = np.empty(columns, x.dtype), np.empty(columns, x.dtype)
         end = (part + 1) * rows // count
         for start in range(part * rows // count, end, CHUNK):
-            first[:] = 0
-            second[:] = 0
+            for c in range(columns):
+                first[c] = second[c] = 0
             for m in range(start, min(start + CHUNK, end)):
                 for c in range(columns):
                     distance = x[m, c] - shift[c]
@@ -152,8 +153,8 @@ def product_parts(gradient, x, mean, scale, shift, relu, parts):
         sums, products = np.empty(columns, x.dtype), np.empty(columns, x.dtype)
         end = (part + 1) * rows // count
         for start in range(part * rows // count, end, CHUNK):
-            sums[:] = 0
-            products[:] = 0
+            for c in range(columns):
+                sums[c] = products[c] = 0
             for m in range(start, min(start + CHUNK, end)):
                 for c in range(columns):
                     passed = zero if relu and x[m, c] * scale[c] + shift[c] <= 0 else gradient[m, c]

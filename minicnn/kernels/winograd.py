@@ -126,8 +126,9 @@ def _convolve(images, weight, kernel, padding, bias, relu, output) -> bool:
     unfit = np.zeros((workers, narrow), images.dtype)
     with np.errstate(invalid="ignore", over="ignore"):  # for the Python bodies: compiled code never warns
         convolve_tiles_compiled(
-            share_weights, kernel_array(images), kernel_array(weight), kernel, whole_bias, 0.0 if relu else -math.inf,
-            units, offsets((count, line)), offsets((depths, 1)), offsets((count, MATRICES * wide + narrow)),
+            share_weights, kernel_array(images), kernel_array(weight), kernel, whole_bias,
+            np.zeros(wide, images.dtype), 0.0 if relu else -math.inf, units,
+            offsets((count, line)), offsets((depths, 1)), offsets((count, MATRICES * wide + narrow)),
             aligned((blocks if share_weights else workers, MATRICES, block_size), images.dtype),
             aligned((workers if share_weights else group, MATRICES, unit_size), images.dtype),
             aligned((workers, units.scratch_size + narrow), images.dtype),
@@ -161,7 +162,7 @@ def _sum_weight_gradient(x, gradient, padding, gw) -> bool:
         sum_tiles_compiled(
             kernel_array(x), kernel_array(gradient), units, gradient_units, group,
             np.arange(parts * PIECE_ROWS).reshape(parts, PIECE_ROWS), offsets((tiles, line)),
-            offsets((PIECE_ROWS, wide)),
+            offsets((PIECE_ROWS, wide)), np.zeros(wide, x.dtype),
             aligned((workers, max(units.scratch_size, gradient_units.scratch_size) + narrow), x.dtype),
             aligned((MATRICES, odd_lines(tiles * line, narrow)), x.dtype),
             aligned((MATRICES, blocks, odd_lines(tiles * wide, narrow)), x.dtype),

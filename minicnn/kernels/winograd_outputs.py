@@ -54,7 +54,7 @@ def _transform_weights(weight, kernel, depth, first, columns, channels, lines, l
         tile_of_weights_compiled(lines, gathered + v, wide, lines, lanes, packed, depth * columns + v, packed.shape[1])
 
 
-_transform_weights_compiled = compile(_transform_weights)
+_transform_weights_compiled = compile(_transform_weights, inner=True)
 
 
 def _write_outputs(products, unit, units, first, columns, bias, least, lines, lanes, wide, output, unfit):
@@ -79,7 +79,7 @@ def _write_outputs(products, unit, units, first, columns, bias, least, lines, la
     save(check, unfit, 0)
 
 
-_write_outputs_compiled = compile(_write_outputs)
+_write_outputs_compiled = compile(_write_outputs, inner=True)
 
 
 def _multiply_unit(
@@ -99,7 +99,7 @@ def _multiply_unit(
     _write_outputs_compiled(products, unit, units, first, columns, bias, least, lines, narrow, wide, output, unfit)
 
 
-_multiply_unit_compiled = compile(_multiply_unit)
+_multiply_unit_compiled = compile(_multiply_unit, inner=True)
 
 
 def _transform_block(weight, kernel, block, begin, end, step, channels, lines, narrow, wide, packed):
@@ -111,7 +111,7 @@ def _transform_block(weight, kernel, block, begin, end, step, channels, lines, n
         _transform_weights_compiled(weight, kernel, depth, first, columns, channels, lines, narrow, wide, packed)
 
 
-_transform_block_compiled = compile(_transform_block)
+_transform_block_compiled = compile(_transform_block, inner=True)
 
 
 def _transform_unit(images, unit, units, pixels, tiles, lines, lanes):
@@ -122,7 +122,7 @@ def _transform_unit(images, unit, units, pixels, tiles, lines, lanes):
     )
 
 
-_transform_unit_compiled = compile(_transform_unit)
+_transform_unit_compiled = compile(_transform_unit, inner=True)
 
 
 def _work(
@@ -165,12 +165,12 @@ def _work(
             )  # fmt: skip
 
 
-_work_compiled = compile(_work)
+_work_compiled = compile(_work, inner=True)
 
 
 def convolve_tiles(
-    share_weights, images, weight, kernel, bias, least, units, rows, depths, places, packed, tiles, pixels, products,
-    lines, unfit, output, narrow, wide,
+    share_weights, images, weight, kernel, bias, no_sums, least, units, rows, depths, places, packed, tiles, pixels,
+    products, lines, unfit, output, narrow, wide,
 ):  # fmt: skip
     """output = the convolution, plus bias, but nothing below `least`.
 
@@ -179,7 +179,6 @@ def convolve_tiles(
     for each worker.
     """
     workers = len(pixels)
-    no_sums = np.zeros(wide, images.dtype)
     group = max(1, units.units) if share_weights else len(tiles)
     for first_unit in range(0, units.units, group):
         end_unit = min(first_unit + group, units.units)

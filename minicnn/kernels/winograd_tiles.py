@@ -28,7 +28,7 @@ def whole_vectors(channels, lanes):
     return -(-channels // lanes) * lanes
 
 
-whole_vectors_compiled = compile(whole_vectors)
+whole_vectors_compiled = compile(whole_vectors, inner=True)
 
 
 def _save_six(vectors, array, offset, step):
@@ -41,7 +41,7 @@ def _save_six(vectors, array, offset, step):
     save(vectors[5], array, offset + 5 * step)
 
 
-_save_six_compiled = compile(_save_six)
+_save_six_compiled = compile(_save_six, inner=True)
 
 
 def tile_of_pixels(pixels, start, row, column, lines, lanes, tiles, offset, matrix):
@@ -62,7 +62,7 @@ def tile_of_pixels(pixels, start, row, column, lines, lanes, tiles, offset, matr
         _save_six_compiled(transformed, tiles, offset + 6 * i * matrix, matrix)
 
 
-tile_of_pixels_compiled = compile(tile_of_pixels)
+tile_of_pixels_compiled = compile(tile_of_pixels, inner=True)
 
 
 def tile_of_gradient(gradient, start, row, column, lines, lanes, tiles, offset, matrix):
@@ -81,7 +81,7 @@ def tile_of_gradient(gradient, start, row, column, lines, lanes, tiles, offset, 
         _save_six_compiled(transformed, tiles, offset + 6 * i * matrix, matrix)
 
 
-tile_of_gradient_compiled = compile(tile_of_gradient)
+tile_of_gradient_compiled = compile(tile_of_gradient, inner=True)
 
 
 def tile_of_weights(weights, start, row, lines, lanes, tiles, offset, matrix):
@@ -98,7 +98,7 @@ def tile_of_weights(weights, start, row, lines, lanes, tiles, offset, matrix):
         _save_six_compiled(transformed, tiles, offset + 6 * i * matrix, matrix)
 
 
-tile_of_weights_compiled = compile(tile_of_weights)
+tile_of_weights_compiled = compile(tile_of_weights, inner=True)
 
 
 def outputs_of_tile(
@@ -144,7 +144,7 @@ def outputs_of_tile(
     return check
 
 
-outputs_of_tile_compiled = compile(outputs_of_tile)
+outputs_of_tile_compiled = compile(outputs_of_tile, inner=True)
 
 
 def weights_of_tile(products, offset, matrix, lines, lanes):
@@ -172,7 +172,7 @@ def weights_of_tile(products, offset, matrix, lines, lanes):
     return check
 
 
-weights_of_tile_compiled = compile(weights_of_tile)
+weights_of_tile_compiled = compile(weights_of_tile, inner=True)
 
 
 def transform_pixels_of_unit(pixels, units, count, channels, lines, lanes, tiles, first):
@@ -190,4 +190,4 @@ def transform_pixels_of_unit(pixels, units, count, channels, lines, lanes, tiles
             )
 
 
-transform_pixels_of_unit_compiled = compile(transform_pixels_of_unit)
+transform_pixels_of_unit_compiled = compile(transform_pixels_of_unit, inner=True)

@@ -73,7 +73,7 @@ def count_tiles(unit, n, units):
     return images * rows * units.tile_columns
 
 
-count_tiles_compiled = compile(count_tiles)
+count_tiles_compiled = compile(count_tiles, inner=True)
 
 
 def copy_pixels(images, unit, units, scratch):
@@ -99,4 +99,4 @@ def copy_pixels(images, unit, units, scratch):
             position += line
 
 
-copy_pixels_compiled = compile(copy_pixels)
+copy_pixels_compiled = compile(copy_pixels, inner=True)

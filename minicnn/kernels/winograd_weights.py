@@ -43,7 +43,7 @@ def _transform_gradient_of_unit(numbers, units, count, channels, lines, narrow, 
                 )  # fmt: skip
 
 
-_transform_gradient_of_unit_compiled = compile(_transform_gradient_of_unit)
+_transform_gradient_of_unit_compiled = compile(_transform_gradient_of_unit, inner=True)
 
 
 def _first_tile(unit, units):
@@ -52,7 +52,7 @@ def _first_tile(unit, units):
     return rows * units.tile_columns
 
 
-_first_tile_compiled = compile(_first_tile)
+_first_tile_compiled = compile(_first_tile, inner=True)
 
 
 def _transform_units(
@@ -71,7 +71,7 @@ def _transform_units(
         )
 
 
-_transform_units_compiled = compile(_transform_units)
+_transform_units_compiled = compile(_transform_units, inner=True)
 
 
 def _add(numbers, sums):
@@ -79,7 +79,7 @@ def _add(numbers, sums):
         sums[i] += numbers[i]
 
 
-_add_compiled = compile(_add)
+_add_compiled = compile(_add, inner=True)
 
 
 def _multiply_piece(
@@ -101,7 +101,7 @@ def _multiply_piece(
             _add_compiled(products, sums[k])
 
 
-_multiply_piece_compiled = compile(_multiply_piece)
+_multiply_piece_compiled = compile(_multiply_piece, inner=True)
 
 
 def _write_piece(sums, rows, c_in, first, channels, lines, narrow, wide, flat, unfit):
@@ -121,7 +121,7 @@ def _write_piece(sums, rows, c_in, first, channels, lines, narrow, wide, flat, u
                         unfit[0] += 0.0 * flat[place + k]
 
 
-_write_piece_compiled = compile(_write_piece)
+_write_piece_compiled = compile(_write_piece, inner=True)
 
 
 def _work(
@@ -152,19 +152,18 @@ def _work(
             )
 
 
-_work_compiled = compile(_work)
+_work_compiled = compile(_work, inner=True)
 
 
 def sum_tiles(
-    images, gradient, units, gradient_units, group, rows, steps, places, scratch, tiles, gradient_tiles, products, sums,
-    lines, unfit, gw, narrow, wide,
+    images, gradient, units, gradient_units, group, rows, steps, places, no_sums, scratch, tiles, gradient_tiles,
+    products, sums, lines, unfit, gw, narrow, wide,
 ):  # fmt: skip
     """gw = the weight gradient, `group` units at a time; work arrays have a row for each worker.
 
     `sums` has a row for each piece if there are several groups. `rows` are the input channels of the pieces.
     """
     n, workers = len(gradient), len(scratch)
-    no_sums = np.zeros(wide, images.dtype)
     flat = gw.reshape(-1)
     for first_unit in range(0, units.units, group):
         end_unit = min(first_unit + group, units.units)

@@ -304,4 +304,4 @@ def find_unit(tables, unit, n):
     return number, count, source, target
 
 
-find_unit_compiled = compile(find_unit)
+find_unit_compiled = compile(find_unit, inner=True)
