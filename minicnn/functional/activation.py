@@ -15,6 +15,7 @@ import numpy as np
 from minicnn.functional.checks import need_choice, need_float
 from minicnn.functional.reduction import axes_of
 from minicnn.kernels import elementwise
+from minicnn.kernels import softmax as kernels
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 
@@ -207,6 +208,11 @@ def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
 def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
     """log(softmax(input)) along `dim`, computed so that nothing overflows. `dim` and `dtype` as in softmax."""
     x, axis = _row_of("log_softmax", input, dim, dtype)
+    if kernels.applies(x.data, axis[0]):
+        y = kernels.log_softmax(x.data, axis[0])
+        return make_result(
+            y, (x,), lambda gradient: (kernels.log_softmax_backward(gradient, y, axis[0]),), "log_softmax"
+        )
     with np.errstate(invalid="ignore"):
         shifted = x.data - x.data.max(axis=axis, keepdims=True, initial=-np.inf)
         y = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
