@@ -210,14 +210,14 @@ def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor
     x, axis = _row_of("log_softmax", input, dim, dtype)
     if kernels.applies(x.data, axis[0]):
         y = kernels.log_softmax(x.data, axis[0])
-        return make_result(
-            y, (x,), lambda gradient: (kernels.log_softmax_backward(gradient, y, axis[0]),), "log_softmax"
-        )
-    with np.errstate(invalid="ignore"):
-        shifted = x.data - x.data.max(axis=axis, keepdims=True, initial=-np.inf)
-        y = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    else:
+        with np.errstate(invalid="ignore"):
+            shifted = x.data - x.data.max(axis=axis, keepdims=True, initial=-np.inf)
+            y = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
     def backward(gradient: np.ndarray):  # keeps the result, whose exponential is the softmax
+        if kernels.applies(y, axis[0]):
+            return (kernels.log_softmax_backward(gradient, y, axis[0]),)
         return (gradient - np.exp(y) * gradient.sum(axis=axis, keepdims=True),)
 
     return make_result(y, (x,), backward, "log_softmax")
