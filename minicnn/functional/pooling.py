@@ -173,7 +173,7 @@ def _maxima(
         return (layout.from_kernel(kernels.max_pool2d_backward(layout.to_kernel(gradient), indices, size)),)
 
     result = make_result(layout.from_kernel(y), (x,), backward, name)
-    return (result, Tensor(layout.from_kernel(indices))) if return_indices else result
+    return (result, Tensor(layout.from_kernel(indices.astype(np.int64)))) if return_indices else result
 
 
 def _without_batch(result: Tensor | tuple[Tensor, Tensor]) -> Tensor | tuple[Tensor, Tensor]:

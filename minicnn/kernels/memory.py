@@ -22,6 +22,7 @@ from collections import deque
 import numpy as np
 
 SMALLEST = 1 << 16  # bytes: below this the C library reuses memory by itself
+LARGE = 1 << 24  # bytes: a new block of this size takes the place of unused ones, lest a step's peak be theirs as well
 LARGEST_WASTE = 1.25  # a block may be this many times as large as the array that gets it
 CACHE_LINE = 64  # bytes; arrays of the pool begin at one, so that none of their vectors lies across two
 
@@ -79,6 +80,8 @@ class _Pool:
                 self.unused -= self.sizes.pop(place)
                 _, block = self.blocks.pop(place)
             else:
+                if size >= LARGE:
+                    self.drop(self.unused - size)
                 block = _Block(size + CACHE_LINE, np.uint8)
                 block.first = -block.ctypes.data % CACHE_LINE
         array = np.ndarray(shape, dtype, buffer=block, offset=block.first)  # type: ignore[arg-type]
@@ -103,7 +106,11 @@ class _Pool:
             self.blocks.insert(place, (self.returns, block))
             self.returns += 1
             self.unused += block.size
-        while self.unused > self.most_unused:
+        self.drop(self.most_unused)
+
+    def drop(self, most: int) -> None:
+        """Let go of what has waited longest, until at most `most` bytes lie unused."""
+        while self.blocks and self.unused > most:
             oldest = min(range(len(self.blocks)), key=lambda place: self.blocks[place][0])
             del self.blocks[oldest]
             self.unused -= self.sizes.pop(oldest)

@@ -1,8 +1,8 @@
 """Pooling: the maximum or the mean of a window, and how its gradient goes back.
 
 All arrays are channels-last, (N, H, W, C); pairs are (h, w). A place in the padding counts as minus infinity for a
-maximum (it never wins) and as zero for a mean. Indices are PyTorch's: int64, h * W + w in the plane without its
-padding. Of equal values the first in reading order wins; a NaN wins over everything. A dilated window can step over a
+maximum (it never wins) and as zero for a mean. Indices are PyTorch's, h * W + w in the plane without its padding, but
+int32 here: they are kept for the way back, and take up as much memory as the result. Of equal values the first in reading order wins; a NaN wins over everything. A dilated window can step over a
 narrow image and see nothing but padding: its maximum is minus infinity and its index -1, no place, so that its gradient
 goes nowhere.
 
@@ -18,11 +18,11 @@ from minicnn.kernels.compile import compile, kernel_array
 
 
 def max_pool2d(x, kernel_size, stride, padding, dilation, output_size) -> tuple[np.ndarray, np.ndarray]:
-    """The maxima (N, OH, OW, C) of the windows of x (N, H, W, C), and their int64 indices h * W + w."""
+    """The maxima (N, OH, OW, C) of the windows of x (N, H, W, C), and their int32 indices h * W + w."""
     if current_algorithm() == "reference":
         return pooling_reference.max_pool2d(x, kernel_size, stride, padding, dilation, output_size)
     shape = (x.shape[0], *output_size, x.shape[3])
-    y, indices = memory.empty(shape, x.dtype), memory.empty(shape, np.int64)
+    y, indices = memory.empty(shape, x.dtype), memory.empty(shape, np.int32)
     max_rows_compiled(kernel_array(x), y, indices, kernel_size, stride, padding, dilation)
     return y, indices
 
@@ -83,12 +83,12 @@ def adaptive_avg_pool2d_backward(gradient, input_size) -> np.ndarray:
 
 
 def adaptive_max_pool2d(x, output_size) -> tuple[np.ndarray, np.ndarray]:
-    """The maxima (N, OH, OW, C) of the regions of `adaptive_avg_pool2d`, and their int64 indices h * W + w.
+    """The maxima (N, OH, OW, C) of the regions of `adaptive_avg_pool2d`, and their int32 indices h * W + w.
 
     Its backward pass is `max_pool2d_backward`.
     """
     shape = (x.shape[0], *output_size, x.shape[3])
-    y, indices = memory.empty(shape, x.dtype), memory.empty(shape, np.int64)
+    y, indices = memory.empty(shape, x.dtype), memory.empty(shape, np.int32)
     adaptive_max_rows_compiled(kernel_array(x), y, indices)
     return y, indices
 
