@@ -2,9 +2,9 @@
 
 All arrays are channels-last, (N, H, W, C); pairs are (h, w). A place in the padding counts as minus infinity for a
 maximum (it never wins) and as zero for a mean. Indices are PyTorch's, h * W + w in the plane without its padding, but
-int32 here: they are kept for the way back, and take up as much memory as the result. Of equal values the first in reading order wins; a NaN wins over everything. A dilated window can step over a
-narrow image and see nothing but padding: its maximum is minus infinity and its index -1, no place, so that its gradient
-goes nowhere.
+int32 here: they are kept for the way back, and take up as much memory as the result. Of equal values the first in
+reading order wins; a NaN wins over everything. A dilated window can step over a narrow image and see nothing but
+padding: its maximum is minus infinity and its index -1, no place, so that its gradient goes nowhere.
 
 The backward passes add into the input's gradient. Windows may overlap, so a whole image belongs to one thread.
 """
