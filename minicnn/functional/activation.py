@@ -208,7 +208,8 @@ def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
 def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
     """log(softmax(input)) along `dim`, computed so that nothing overflows. `dim` and `dtype` as in softmax."""
     x, axis = _row_of("log_softmax", input, dim, dtype)
-    if kernels.applies(x.data, axis[0]):
+    in_rows = bool(axis) and kernels.applies(x.data, axis[0])
+    if in_rows:
         y = kernels.log_softmax(x.data, axis[0])
     else:
         with np.errstate(invalid="ignore"):
@@ -216,7 +217,7 @@ def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor
             y = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
     def backward(gradient: np.ndarray):  # keeps the result, whose exponential is the softmax
-        if kernels.applies(y, axis[0]):
+        if in_rows:
             return (kernels.log_softmax_backward(gradient, y, axis[0]),)
         return (gradient - np.exp(y) * gradient.sum(axis=axis, keepdims=True),)
 

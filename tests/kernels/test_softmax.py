@@ -38,6 +38,10 @@ def test_rows_that_have_no_softmax_are_nan_and_no_others():
     np.testing.assert_allclose(y[[0, 6]], -np.log(70), rtol=1e-6)
 
 
+def test_a_number_without_axes_is_numpys():
+    assert F.log_softmax(Tensor(np.array(3.0)), 0).item() == 0
+
+
 def test_rows_that_do_not_lie_together_are_numpys():
     x = np.zeros((300, 300), np.float32)
     assert softmax.applies(x, 1)
