@@ -19,6 +19,7 @@ import numpy as np
 
 from minicnn.functional.arguments import are_ints, need_count
 from minicnn.functional.checks import need_float
+from minicnn.kernels.shapes import convolution_output_size
 from minicnn.nn.convolution import Conv2d
 from minicnn.tensor import Tensor, as_tensor, enable_grad
 
@@ -114,7 +115,8 @@ def trace_window(conv: Conv2d, image: Any, at: Sequence[int] = (0, 0), channel: 
     kernel = conv.weight.data[channel].copy()
     with np.errstate(invalid="ignore"):  # an infinite pixel under a 0 makes NaN, here as in the layer
         products = window.astype(np.float64) * kernel
-        sums, running_sums = products.sum(axis=(1, 2)), products.sum(axis=(1, 2)).cumsum()
+        sums = products.sum(axis=(1, 2))
+        running_sums = sums.cumsum()
     bias = None if conv.bias is None else float(conv.bias.data[channel])
 
     output, weight_gradient, input_gradient = _computed_by_the_layer(conv, pixels, (channel, i, j))
@@ -184,7 +186,7 @@ def _place(conv: Conv2d, shape: tuple[int, ...], at: Sequence[int]) -> tuple[int
     for axis, letter in enumerate("HW"):
         size, kernel, stride, dilation = shape[axis + 1], conv.kernel_size[axis], conv.stride[axis], conv.dilation[axis]
         before, behind = conv.edges()[axis]
-        counts.append((size + before + behind - dilation * (kernel - 1) - 1) // stride + 1)
+        counts.append(convolution_output_size(size + before + behind, kernel, stride, 0, dilation))
         formulas.append(
             f"O{letter} = ({letter} + padding - dilation*(K{letter}-1) - 1)//stride + 1 = "
             f"({size} + {before + behind} - {dilation}*({kernel}-1) - 1)//{stride} + 1 = {counts[-1]}"

@@ -5,7 +5,7 @@ Every case makes its arrays from the same stream, so that all libraries get the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,6 +119,22 @@ class Layer:
 
     def __str__(self) -> str:
         return f"{self.kind}, {'x'.join(map(str, self.size))}"
+
+
+def layers(F: Any) -> dict[str, Callable[..., Any]]:
+    """What each kind of layer computes, given a batch norm layer and its inputs.
+
+    F is the module of functions of minicnn or PyTorch, which have the same names: both compute the same.
+    """
+    return {
+        "maximum 2x2": lambda norm, x: F.max_pool2d(x, 2),
+        "maximum 3x3 / 2": lambda norm, x: F.max_pool2d(x, 3, 2, 1),
+        "average 2x2": lambda norm, x: F.avg_pool2d(x, 2),
+        "global average": lambda norm, x: F.adaptive_avg_pool2d(x, 1),
+        "batch norm": lambda norm, x: norm(x),
+        "relu": lambda norm, x: F.relu(x),
+        "addition": lambda norm, x, y: x + y,
+    }
 
 
 POOLINGS = tuple(

@@ -13,6 +13,7 @@ import numpy as np
 
 from minicnn.kernels import direct, im2col, reference, winograd
 from minicnn.kernels.algorithm import current_algorithm
+from minicnn.kernels.shapes import convolution_output_size
 from minicnn.kernels.vector import narrow_columns
 
 # What winograd's transforms cost, in multiply-adds that the matrix products could have made in that time: cycles of the
@@ -29,10 +30,9 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np
 
     With `relu`, negative results become zero; NaN stays NaN.
     """
-    n, h, w, _ = x.shape
     kernel_size = weight.shape[2:]
-    size = (h + 2 * padding[0] - kernel_size[0] + 1, w + 2 * padding[1] - kernel_size[1] + 1)  # if the stride is 1
-    algorithm = choose(x.dtype, (n, *size), weight.shape[:2], kernel_size, stride, padding, dilation, groups)
+    size = map(convolution_output_size, x.shape[1:3], kernel_size, stride, padding, dilation)
+    algorithm = choose(x.dtype, (len(x), *size), weight.shape[:2], kernel_size, stride, padding, dilation, groups)
     return algorithm.conv2d(x, weight, bias, stride, padding, dilation, groups, relu)
 
 

@@ -42,7 +42,7 @@ from minicnn.kernels.compile import compile, kernel_array
 from minicnn.kernels.direct_weights import sum_weight_gradient
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_in_runs_compiled, vectors_cost
 from minicnn.kernels.shapes import convolution_output_size
-from minicnn.kernels.vector import aligned, clear, copy, element, narrow_columns, wide_columns
+from minicnn.kernels.vector import clear, copy, element, narrow_columns, wide_columns
 from minicnn.kernels.zones import (
     Limits,
     find_unit_compiled,
@@ -171,8 +171,8 @@ def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu,
     # Either a unit of the image stays in the cache and all weights pass by, or a block of weights and all images do.
     by_block = blocks > 1 and weight.size * units > images.size * blocks
     workers = max(1, min(numba.get_num_threads(), blocks if by_block else units))
-    packed = aligned((blocks, tables.depth * wide), images.dtype)
-    edge = aligned((workers, tables.most_positions * wide if lanes % narrow else 0), images.dtype)
+    packed = memory.aligned((blocks, tables.depth * wide), images.dtype)
+    edge = memory.aligned((workers, tables.most_positions * wide if lanes % narrow else 0), images.dtype)
     edge_lines = offsets((len(tables.starts), wide))
     first_sums = np.zeros((groups, blocks * wide), images.dtype)
     if bias is not None:

@@ -23,9 +23,10 @@ import numba
 import numpy as np
 from numba import prange
 
+from minicnn.kernels import memory
 from minicnn.kernels.compile import compile, kernel_array
 from minicnn.kernels.microkernel import block_columns_compiled, block_outer_products_compiled, vectors_cost
-from minicnn.kernels.vector import ROWS, aligned, clear, copy, element, narrow_columns, wide_columns
+from minicnn.kernels.vector import ROWS, clear, copy, element, narrow_columns, wide_columns
 from minicnn.kernels.zones import Limits, find_unit_compiled, forward_axis, offsets, plan
 
 LIMITS = Limits(units=16, fewest_positions=256, most_positions=512, numbers=64 * 1024)
@@ -58,9 +59,9 @@ def sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw):
     shares = min(-(-blocks // max(1, SUMS_OF_PIECE // block_size)), PIECES)
     parts = max(1, min(PIECES // shares, len(tables.zone_of_unit)))
     workers = min(numba.get_num_threads(), parts * shares)
-    sums = aligned((parts, blocks, block_size), x.dtype)
+    sums = memory.aligned((parts, blocks, block_size), x.dtype)
     in_place = taps_in_lanes or lanes % narrow == 0
-    packed = aligned((workers, 0 if in_place else tables.most_positions * wide), x.dtype)
+    packed = memory.aligned((workers, 0 if in_place else tables.most_positions * wide), x.dtype)
     packed_lines = offsets((len(tables.starts), wide))
     flat_images = kernel_array(x).reshape(-1)  # (N, H, W, C_in) -> (N*H*W*C_in,)
     flat_gradient = kernel_array(gradient).reshape(-1)  # (N, OH, OW, C_out) -> (N*OH*OW*C_out,)

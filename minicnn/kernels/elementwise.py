@@ -8,7 +8,7 @@ can predict it takes several times as long as a product; a product with a mask o
 import numpy as np
 from numba import prange
 
-from minicnn.kernels import layout, memory
+from minicnn.kernels import layout
 from minicnn.kernels.compile import compile, kernel_array
 
 SMALLEST = 1 << 14  # elements: below this NumPy is done before a second thread has begun
@@ -51,11 +51,9 @@ def _alike(a, b) -> bool:
 
 def _result_and_flat(a, b):
     """An uninitialised array in the memory order of b, and the elements of a and b in that order."""
+    result = layout.empty_like(b)
     if layout.is_channels_last(b):
-        result = layout.empty(b.shape, b.dtype)
         a, b = layout.to_kernel(a), layout.to_kernel(b)  # (N, C, H, W) -> (N, H, W, C)
-    else:
-        result = memory.empty_like(b)
     return result, kernel_array(a).reshape(-1), kernel_array(b).reshape(-1)  # (...) -> (M,)
 
 

@@ -34,9 +34,14 @@ def zeros(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
     return memory.zeros((n, h, w, c), dtype).transpose(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
 
 
+def empty_like(array: np.ndarray) -> np.ndarray:
+    """An uninitialised array of the same shape and dtype: channels-last if `array` is, else C-ordered."""
+    return empty(array.shape, array.dtype) if is_channels_last(array) else memory.empty_like(array)
+
+
 def copy(array: np.ndarray) -> np.ndarray:
     """A copy that is channels-last if `array` is, else C-ordered."""
-    result = empty(array.shape, array.dtype) if is_channels_last(array) else memory.empty_like(array)
+    result = empty_like(array)
     result[...] = array
     return result
 

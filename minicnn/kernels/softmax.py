@@ -6,7 +6,7 @@ The classes of a row lie side by side, as the channels of a pixel do: a segmente
 import numpy as np
 from numba import prange
 
-from minicnn.kernels import layout, memory
+from minicnn.kernels import layout
 from minicnn.kernels.compile import compile, kernel_array
 
 SMALLEST = 1 << 16  # elements: below this NumPy, whose exponential is made for vectors, is as fast
@@ -20,20 +20,16 @@ def applies(x, axis: int) -> bool:
 
 def log_softmax(x, axis: int) -> np.ndarray:
     """log(softmax(x)) along `axis`, for which `applies` is True. A row with NaN, or without a finite number, is NaN."""
-    y = _empty_like(x)
+    y = layout.empty_like(x)
     log_softmax_rows_compiled(_rows(x, axis), _rows(y, axis))
     return y
 
 
 def log_softmax_backward(gradient, y, axis: int) -> np.ndarray:
     """The gradient for the input of `log_softmax`, from that of its result y."""
-    gx = _empty_like(y)
+    gx = layout.empty_like(y)
     log_softmax_backward_rows_compiled(_rows(gradient, axis), _rows(y, axis), _rows(gx, axis))
     return gx
-
-
-def _empty_like(x):
-    return layout.empty(x.shape, x.dtype) if layout.is_channels_last(x) else memory.empty_like(x)
 
 
 def _rows(x, axis):

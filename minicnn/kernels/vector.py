@@ -22,7 +22,6 @@ kernel gets in its place: a few LLVM instructions, which check *nothing*. Offset
 C-contiguous array of any shape.
 """
 
-import math
 import platform
 
 import llvmlite.binding
@@ -30,8 +29,6 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import lower_builtin, models, register_model, type_callable
-
-from minicnn.kernels import memory
 
 ROWS = 8  # eight sums in flight hide the four cycles that a multiply-add takes, on two units
 
@@ -47,14 +44,6 @@ def _host_registers() -> tuple[int, int]:
 
 
 VECTOR_BYTES, _WIDE_VECTORS = _host_registers()
-
-
-def aligned(shape, dtype):
-    """An uninitialised array that begins at a cache line: `memory.empty` sees to that for large arrays only."""
-    size, per_line = math.prod(shape), memory.CACHE_LINE // np.dtype(dtype).itemsize
-    room = memory.empty((size + per_line,), dtype)
-    skip = -(room.ctypes.data // room.itemsize) % per_line
-    return room[skip : skip + size].reshape(shape)  # (size,) -> shape
 
 
 def narrow_columns(dtype) -> int:
@@ -92,7 +81,7 @@ class _TileModel(models.PrimitiveModel):
 _ROW_OFFSETS = types.UniTuple(types.intp, ROWS)
 
 
-def _element_pointer(context, builder, array_type, array, offset):
+def element_pointer(context, builder, array_type, array, offset):
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [offset])
 
@@ -100,11 +89,11 @@ def _element_pointer(context, builder, array_type, array, offset):
 def _vector_pointer(context, builder, array_type, array, offset, tile, vector):
     """The address of vector number `vector` of a row of the tile that begins at `offset`."""
     offset = builder.add(offset, offset.type(vector * tile.lanes))
-    element = _element_pointer(context, builder, array_type, array, offset)
+    element = element_pointer(context, builder, array_type, array, offset)
     return builder.bitcast(element, context.get_value_type(tile).element.as_pointer())
 
 
-def _element_bytes(array_type):
+def element_bytes(array_type):
     return array_type.dtype.bitwidth // 8  # the alignment that is certain: a vector may begin at any element
 
 
@@ -113,12 +102,12 @@ def _element_bytes(array_type):
 
 def narrow_tile(array: np.ndarray, offset: int) -> np.ndarray:
     """A tile one vector wide, every row of which is the vector that begins at `offset` in `array`."""
-    return np.tile(_read(array, offset, narrow_columns(array.dtype)), (ROWS, 1))
+    return np.tile(read(array, offset, narrow_columns(array.dtype)), (ROWS, 1))
 
 
 def wide_tile(array: np.ndarray, offset: int) -> np.ndarray:
     """A wide tile, every row of which is the `wide_columns` numbers that begin at `offset` in `array`."""
-    return np.tile(_read(array, offset, wide_columns(array.dtype)), (ROWS, 1))
+    return np.tile(read(array, offset, wide_columns(array.dtype)), (ROWS, 1))
 
 
 @type_callable(narrow_tile)
@@ -139,7 +128,7 @@ def _lower_tile(context, builder, signature, arguments):
     result = ir.Constant(context.get_value_type(tile), ir.Undefined)
     for vector in range(tile.vectors):
         pointer = _vector_pointer(context, builder, array_type, array, offset, tile, vector)
-        value = builder.load(pointer, align=_element_bytes(array_type))
+        value = builder.load(pointer, align=element_bytes(array_type))
         for row in range(ROWS):
             result = builder.insert_value(result, value, row * tile.vectors + vector)
     return result
@@ -150,8 +139,8 @@ def _lower_tile(context, builder, signature, arguments):
 
 def multiply_add(tile, scalars, rows, step, vectors, place):
     """The tile with `scalars[rows[r] + step]` times the numbers that begin at `vectors[place]` added to each row r."""
-    columns = _read(vectors, place, tile.shape[1])
-    return np.stack([sums + _read(scalars, row + step, 1) * columns for sums, row in zip(tile, rows, strict=True)])
+    columns = read(vectors, place, tile.shape[1])
+    return np.stack([sums + read(scalars, row + step, 1) * columns for sums, row in zip(tile, rows, strict=True)])
 
 
 @type_callable(multiply_add)
@@ -176,14 +165,14 @@ def _lower_multiply_add(context, builder, signature, arguments):
     columns = [
         builder.load(
             _vector_pointer(context, builder, vectors_type, vectors, place, tile, vector),
-            align=_element_bytes(vectors_type),
+            align=element_bytes(vectors_type),
         )
         for vector in range(tile.vectors)
     ]
     for row in range(ROWS):
-        start = _element_pointer(context, builder, scalars_type, scalars, builder.extract_value(rows, row))
+        start = element_pointer(context, builder, scalars_type, scalars, builder.extract_value(rows, row))
         scalar = builder.load(builder.gep(start, [step]))
-        repeated = _repeat(builder, scalar, vector_type)
+        repeated = repeat(builder, scalar, vector_type)
         for vector, column in enumerate(columns):
             index = row * tile.vectors + vector
             total = builder.call(fused, [repeated, column, builder.extract_value(result, index)])
@@ -191,7 +180,7 @@ def _lower_multiply_add(context, builder, signature, arguments):
     return result
 
 
-def _repeat(builder, scalar, vector_type):
+def repeat(builder, scalar, vector_type):
     """A vector with `scalar` in every lane."""
     nothing = ir.Constant(vector_type, ir.Undefined)
     lane_0 = builder.insert_element(nothing, scalar, ir.IntType(32)(0))
@@ -205,13 +194,13 @@ def _repeat(builder, scalar, vector_type):
 def store(tile, target, rows):
     """Write row r of the tile to `target[rows[r] :]`, for every r."""
     for sums, row in zip(tile, rows, strict=True):
-        _read(target, row, len(sums))[:] = sums
+        read(target, row, len(sums))[:] = sums
 
 
 def add(tile, target, rows):
     """Add row r of the tile to the numbers at `target[rows[r] :]`, for every r."""
     for sums, row in zip(tile, rows, strict=True):
-        _read(target, row, len(sums))[:] += sums
+        read(target, row, len(sums))[:] += sums
 
 
 @type_callable(store)
@@ -231,7 +220,7 @@ def _lower_store(context, builder, signature, arguments):
 
 @lower_builtin(add, Tile, types.Array, _ROW_OFFSETS)
 def _lower_add(context, builder, signature, arguments):
-    align = _element_bytes(signature.args[1])
+    align = element_bytes(signature.args[1])
 
     def total(sums, pointer):
         return builder.fadd(builder.load(pointer, align=align), sums)
@@ -250,7 +239,7 @@ def _write(context, builder, signature, arguments, value_at):
         for vector in range(tile.vectors):
             pointer = _vector_pointer(context, builder, target_type, target, start, tile, vector)
             value = value_at(builder.extract_value(sums, row * tile.vectors + vector), pointer)
-            builder.store(value, pointer, align=_element_bytes(target_type))
+            builder.store(value, pointer, align=element_bytes(target_type))
     return context.get_dummy_value()
 
 
@@ -283,7 +272,7 @@ def row_offsets(table, first, last, base):
 
     A tile at the end of the work repeats its last row instead of needing a case of its own.
     """
-    return tuple(base + int(_read(table, min(first + row, last), 1)[0]) for row in range(ROWS))
+    return tuple(base + int(read(table, min(first + row, last), 1)[0]) for row in range(ROWS))
 
 
 @type_callable(row_offsets)
@@ -298,14 +287,14 @@ def _lower_row_offsets(context, builder, signature, arguments):
     for row in range(ROWS):
         index = builder.add(first, first.type(row))
         index = builder.select(builder.icmp_signed("<", index, last), index, last)
-        value = builder.load(_element_pointer(context, builder, signature.args[0], table, index))
+        value = builder.load(element_pointer(context, builder, signature.args[0], table, index))
         result = builder.insert_value(result, builder.add(base, value), row)
     return result
 
 
 def element(array, offset):
     """The number at `offset`. Plain indexing would first ask whether the index is negative, at half the speed."""
-    return _read(array, offset, 1)[0]
+    return read(array, offset, 1)[0]
 
 
 @type_callable(element)
@@ -315,7 +304,7 @@ def _type_element(context):
 
 @lower_builtin(element, types.Array, types.intp)
 def _lower_element(context, builder, signature, arguments):
-    return builder.load(_element_pointer(context, builder, signature.args[0], *arguments))
+    return builder.load(element_pointer(context, builder, signature.args[0], *arguments))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -323,7 +312,7 @@ def _lower_element(context, builder, signature, arguments):
 
 def copy(source, first, target, offset, count):
     """Copy `count` numbers from `first` on in `source` to `offset` in `target`, an array of the same type."""
-    _read(target, offset, count)[:] = _read(source, first, count)
+    read(target, offset, count)[:] = read(source, first, count)
 
 
 @type_callable(copy)
@@ -335,15 +324,15 @@ def _type_copy(context):
 def _lower_copy(context, builder, signature, arguments):
     source_type, _, target_type, _, _ = signature.args
     source, first, target, offset, count = arguments
-    read = _element_pointer(context, builder, source_type, source, first)
-    written = _element_pointer(context, builder, target_type, target, offset)
-    cgutils.raw_memcpy(builder, written, read, count, _element_bytes(source_type))
+    source_pointer = element_pointer(context, builder, source_type, source, first)
+    target_pointer = element_pointer(context, builder, target_type, target, offset)
+    cgutils.raw_memcpy(builder, target_pointer, source_pointer, count, element_bytes(source_type))
     return context.get_dummy_value()
 
 
 def clear(target, offset, count):
     """Set the `count` numbers that begin at `offset` to zero."""
-    _read(target, offset, count)[:] = 0
+    read(target, offset, count)[:] = 0
 
 
 @type_callable(clear)
@@ -354,8 +343,8 @@ def _type_clear(context):
 @lower_builtin(clear, types.Array, types.intp, types.intp)
 def _lower_clear(context, builder, signature, arguments):
     target, offset, count = arguments
-    written = _element_pointer(context, builder, signature.args[0], target, offset)
-    size = builder.mul(count, count.type(_element_bytes(signature.args[0])))
+    written = element_pointer(context, builder, signature.args[0], target, offset)
+    size = builder.mul(count, count.type(element_bytes(signature.args[0])))
     cgutils.memset(builder, written, size, 0)
     return context.get_dummy_value()
 
@@ -363,7 +352,7 @@ def _lower_clear(context, builder, signature, arguments):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _read(array: np.ndarray, offset: int, count: int) -> np.ndarray:
+def read(array: np.ndarray, offset: int, count: int) -> np.ndarray:
     """A view of `count` elements from `offset`; raises IndexError if any of them lies outside the array."""
     if not array.flags.c_contiguous:
         raise ValueError("array must be C-contiguous: offsets count elements in memory order")

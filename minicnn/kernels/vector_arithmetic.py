@@ -19,7 +19,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-from minicnn.kernels.vector import VECTOR_BYTES, narrow_columns
+from minicnn.kernels.vector import VECTOR_BYTES, element_bytes, element_pointer, narrow_columns, read, repeat
 
 _CONTRACT = ("contract",)  # a product and a sum may become one multiply-add
 
@@ -40,8 +40,8 @@ class _VectorModel(models.PrimitiveModel):
 
 
 def _pointer(context, builder, array_type, array, offset, vector):
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [offset]), context.get_value_type(vector).as_pointer())
+    element = element_pointer(context, builder, array_type, array, offset)
+    return builder.bitcast(element, context.get_value_type(vector).as_pointer())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def _pointer(context, builder, array_type, array, offset, vector):
 
 def load(array, offset):
     """The vector that begins at `offset` in `array`."""
-    return _lanes(array, offset).copy()
+    return read(array, offset, narrow_columns(array.dtype)).copy()
 
 
 @type_callable(load)
@@ -62,12 +62,12 @@ def _lower_load(context, builder, signature, arguments):
     array_type = signature.args[0]
     array, offset = arguments
     pointer = _pointer(context, builder, array_type, array, offset, signature.return_type)
-    return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
+    return builder.load(pointer, align=element_bytes(array_type))
 
 
 def save(vector, array, offset):
     """Write the vector to `array[offset :]`."""
-    _lanes(array, offset)[:] = vector
+    read(array, offset, len(vector))[:] = vector
 
 
 @type_callable(save)
@@ -80,7 +80,7 @@ def _lower_save(context, builder, signature, arguments):
     vector_type, array_type, _ = signature.args
     vector, array, offset = arguments
     pointer = _pointer(context, builder, array_type, array, offset, vector_type)
-    builder.store(vector, pointer, align=array_type.dtype.bitwidth // 8)
+    builder.store(vector, pointer, align=element_bytes(array_type))
     return context.get_dummy_value()
 
 
@@ -96,7 +96,7 @@ def _type_at_least(context):
 
 @lower_builtin(at_least, Vector, types.Float)
 def _lower_at_least(context, builder, signature, arguments):
-    vector, bound = arguments[0], _repeat(context, builder, signature.args[1], arguments[1], signature.args[0])
+    vector, bound = arguments[0], _in_every_lane(context, builder, signature.args[1], arguments[1], signature.args[0])
     return builder.select(builder.fcmp_ordered("<", vector, bound), bound, vector)
 
 
@@ -128,7 +128,7 @@ def _type_scaled(context):
 def _lower_scale(context, builder, signature, arguments):
     factor_type, vector_type = signature.args
     factor, vector = arguments
-    return builder.fmul(_repeat(context, builder, factor_type, factor, vector_type), vector, flags=_CONTRACT)
+    return builder.fmul(_in_every_lane(context, builder, factor_type, factor, vector_type), vector, flags=_CONTRACT)
 
 
 def stay_apart():
@@ -149,20 +149,7 @@ def _lower_stay_apart(context, builder, signature, arguments):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _repeat(context, builder, number_type, number, vector_type):
+def _in_every_lane(context, builder, number_type, number, vector_type):
     """A vector with `number`, rounded to the vector's type, in every lane."""
     number = context.cast(builder, number, number_type, vector_type.dtype)
-    nothing = ir.Constant(context.get_value_type(vector_type), ir.Undefined)
-    lane_0 = builder.insert_element(nothing, number, ir.IntType(32)(0))
-    lanes = ir.Constant(ir.VectorType(ir.IntType(32), vector_type.lanes), [0] * vector_type.lanes)
-    return builder.shuffle_vector(lane_0, nothing, lanes)
-
-
-def _lanes(array: np.ndarray, offset: int) -> np.ndarray:
-    """A view of one vector from `offset` on; raises IndexError if any of it lies outside the array."""
-    count = narrow_columns(array.dtype)
-    if not array.flags.c_contiguous:
-        raise ValueError("array must be C-contiguous: offsets count elements in memory order")
-    if offset < 0 or offset + count > array.size:
-        raise IndexError(f"offset: elements {offset} to {offset + count - 1} of an array of {array.size}")
-    return array.reshape(-1)[offset : offset + count]
+    return repeat(builder, number, context.get_value_type(vector_type))

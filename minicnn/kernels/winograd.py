@@ -24,7 +24,7 @@ import numpy as np
 from minicnn.kernels import direct, memory
 from minicnn.kernels.compile import kernel_array
 from minicnn.kernels.shapes import convolution_output_size
-from minicnn.kernels.vector import aligned, narrow_columns, wide_columns
+from minicnn.kernels.vector import narrow_columns, wide_columns
 from minicnn.kernels.winograd_outputs import Kernel, convolve_tiles_compiled
 from minicnn.kernels.winograd_tiles import MATRICES, whole_vectors
 from minicnn.kernels.winograd_transforms import OUTPUTS, PIXELS
@@ -129,11 +129,11 @@ def _convolve(images, weight, kernel, padding, bias, relu, output) -> bool:
             share_weights, kernel_array(images), kernel_array(weight), kernel, whole_bias,
             np.zeros(wide, images.dtype), 0.0 if relu else -math.inf, units,
             offsets((count, line)), offsets((depths, 1)), offsets((count, MATRICES * wide + narrow)),
-            aligned((blocks if share_weights else workers, MATRICES, block_size), images.dtype),
-            aligned((workers if share_weights else group, MATRICES, unit_size), images.dtype),
-            aligned((workers, units.scratch_size + narrow), images.dtype),
-            aligned((workers, count * (MATRICES * wide + narrow)), images.dtype),
-            aligned((workers, MATRICES * wide), images.dtype),
+            memory.aligned((blocks if share_weights else workers, MATRICES, block_size), images.dtype),
+            memory.aligned((workers if share_weights else group, MATRICES, unit_size), images.dtype),
+            memory.aligned((workers, units.scratch_size + narrow), images.dtype),
+            memory.aligned((workers, count * (MATRICES * wide + narrow)), images.dtype),
+            memory.aligned((workers, MATRICES * wide), images.dtype),
             unfit, output, narrow, wide,
         )  # fmt: skip
     return bool(np.isfinite(unfit).all())
@@ -163,12 +163,12 @@ def _sum_weight_gradient(x, gradient, padding, gw) -> bool:
             kernel_array(x), kernel_array(gradient), units, gradient_units, group,
             np.arange(parts * PIECE_ROWS).reshape(parts, PIECE_ROWS), offsets((tiles, line)),
             offsets((PIECE_ROWS, wide)), np.zeros(wide, x.dtype),
-            aligned((workers, max(units.scratch_size, gradient_units.scratch_size) + narrow), x.dtype),
-            aligned((MATRICES, odd_lines(tiles * line, narrow)), x.dtype),
-            aligned((MATRICES, blocks, odd_lines(tiles * wide, narrow)), x.dtype),
-            aligned((workers, PIECE_ROWS * wide), x.dtype),
-            aligned((slots, MATRICES, odd_lines(PIECE_ROWS * wide, narrow)), x.dtype),
-            aligned((workers, MATRICES * wide), x.dtype),
+            memory.aligned((workers, max(units.scratch_size, gradient_units.scratch_size) + narrow), x.dtype),
+            memory.aligned((MATRICES, odd_lines(tiles * line, narrow)), x.dtype),
+            memory.aligned((MATRICES, blocks, odd_lines(tiles * wide, narrow)), x.dtype),
+            memory.aligned((workers, PIECE_ROWS * wide), x.dtype),
+            memory.aligned((slots, MATRICES, odd_lines(PIECE_ROWS * wide, narrow)), x.dtype),
+            memory.aligned((workers, MATRICES * wide), x.dtype),
             unfit, gw, narrow, wide,
         )  # fmt: skip
     return bool(np.isfinite(unfit).all())

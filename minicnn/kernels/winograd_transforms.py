@@ -48,7 +48,7 @@ from fractions import Fraction
 
 from minicnn.kernels.compile import compile
 
-OUTPUTS, KERNEL, PIXELS = 4, 3, 6  # of a tile, along one side
+OUTPUTS, PIXELS = 4, 6  # of a tile, along one side
 
 POINTS = (Fraction(0), Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2))  # and infinity
 

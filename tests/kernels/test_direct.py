@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -153,18 +152,9 @@ def test_read_only_arrays_are_accepted():
 
 
 @pytest.mark.parametrize(("stride", "c_in", "c_out"), [(1, 5, 70), (2, 5, 70), (1, 32, 40), (2, 3, 16), (1, 1, 16)])
-def test_number_of_threads_does_not_change_a_bit(stride, c_in, c_out):
+def test_number_of_threads_does_not_change_a_bit(stride, c_in, c_out, on_one_thread_and_on_all):
     arrays = operands(13, 15, 14, c_in, c_out, (3, 3), (stride, stride), (1, 1), (1, 1))
-    threads = numba.get_num_threads()
-    try:
-        results = []
-        for count in sorted({1, threads}):
-            numba.set_num_threads(count)
-            results.append(three_products(*arrays, (stride, stride), (1, 1), (1, 1)))
-    finally:
-        numba.set_num_threads(threads)
-    if len(results) == 1:
-        pytest.skip("one thread only on this machine")
+    results = on_one_thread_and_on_all(lambda: three_products(*arrays, (stride, stride), (1, 1), (1, 1)))
     for one, many in zip(*results, strict=True):
         assert one.tobytes() == many.tobytes()
 

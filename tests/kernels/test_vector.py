@@ -12,10 +12,10 @@ import pytest
 
 from minicnn.kernels import vector
 from minicnn.kernels.compile import compile
+from minicnn.kernels.memory import aligned
 from minicnn.kernels.vector import (
     ROWS,
     add,
-    aligned,
     clear,
     copy,
     element,

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from fractions import Fraction
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -189,19 +188,10 @@ def test_relu_is_the_convolution_with_zeros_for_what_is_negative(c_out):
     np.testing.assert_array_equal(winograd.conv2d(x, weight, bias, *geometry((1, 1)), relu=True), np.maximum(plain, 0))
 
 
-def test_number_of_threads_does_not_change_a_bit(monkeypatch):
+def test_number_of_threads_does_not_change_a_bit(monkeypatch, on_one_thread_and_on_all):
     monkeypatch.setattr(winograd, "GROUP_ELEMENTS", (1, 36 * 144 * 60))  # several groups
     arrays = operands(13, 15, 14, 37, 70, (1, 1))
-    threads = numba.get_num_threads()
-    try:
-        results = []
-        for count in sorted({1, threads}):
-            numba.set_num_threads(count)
-            results.append(three_products(winograd, *arrays, (1, 1)))
-    finally:
-        numba.set_num_threads(threads)
-    if len(results) == 1:
-        pytest.skip("one thread only on this machine")
+    results = on_one_thread_and_on_all(lambda: three_products(winograd, *arrays, (1, 1)))
     for one, many in zip(*results, strict=True):
         assert one.tobytes() == many.tobytes()
 

@@ -22,6 +22,7 @@ from minicnn.bench.cases import (
     Convolution,
     Layer,
     Network,
+    layers,
 )
 from minicnn.kernels import convolution, layout
 from minicnn.kernels.algorithm import use_algorithm
@@ -88,7 +89,7 @@ def _convolution(case: Convolution, algorithm: str) -> Runs:
 
 def _layer(case: Layer) -> Runs:
     x, y = (layout.from_kernel(array) for array in islice(case.arrays(), 2))
-    apply, arrays = LAYERS[case.kind], [x, y] if case.kind == "addition" else [x]
+    apply, arrays = layers(F)[case.kind], [x, y] if case.kind == "addition" else [x]
     channels = case.size[1]
     norm = nn.BatchNorm2d(channels)
     inputs = [Tensor(array, requires_grad=True) for array in arrays]
@@ -105,17 +106,6 @@ def _layer(case: Layer) -> Runs:
         apply(norm.train(), *inputs).backward(gradient)
 
     return {FORWARD: forward, BOTH: both}
-
-
-LAYERS: dict[str, Callable[..., Any]] = {
-    "maximum 2x2": lambda norm, x: F.max_pool2d(x, 2),
-    "maximum 3x3 / 2": lambda norm, x: F.max_pool2d(x, 3, 2, 1),
-    "average 2x2": lambda norm, x: F.avg_pool2d(x, 2),
-    "global average": lambda norm, x: F.adaptive_avg_pool2d(x, 1),
-    "batch norm": lambda norm, x: norm(x),
-    "relu": lambda norm, x: F.relu(x),
-    "addition": lambda norm, x, y: x + y,
-}
 
 
 def make_model(case: Network) -> backbones.Backbone:

@@ -21,6 +21,7 @@ from minicnn.bench.cases import (
     Convolution,
     Layer,
     Network,
+    layers,
 )
 from minicnn.bench.libraries.with_minicnn import make_model
 
@@ -78,7 +79,7 @@ def _convolution(case: Convolution, memory_format: Any) -> Runs:
 
 def _layer(case: Layer, memory_format: Any) -> Runs:
     arrays = [_tensor(array, memory_format) for array in islice(case.arrays(), 2 if case.kind == "addition" else 1)]
-    apply, norm = LAYERS[case.kind], torch.nn.BatchNorm2d(case.size[1])
+    apply, norm = layers(F)[case.kind], torch.nn.BatchNorm2d(case.size[1])
     inputs = [array.requires_grad_() for array in arrays]
     gradient = torch.ones_like(apply(norm, *inputs))
 
@@ -92,17 +93,6 @@ def _layer(case: Layer, memory_format: Any) -> Runs:
         apply(norm.train(), *inputs).backward(gradient)
 
     return {FORWARD: forward, BOTH: both}
-
-
-LAYERS: dict[str, Callable[..., torch.Tensor]] = {
-    "maximum 2x2": lambda norm, x: F.max_pool2d(x, 2),
-    "maximum 3x3 / 2": lambda norm, x: F.max_pool2d(x, 3, 2, 1),
-    "average 2x2": lambda norm, x: F.avg_pool2d(x, 2),
-    "global average": lambda norm, x: F.adaptive_avg_pool2d(x, 1),
-    "batch norm": lambda norm, x: norm(x),
-    "relu": lambda norm, x: F.relu(x),
-    "addition": lambda norm, x, y: x + y,
-}
 
 
 def make_twin(case: Network) -> torch.nn.Module:
