@@ -12,18 +12,20 @@ The backward passes add into the input's gradient. Windows may overlap, so a who
 import numpy as np
 from numba import prange
 
-from minicnn.kernels import memory, pooling_reference
+from minicnn.kernels import maxima, memory, pooling_reference
 from minicnn.kernels.algorithm import current_algorithm
 from minicnn.kernels.compile import compile, kernel_array
+from minicnn.kernels.vector import narrow_columns
 
 
 def max_pool2d(x, kernel_size, stride, padding, dilation, output_size) -> tuple[np.ndarray, np.ndarray]:
     """The maxima (N, OH, OW, C) of the windows of x (N, H, W, C), and their int32 indices h * W + w."""
-    if current_algorithm() == "reference":
+    if current_algorithm() == "reference" or x.shape[1] * x.shape[2] > maxima.MOST_PLACES:
         return pooling_reference.max_pool2d(x, kernel_size, stride, padding, dilation, output_size)
     shape = (x.shape[0], *output_size, x.shape[3])
     y, indices = memory.empty(shape, x.dtype), memory.empty(shape, np.int32)
-    max_rows_compiled(kernel_array(x), y, indices, kernel_size, stride, padding, dilation)
+    ones = np.ones(narrow_columns(x.dtype), x.dtype)
+    maxima.max_rows_compiled(kernel_array(x), y, indices, kernel_size, stride, padding, dilation, ones)
     return y, indices
 
 
@@ -112,45 +114,6 @@ def max_unpool2d_backward(gradient, indices) -> np.ndarray:
     places = indices.reshape(n, oh * ow, c)  # (N, OH, OW, C) -> (N, OH*OW, C)
     taken = np.take_along_axis(gradient.reshape(n, h * w, c), places, axis=1)  # (N, H, W, C) -> (N, OH*OW, C)
     return taken.reshape(indices.shape)  # (N, OH*OW, C) -> (N, OH, OW, C)
-
-
-def max_rows(x, y, indices, kernel_size, stride, padding, dilation):
-    images, height, width, channels = x.shape
-    _, rows, columns, _ = y.shape
-    for r in prange(images * rows):
-        n = r // rows
-        oh = r % rows
-        for ow in range(columns):
-            empty = True
-            for kh in range(kernel_size[0]):
-                h = oh * stride[0] + kh * dilation[0] - padding[0]
-                if h < 0 or h >= height:
-                    continue
-                for kw in range(kernel_size[1]):
-                    w = ow * stride[1] + kw * dilation[1] - padding[1]
-                    if w < 0 or w >= width:
-                        continue
-                    place = h * width + w
-                    if empty:  # the first place inside the image, so that a window of minus infinities has an index
-                        empty = False
-                        for c in range(channels):
-                            y[n, oh, ow, c] = x[n, h, w, c]
-                            indices[n, oh, ow, c] = place
-                        continue
-                    for c in range(channels):
-                        value = x[n, h, w, c]
-                        best = y[n, oh, ow, c]
-                        # A NaN differs from itself, and nothing is greater: once it leads, only a NaN replaces it.
-                        if value > best or value != value:
-                            y[n, oh, ow, c] = value
-                            indices[n, oh, ow, c] = place
-            if empty:
-                for c in range(channels):
-                    y[n, oh, ow, c] = -np.inf
-                    indices[n, oh, ow, c] = -1
-
-
-max_rows_compiled = compile(max_rows, parallel=True)
 
 
 def scatter(gradient, places, gx):

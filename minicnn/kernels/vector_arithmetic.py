@@ -66,7 +66,7 @@ def _lower_load(context, builder, signature, arguments):
 
 
 def save(vector, array, offset):
-    """Write the vector to `array[offset :]`."""
+    """Write the vector to `array[offset :]`; an array of integers gets the whole parts of the numbers."""
     read(array, offset, len(vector))[:] = vector
 
 
@@ -79,9 +79,28 @@ def _type_save(context):
 def _lower_save(context, builder, signature, arguments):
     vector_type, array_type, _ = signature.args
     vector, array, offset = arguments
-    pointer = _pointer(context, builder, array_type, array, offset, vector_type)
-    builder.store(vector, pointer, align=element_bytes(array_type))
+    pointer = element_pointer(context, builder, array_type, array, offset)
+    if isinstance(array_type.dtype, types.Integer):
+        vector = builder.fptosi(vector, ir.VectorType(pointer.type.pointee, vector_type.lanes))
+    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=element_bytes(array_type))
     return context.get_dummy_value()
+
+
+def if_larger(value, best, new, old):
+    """In each lane the number of `new` if `value` is larger than `best` there, or NaN, else that of `old`."""
+    return np.where((value > best) | (value != value), new, old)
+
+
+@type_callable(if_larger)
+def _type_if_larger(context):
+    return lambda value, best, new, old: value if value == best == new == old else None
+
+
+@lower_builtin(if_larger, Vector, Vector, Vector, Vector)
+def _lower_if_larger(context, builder, signature, arguments):
+    value, best, new, old = arguments
+    larger, nan = builder.fcmp_ordered(">", value, best), builder.fcmp_unordered("uno", value, value)
+    return builder.select(builder.or_(larger, nan), new, old)
 
 
 def at_least(vector, bound):

@@ -23,7 +23,8 @@ def windows(draw, dilated):
         settings.append((kernel, stride, padding, dilation))
     ceil_mode = draw(st.booleans())
     out = tuple(pooling_output_size(size, *one, ceil_mode) for size, one in zip(sizes, settings, strict=True))
-    shape = (draw(st.integers(1, 2)), *sizes, draw(st.integers(1, 3)))
+    channels = draw(st.sampled_from([1, 3, 6, 15, 16, 17, 33]))  # below, at and above what a register holds
+    shape = (draw(st.integers(1, 2)), *sizes, channels)
     generator = np.random.default_rng(draw(st.integers(0, 2**32)))
     x = generator.integers(-3, 4, shape).astype(draw(st.sampled_from([np.float32, np.float64])))
     if dilated:
@@ -46,6 +47,23 @@ def test_maxima_indices_and_gradients_are_those_of_the_loops(drawn):
         rtol=1e-6,
         atol=1e-6,
     )
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("channels", [2, 17])
+def test_maxima_in_registers_are_those_of_the_loops(channels):
+    x = np.random.default_rng(0).integers(-3, 4, (2, 4, 5, channels)).astype(np.float32)
+    x[0, 1, 2, 1], x[1, 0, 0] = np.nan, -np.inf
+    window = (3, 2), (2, 1), (1, 1), (1, 2), (2, 5)
+    for result, expected in zip(pooling.max_pool2d(x, *window), pooling_reference.max_pool2d(x, *window), strict=True):
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_an_image_with_more_places_than_a_register_can_count_is_pooled_by_the_loops():
+    x = np.zeros((1, 4097, 4096, 1), np.float32)
+    x[0, -1, -1] = 1
+    y, indices = pooling.max_pool2d(x, (4097, 4096), (1, 1), (0, 0), (1, 1), (1, 1))
+    assert (y.item(), indices.item()) == (1, 4097 * 4096 - 1)
 
 
 @settings(max_examples=60, deadline=None)
