@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     from minicnn.bench.run import run as run_bench
     from minicnn.bench.session import Session
     from minicnn.bench.timing import FULL, QUICK
-    from minicnn.cli.info import gather, version
+    from minicnn.cli.info import gather
+    from minicnn.versions import version
 
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         raise ValueError("NUMBA_DISABLE_JIT is set: there is nothing to measure where kernels are not compiled")

@@ -4,8 +4,9 @@ import argparse
 import os
 import platform
 import sys
-from importlib import metadata
 from typing import Any
+
+from minicnn.versions import version
 
 PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "matplotlib", "safetensors", "pooch", "tqdm")
 
@@ -42,19 +43,6 @@ def gather() -> dict[str, str]:
     facts["MINICNN_DATA"] = os.environ.get("MINICNN_DATA", "not set")
     facts["data folders"] = ", ".join(map(str, data_folders()))
     return facts
-
-
-def version(package: str) -> str:
-    """The installed version, or "not installed"."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def recorded_versions() -> dict[str, str]:
-    """What a record of a run says of the software that made it."""
-    return {"python": platform.python_version()} | {name: version(name) for name in ("minicnn", "numpy", "numba")}
 
 
 def vector_width() -> int:

@@ -21,6 +21,7 @@ COMMANDS = {
     "summary": "show the layers of a backbone: shapes, parameters, multiply-adds, receptive fields",
     "partworld": "draw PartWorld pictures, or measure how well they separate models",
     "bench": "measure kernels, training steps and inference, beside other libraries",
+    "lesson": "list and run the lessons, check exercises, make notebooks",
     "info": "show versions, threads, vector width and folders",
 }
 USER_ERRORS = (ValueError, OSError, FloatingPointError)

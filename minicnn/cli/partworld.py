@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from pathlib import Path
 from typing import Any
@@ -44,10 +43,8 @@ def _draw(arguments: argparse.Namespace) -> int:
 
 
 def _measure(arguments: argparse.Namespace) -> int:
-    import numba
-
-    from minicnn.cli.info import recorded_versions
     from minicnn.features.separation import MODELS, measure_separation
+    from minicnn.versions import recorded_machine, recorded_versions
     from minicnn.weights import check_writable, write_atomically
 
     out = arguments.out or Path("partworld.json")
@@ -55,7 +52,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     record: dict[str, Any] = {
         "command": f"minicnn partworld --measure --seeds {' '.join(map(str, arguments.seeds))}",
         "versions": recorded_versions(),
-        "machine": f"{platform.system()} {platform.machine()}, {numba.get_num_threads()} threads",
+        "machine": recorded_machine(),
         "seeds": {},
     }
     started = time.perf_counter()

@@ -98,9 +98,9 @@ def train(folder: Path, settings: dict[str, Any], arguments: argparse.Namespace)
 
     import minicnn.functional as F
     from minicnn import random
-    from minicnn.cli.info import recorded_versions
     from minicnn.cli.train_parts import make_data, make_model, make_optimizer, make_schedule, model_settings
     from minicnn.training import evaluate, fit
+    from minicnn.versions import recorded_versions
     from minicnn.weights import make_folder, save, write_atomically
 
     random.manual_seed(settings["seed"])

@@ -41,6 +41,17 @@ def new_figure(rows: int, columns: int, size: tuple[float, float], **options: An
     return figure, axes
 
 
+def new_mosaic(pattern: Any, size: tuple[float, float], **options: Any) -> tuple[Figure, dict[str, Any]]:
+    """A Figure of `size` inches and its axes by name; a name repeated in the rows of `pattern` is one large axes."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained", dpi=110)
+        axes = figure.subplot_mosaic(pattern, **options)
+    return figure, axes
+
+
 def show_image(axes: Any, image: np.ndarray, title: str = "", **options: Any) -> None:
     """Draw one image (H, W, 3) or (H, W) without ticks; pixels stay squares."""
     axes.imshow(image, interpolation="nearest", **options)

@@ -6,8 +6,9 @@ import numba
 import numpy as np
 import pytest
 
-from minicnn.cli.info import gather, vector_width, version
+from minicnn.cli.info import gather, vector_width
 from minicnn.cli.main import main
+from minicnn.versions import version
 
 
 def test_it_names_versions_threads_and_folders(capsys, monkeypatch, tmp_path):

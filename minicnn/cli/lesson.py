@@ -1,0 +1,176 @@
+"""minicnn lesson: list and run the lessons, check exercises, record the numbers that their texts quote."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minicnn.teach.folder import LessonFile
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The actions of `minicnn lesson`."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="the lessons: title, question, machine time")
+    run_parser = actions.add_parser("run", help="run a lesson, or all of them with a table of times")
+    run_parser.add_argument("lesson", help="number or name of a lesson, or all")
+    run_parser.add_argument("--fast", action="store_true", help="the same steps with smaller numbers, 10 s each")
+    _add_out(run_parser)
+    check_parser = actions.add_parser("check", help="check your answers to a lesson's exercises")
+    check_parser.add_argument("lesson", help="number or name of a lesson")
+    record_parser = actions.add_parser("record", help="run a lesson in full and write its numbers into its text")
+    record_parser.add_argument("lesson", help="number or name of a lesson")
+    record_parser.add_argument(
+        "--text-only", action="store_true", help="write the numbers of the last recorded run into the text"
+    )
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    from minicnn.teach.lesson import OUT
+
+    default = os.environ.get("MINICNN_OUT") or OUT
+    parser.add_argument("--out", type=Path, default=Path(default), metavar="DIR", help=f"default: {default}")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; 0 if all went as it should."""
+    return {"list": _list, "run": _run, "check": _check, "record": _record}[arguments.action](arguments)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    import textwrap
+
+    from minicnn.teach.folder import all_lessons, lessons_folder
+    from minicnn.teach.recorded import read_record
+
+    for lesson in all_lessons():
+        record = read_record(lesson.recorded)
+        print(f"{lesson.number:2d}  {lesson.title} ({record['seconds']:.0f} s)")
+        print(textwrap.fill(lesson.question, 100, initial_indent="    ", subsequent_indent="    "))
+    print(f"in {lessons_folder()}")
+    return 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run of a lesson ended: `record` is what it wrote, None if it did not finish."""
+
+    lesson: LessonFile
+    seconds: float
+    record: dict[str, Any] | None
+
+    @property
+    def passed(self) -> bool:
+        """True if it finished, its numbers are within their bands and its controls fail."""
+        return self.record is not None and not self.outside and not self.holding
+
+    @property
+    def outside(self) -> list[str]:
+        """The names of the numbers that are not within their bands."""
+        numbers = self.record["numbers"] if self.record else {}
+        return [name for name, number in numbers.items() if not number["within"]]
+
+    @property
+    def holding(self) -> list[str]:
+        """The controls that should fail, and hold."""
+        controls = self.record["controls"] if self.record else {}
+        return [claim for claim, control in controls.items() if not control["failed"]]
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from minicnn.teach.folder import all_lessons, find_lesson
+    from minicnn.weights import make_folder
+
+    lessons = all_lessons() if arguments.lesson == "all" else [find_lesson(arguments.lesson)]
+    out = make_folder(arguments.out)
+    outcomes = []
+    for lesson in lessons:
+        outcomes.append(run_lesson(lesson, out, arguments.fast))
+        print(flush=True)
+    _print_table(outcomes)
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+def run_lesson(lesson: LessonFile, out: Path, fast: bool) -> Outcome:
+    """Run a lesson's file as `python` would, in a process of its own, so that no lesson depends on another.
+
+    Raises KeyboardInterrupt if Ctrl-C ended it.
+    """
+    from minicnn.teach.recorded import read_record
+
+    environment = {**os.environ, "MINICNN_OUT": str(out.resolve()), "MINICNN_FAST": str(int(fast))}
+    record = out / f"{lesson.name}.json"
+    record.unlink(missing_ok=True)  # what a lesson that fails leaves must not be an older run's
+    sys.stdout.flush()
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, str(lesson.path)], env=environment, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode in (-signal.SIGINT, 130):
+        raise KeyboardInterrupt(f"stopped in lesson {lesson.name}")
+    return Outcome(lesson, seconds, read_record(record) if done.returncode == 0 else None)
+
+
+def _print_table(outcomes: list[Outcome]) -> None:
+    width = max(len(outcome.lesson.title) for outcome in outcomes)
+    print(f" N  {'lesson':<{width}}  seconds  budget  within bands  controls that fail")
+    for outcome in outcomes:
+        line = f"{outcome.lesson.number:2d}  {outcome.lesson.title:<{width}}  {outcome.seconds:7.1f}"
+        record = outcome.record
+        if record is None:
+            print(f"{line}  did not finish")
+            continue
+        numbers, controls = len(record["numbers"]), len(record["controls"])
+        within = f"{numbers - len(outcome.outside)} of {numbers}"
+        failing = f"{controls - len(outcome.holding)} of {controls}"
+        late = "" if outcome.seconds <= record["budget"] else "  over its budget"
+        print(f"{line}  {record['budget']:6g}  {within:>12}  {failing:>18}{late}")
+        for name in outcome.outside:
+            number = record["numbers"][name]
+            print(f"    {name} is {number['value']:.5g}, expected {number['band'][0]:g} to {number['band'][1]:g}")
+        for claim in outcome.holding:
+            print(f"    the control holds, and should not: {claim}")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from minicnn.teach import WrongAnswer, check
+    from minicnn.teach.exercises import exercise_files, load_answer
+    from minicnn.teach.folder import find_lesson
+
+    lesson = find_lesson(arguments.lesson)
+    wrong = 0
+    for path in exercise_files(lesson.path.parent / "exercises", lesson.number):
+        try:
+            check(path.name.partition("_")[0], load_answer(path))
+        except WrongAnswer as error:
+            wrong += 1
+            print(f"{error}\n  your file: {path}")
+    return 1 if wrong else 0
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    from minicnn.teach.folder import find_lesson
+    from minicnn.teach.recorded import read_record, render
+    from minicnn.weights import make_folder, write_atomically
+
+    lesson = find_lesson(arguments.lesson)
+    if not arguments.text_only:
+        with tempfile.TemporaryDirectory() as folder:
+            outcome = run_lesson(lesson, Path(folder), fast=False)
+            _print_table([outcome])
+            if not outcome.passed:
+                raise ValueError(f"lesson {lesson.name} did not run as it should: nothing was recorded")
+            make_folder(lesson.recorded.parent)
+            write_atomically(lesson.recorded, (Path(folder) / f"{lesson.name}.json").read_bytes())
+    text = lesson.path.read_text(encoding="utf-8")
+    write_atomically(lesson.path, render(text, read_record(lesson.recorded)).encode())
+    print(f"numbers of {lesson.recorded} written into {lesson.path}")
+    return 0

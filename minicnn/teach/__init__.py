@@ -1,0 +1,15 @@
+"""What all lessons share: a lesson's form, the checks of its exercises, and its recorded numbers.
+
+lesson.py    the object that a lesson talks to: predictions, source to read, places to stop, figure, numbers, control
+answers.py   what checks are made of: WrongAnswer, and the comparison of a reader's answer with what is right
+checks/      one file a lesson, one function an exercise
+exercises.py the reader's files: found, loaded, checked
+folder.py    where the lessons are, in a checkout and in an installed package
+recorded.py  the numbers of a recorded run, written into the text of its lesson
+"""
+
+from minicnn.teach.answers import WrongAnswer
+from minicnn.teach.exercises import check
+from minicnn.teach.lesson import Lesson, begin
+
+__all__ = ["Lesson", "WrongAnswer", "begin", "check"]

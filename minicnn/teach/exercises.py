@@ -1,0 +1,56 @@
+"""The reader's exercises: `exercises/01a_output_size.py` holds the function `output_size`, and "01a" is its name."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minicnn.teach.answers import WrongAnswer
+from minicnn.teach.checks import CHECKS
+
+
+def check(name: str, answer: Callable) -> None:
+    """Check the answer to an exercise, as in `check("01a", output_size)`, and print one line if it is right.
+
+    Raises WrongAnswer, which shows yours, what was expected, the largest difference and a hint, if it is not;
+    ValueError if there is no exercise of that name.
+    """
+    if name not in CHECKS:
+        raise ValueError(f"there is no exercise {name!r}; there are {', '.join(CHECKS)}")
+    try:
+        CHECKS[name](answer)
+    except WrongAnswer as wrong:
+        raise WrongAnswer(f"exercise {name}: {wrong}") from wrong.__cause__
+    print(f"exercise {name}: every case agrees.")
+
+
+def exercise_files(folder: Path, lesson: int) -> list[Path]:
+    """The files of one lesson's exercises in `folder`, in their order."""
+    return sorted(folder.glob(f"{lesson:02d}[a-z]_*.py"))
+
+
+def load_answer(path: Path) -> Any:
+    """The function in an exercise's file: 01a_output_size.py holds `output_size`.
+
+    Raises FileNotFoundError without the file; WrongAnswer, with the line, if it can't be read as Python or fails while
+    it is, and if it does not hold the function.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    function = path.stem.partition("_")[2]
+    names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    try:
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), names)
+    except SyntaxError as error:
+        raise WrongAnswer(f"{path}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}") from error
+    except Exception as error:
+        place = next(
+            frame for frame in reversed(traceback.extract_tb(sys.exc_info()[2])) if frame.filename == str(path)
+        )
+        raise WrongAnswer(f"{path}, line {place.lineno}: {type(error).__name__}: {error}: {place.line}") from error
+    if function not in names:
+        raise WrongAnswer(f"{path} has no function `{function}`; its name must stay as it was")
+    return names[function]

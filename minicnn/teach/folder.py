@@ -1,0 +1,73 @@
+"""Where the lessons are: a folder `lessons` at hand, the one of a checkout, or the one inside an installed package."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import minicnn
+
+_FILE = "[0-9][0-9]_*.py"
+
+
+@dataclass(frozen=True)
+class LessonFile:
+    """One lesson as its text describes it."""
+
+    path: Path
+    title: str
+    question: str
+
+    @property
+    def name(self) -> str:
+        """As in "01_see_an_edge"."""
+        return self.path.stem
+
+    @property
+    def number(self) -> int:
+        """As in 1."""
+        return int(self.name[:2])
+
+    @property
+    def recorded(self) -> Path:
+        """The file of numbers that its text quotes."""
+        return self.path.parent / "recorded" / f"{self.name}.json"
+
+
+def lessons_folder() -> Path:
+    """The folder of the lessons: ./lessons if it holds some, else the checkout's, else the installed package's.
+
+    So whoever copies the lessons and edits the exercises works on the copy. Raises FileNotFoundError without any.
+    """
+    package = Path(minicnn.__file__).parent
+    places = [Path.cwd() / "lessons", package.parent / "lessons", package / "lessons"]
+    for place in places:
+        if any(place.glob(_FILE)):
+            return place
+    raise FileNotFoundError(f"there are no lessons in any of {', '.join(map(str, places))}")
+
+
+def all_lessons() -> list[LessonFile]:
+    """The lessons in the order of their numbers."""
+    return [_described(path) for path in sorted(lessons_folder().glob(_FILE))]
+
+
+def find_lesson(name: str) -> LessonFile:
+    """The lesson of a number, "1" or "01", or of a name, "01_see_an_edge". Raises ValueError if there is none."""
+    lessons = all_lessons()
+    for lesson in lessons:
+        if name == lesson.name or (name.isdecimal() and int(name) == lesson.number):
+            return lesson
+    there = ", ".join(f"{lesson.number} ({lesson.title})" for lesson in lessons)
+    raise ValueError(f"there is no lesson {name!r}; there are {there}")
+
+
+def _described(path: Path) -> LessonFile:
+    """The lesson in `path`: its title from the first heading, its question up to the end of that paragraph."""
+    text = path.read_text(encoding="utf-8")
+    title = re.search(r"^# # \d+\. (.+)$", text, re.MULTILINE)
+    question = re.search(r"^# \*\*Question\.\*\* (.+?)\n#?\n", text, re.MULTILINE | re.DOTALL)
+    if title is None or question is None:
+        raise ValueError(f'{path}: a lesson begins with "# # 1. Title" and "# **Question.** ..." in a markdown cell')
+    return LessonFile(path, title[1], question[1].replace("\n# ", " "))

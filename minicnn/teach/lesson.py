@@ -1,0 +1,262 @@
+"""The object that a lesson talks to, from `begin` to `finish`.
+
+A lesson is an ordinary file, cut into cells by `# %%`. It is run whole (`python lessons/01_see_an_edge.py`), cell by
+cell in an editor, or as a notebook; so nothing here asks where the lesson's file is, waits for input or needs a
+display, and a cell may be run again: what it told the lesson before is then replaced.
+
+    MINICNN_FAST=1                       the fast form: the same steps with smaller numbers
+    MINICNN_OUT=folder                   where figure and numbers go; without it runs/lessons, below the working folder
+    MINICNN_STOP=01_see_an_edge:window   stop in the debugger at a named place
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from minicnn.random import manual_seed
+from minicnn.versions import recorded_machine, recorded_versions
+from minicnn.weights import make_folder, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+OUT = "runs/lessons"
+_DIGITS = 6  # of a number in the record; the rest differs between processors
+_DOTS_PER_INCH = 160
+
+Value = TypeVar("Value")
+
+
+def begin(name: str, budget: float, seed: int = 0) -> Lesson:
+    """The Lesson `name`, such as "01_see_an_edge", after setting all random streams to `seed`.
+
+    `budget` is how many seconds the full form may take on two cores with compiled kernels; the fast form has ten.
+    """
+    return Lesson(name, budget, seed)
+
+
+class Lesson:
+    """One run of one lesson: what was predicted, computed, drawn and recorded. `begin` makes it."""
+
+    def __init__(self, name: str, budget: float, seed: int = 0):
+        self.name = name
+        self.fast = os.environ.get("MINICNN_FAST", "") not in ("", "0")
+        self.budget = self.either(budget, 10)
+        self.out = make_folder(os.environ.get("MINICNN_OUT") or OUT)
+        self._seed = seed
+        self._predictions: dict[str, dict[str, Any]] = {}
+        self._numbers: dict[str, dict[str, Any]] = {}
+        self._controls: dict[str, dict[str, Any]] = {}
+        self._stops: set[str] = set()
+        self._figure: str | None = None
+        manual_seed(seed)
+        self._begun = time.perf_counter()
+        form = "fast" if self.fast else "full"
+        print(f"Lesson {name}, {form} form, seed {seed}; about to take less than {self.budget:g} s.")
+
+    def either(self, full: Value, fast: Value) -> Value:
+        """`full` in the full form of the lesson, `fast` in its fast form."""
+        return fast if self.fast else full
+
+    def predict(self, key: str, question: str, choices: Sequence[Any] | None = None, yours: Any = None) -> None:
+        """Ask before anything is computed; `yours` is what the reader puts into the cell, None without a prediction.
+
+        Raises ValueError if `yours` is none of `choices`.
+        """
+        if choices is not None and yours is not None and yours not in choices:
+            raise ValueError(f"yours={yours!r} is not among the choices of this prediction: {_listed(choices)}")
+        self._predictions[key] = {"question": question, "yours": yours}
+        print(f"PREDICT  {question}")
+        if choices is not None:
+            print(f"         choose from {_listed(choices)}")
+        print(f"         you predict: {_shown(yours)}" if yours is not None else "         (put yours into the cell)")
+
+    def outcome(self, key: str, value: Any, within: float = 0.0) -> None:
+        """Show what came out beside the prediction `key`; numbers count as equal `within` that share of the outcome.
+
+        Raises ValueError if nothing of that name was asked.
+        """
+        if key not in self._predictions:
+            raise ValueError(f"there is no prediction {key!r}; predicted were: {_listed(self._predictions)}")
+        prediction = self._predictions[key]
+        prediction["outcome"] = value = _plain(value)
+        yours = prediction["yours"]
+        print(f"OUTCOME  {prediction['question']}  {_shown(value)}")
+        if yours is None:
+            print("         You made no prediction; next time, put one into the cell: it is how surprises are noticed.")
+        elif _agrees(yours, value, within):
+            print(f"         You predicted {_shown(yours)}, and so it is.")
+        else:
+            print(f"         You predicted {_shown(yours)}. What did you assume that is not so?")
+
+    def read(self, target: str) -> None:
+        """Print where `target`, "path:function" or "path:Class.method", stands, and its source.
+
+        Raises FileNotFoundError or ValueError if there is no such file of minicnn or no such function in it.
+        """
+        source = find_source(target)
+        lines, first = inspect.getsourcelines(source)
+        print(f"READ  {target}, lines {first} to {first + len(lines) - 1} of {inspect.getsourcefile(source)}\n")
+        width = len(str(first + len(lines)))
+        for number, line in enumerate(lines, first):
+            print(f"{number:>{width}}  {line}".rstrip())
+        print()
+
+    def stop(self, place: str) -> bool:
+        """True if MINICNN_STOP asks to stop at this place of this lesson; then the lesson calls breakpoint()."""
+        self._stops.add(place)
+        return os.environ.get("MINICNN_STOP") == f"{self.name}:{place}"
+
+    def figure(self, figure: Figure) -> None:
+        """Write the lesson's figure as a PNG file, and show it in a notebook."""
+        path = self.out / f"{self.name}.png"
+        figure.savefig(path, dpi=_DOTS_PER_INCH)
+        self._figure = path.name
+        print(f"FIGURE  {path}")
+        _show_in_notebook(path, figure.get_size_inches()[0])
+
+    def number(
+        self,
+        name: str,
+        value: float,
+        band: tuple[float, float] | None,
+        fast_band: tuple[float, float] | None = None,
+        unit: str = "",
+    ) -> None:
+        """Record a number, and the band from lowest to highest in which it is expected.
+
+        `band` None is for what depends on the machine. The fast form has a band of its own, or else the same.
+        Raises ValueError for a number that is not finite or a band that is upside down.
+        """
+        value = float(value)
+        if not math.isfinite(value):
+            raise ValueError(
+                f"the number {name!r} of lesson {self.name} is {value}, where a finite number was expected"
+            )
+        band = fast_band if self.fast and fast_band is not None else band
+        if band is not None and band[0] > band[1]:
+            raise ValueError(f"the band of {name!r} must be (lowest, highest), but is {band}")
+        self._numbers[name] = {
+            "value": _rounded(value),
+            "unit": unit,
+            "band": None if band is None else [float(band[0]), float(band[1])],
+            "within": band is None or bool(band[0] <= value <= band[1]),
+        }
+
+    def control(
+        self, claim: str, value: float, fails_below: float | None = None, fails_above: float | None = None
+    ) -> None:
+        """Record a control: a claim that must not hold, and the number that shows so, below or above a limit.
+
+        If it does hold, the lesson's own conclusion has no ground, and this says so in plain words.
+        Raises ValueError unless exactly one limit is given.
+        """
+        value = float(value)
+        if fails_below is not None and fails_above is None:
+            failed, limit, limits = value < fails_below, f"below {fails_below:g}", {"fails_below": fails_below}
+        elif fails_above is not None and fails_below is None:
+            failed, limit, limits = value > fails_above, f"above {fails_above:g}", {"fails_above": fails_above}
+        else:
+            raise ValueError("a control needs exactly one of fails_below and fails_above")
+        self._controls[claim] = {"value": _rounded(value), **limits, "failed": failed}
+        print(f'CONTROL  "{claim}"')
+        if failed:
+            print(f"         fails, as it should: {value:.3g}, {limit}.")
+        else:
+            print(f"         HOLDS, and should not: {value:.3g} is not {limit}.")
+            print("         Until this fails, the lesson's conclusion is not to be trusted.")
+
+    def finish(self) -> None:
+        """Write the numbers as JSON, and print them beside their bands.
+
+        Raises ValueError if a place where MINICNN_STOP asks to stop is none of this lesson's.
+        """
+        seconds = time.perf_counter() - self._begun
+        record = {
+            "lesson": self.name,
+            "form": self.either("full", "fast"),
+            "seed": self._seed,
+            "command": f"minicnn lesson run {int(self.name[:2])}{self.either('', ' --fast')}",
+            "versions": recorded_versions(),
+            "machine": recorded_machine(),
+            "seconds": round(seconds, 2),
+            "budget": self.budget,
+            "numbers": self._numbers,
+            "predictions": self._predictions,
+            "controls": self._controls,
+            "figure": self._figure,
+        }
+        path = self.out / f"{self.name}.json"
+        write_atomically(path, (json.dumps(record, indent=1) + "\n").encode())
+        self._print_numbers()
+        print(f"{seconds:.1f} s; numbers in {path}")
+        asked_for, _, place = os.environ.get("MINICNN_STOP", "").partition(":")
+        if asked_for == self.name and place not in self._stops:
+            raise ValueError(f"MINICNN_STOP: lesson {self.name} has no place {place!r}; it has {_listed(self._stops)}")
+
+    def _print_numbers(self) -> None:
+        width = max((len(name) for name in self._numbers), default=0)
+        for name, number in self._numbers.items():
+            band = number["band"]
+            expected = "depends on the machine" if band is None else f"expected {band[0]:g} to {band[1]:g}"
+            note = "" if number["within"] else "   OUTSIDE"
+            print(f"NUMBER  {name:<{width}}  {number['value']:>10.5g} {number['unit']:<8} {expected}{note}")
+
+
+def find_source(target: str) -> Any:
+    """The function or class that `target` names, as in "minicnn/kernels/reference.py:forward_loops"."""
+    path, _, name = target.partition(":")
+    module_name = path.removesuffix(".py").replace("/", ".")
+    if not path.startswith("minicnn/") or not path.endswith(".py") or not name:
+        raise ValueError(f'source to read is named like "minicnn/tensor.py:Tensor.backward", but this is {target!r}')
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {path} in minicnn") from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"there is no {name} in {path}")
+        found = getattr(found, part)
+    return inspect.unwrap(found)
+
+
+def _agrees(yours: Any, value: Any, within: float) -> bool:
+    if isinstance(yours, int | float) and isinstance(value, int | float):
+        return abs(yours - value) <= within * abs(value)
+    return yours == value
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as Python's, which JSON can hold."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(map(str, values)) or "none"
+
+
+def _show_in_notebook(path: Path, inches: float) -> None:
+    """Display the file if this is IPython; where it is not even imported, there is no notebook."""
+    interactive = sys.modules.get("IPython")
+    if interactive is not None and interactive.get_ipython() is not None:
+        from IPython.display import Image, display
+
+        display(Image(filename=str(path), width=round(110 * inches)))

@@ -1,0 +1,24 @@
+"""Which versions made a result: what every record of a run says of its software."""
+
+import platform
+from importlib import metadata
+
+
+def version(package: str) -> str:
+    """The installed version, or "not installed"."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def recorded_versions() -> dict[str, str]:
+    """The versions of Python, minicnn, NumPy and Numba by name."""
+    return {"python": platform.python_version()} | {name: version(name) for name in ("minicnn", "numpy", "numba")}
+
+
+def recorded_machine() -> str:
+    """System, processor family and threads, as in "Linux x86_64, 2 threads"; nothing that names the machine itself."""
+    import numba
+
+    return f"{platform.system()} {platform.machine()}, {numba.get_num_threads()} threads"

@@ -1,0 +1,221 @@
+"""Every lesson in its fast form, every quoted number, every exercise: a new lesson is covered by adding its file."""
+
+import ast
+import functools
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from minicnn.teach import WrongAnswer, check
+from minicnn.teach.checks import CHECKS
+from minicnn.teach.exercises import load_answer
+from minicnn.teach.lesson import find_source
+from minicnn.teach.recorded import read_record, render
+
+ROOT = Path(__file__).parents[2]
+LESSONS = sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py"))
+EXERCISES = sorted((ROOT / "lessons" / "exercises").glob("*.py"))
+FAST_SECONDS = 10
+
+
+def exercise_name(path):
+    return path.name.partition("_")[0]
+
+
+def of_each_lesson(function):
+    return pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)(function)
+
+
+@pytest.fixture(scope="module")
+def run_fast(tmp_path_factory):
+    """Runs a lesson once, as a file given to Python in another folder and without a display: (folder, seconds)."""
+
+    @functools.cache
+    def run(lesson):
+        folder = tmp_path_factory.mktemp(lesson.stem)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MINICNN_")}
+        environment = {**kept, "MPLBACKEND": "Agg", "MINICNN_FAST": "1", "MINICNN_OUT": "out"}
+        for _ in range(2):  # the first run may have to compile kernels
+            started = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, str(lesson)], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            )
+            seconds = time.perf_counter() - started
+            assert done.returncode == 0, done.stderr
+            if seconds < FAST_SECONDS:
+                break
+        return folder / "out", seconds
+
+    return run
+
+
+def test_there_are_lessons():
+    assert LESSONS[0].stem == "01_see_an_edge"
+
+
+@of_each_lesson
+def test_the_fast_form_is_within_its_budget(lesson, run_fast):
+    assert run_fast(lesson)[1] < FAST_SECONDS
+
+
+@of_each_lesson
+def test_a_figure_is_made(lesson, run_fast):
+    pixels = imread(run_fast(lesson)[0] / f"{lesson.stem}.png")
+    assert min(pixels.shape[:2]) > 300
+    assert pixels[..., :3].std() > 0.02
+
+
+@of_each_lesson
+def test_the_numbers_are_within_their_bands(lesson, run_fast):
+    record = json.loads((run_fast(lesson)[0] / f"{lesson.stem}.json").read_text())
+    assert record["lesson"] == lesson.stem
+    assert record["form"] == "fast"
+    assert record["numbers"]
+    for name, number in record["numbers"].items():
+        low, high = number["band"] or (-float("inf"), float("inf"))
+        assert low <= number["value"] <= high, name
+        assert number["within"] is True, name
+
+
+@of_each_lesson
+def test_the_control_fails(lesson, run_fast):
+    record = json.loads((run_fast(lesson)[0] / f"{lesson.stem}.json").read_text())
+    assert record["controls"]
+    for claim, control in record["controls"].items():
+        below, above = control.get("fails_below"), control.get("fails_above")
+        assert control["value"] < below if below is not None else control["value"] > above, claim
+        assert control["failed"] is True, claim
+
+
+@of_each_lesson
+def test_each_prediction_meets_its_outcome(lesson, run_fast):
+    record = json.loads((run_fast(lesson)[0] / f"{lesson.stem}.json").read_text())
+    assert record["predictions"]
+    for key, prediction in record["predictions"].items():
+        assert "outcome" in prediction, key
+        assert prediction["yours"] is None, f"{key}: a lesson leaves the prediction to its reader"
+
+
+@of_each_lesson
+def test_numbers_in_the_text_are_the_recorded_ones(lesson):
+    text = lesson.read_text(encoding="utf-8")
+    assert "<!--" in text
+    assert render(text, read_record(ROOT / "lessons" / "recorded" / f"{lesson.stem}.json")) == text
+
+
+@of_each_lesson
+def test_the_recorded_run_is_a_full_one_of_this_lesson(lesson, run_fast):
+    record = read_record(ROOT / "lessons" / "recorded" / f"{lesson.stem}.json")
+    fast = json.loads((run_fast(lesson)[0] / f"{lesson.stem}.json").read_text())
+    assert (record["lesson"], record["form"]) == (lesson.stem, "full")
+    assert record["seconds"] <= record["budget"] <= (20 if record["lesson"] < "05" else 120)
+    assert list(record["numbers"]) == list(fast["numbers"])
+    assert list(record["controls"]) == list(fast["controls"])
+    assert all(number["within"] for number in record["numbers"].values())
+    assert all(control["failed"] for control in record["controls"].values())
+
+
+@of_each_lesson
+def test_the_source_to_read_is_there(lesson):
+    named = re.findall(r"(minicnn/[\w/]+\.py:[\w.]*\w)", lesson.read_text(encoding="utf-8"))
+    assert named
+    for target in named:
+        assert callable(find_source(target)), target
+
+
+@of_each_lesson
+def test_it_has_the_form_of_a_lesson(lesson):
+    """In the order that all lessons have, with cells that an editor finds, and without asking where its file is."""
+    text = lesson.read_text(encoding="utf-8")
+    parts = [
+        "# # ",
+        "**Question.**",
+        "**What you need to know.**",
+        "**Machine time.**",
+        "lesson.predict(",
+        "lesson.read(",
+    ]
+    parts += ["lesson.outcome(", "# ## Exercise", "# ## Change one line", "lesson.finish()"]
+    places = [text.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places == sorted(places)
+    assert text.startswith("# %% [markdown]\n")
+    for called in ("lesson.figure(", "lesson.number(", "lesson.control("):
+        assert called in text
+    assert "__file__" not in text
+    assert "input(" not in text
+    stops = re.findall(r'if lesson\.stop\("(\w+)"\):\n +breakpoint\(\)', text)
+    assert len(set(stops)) == 2
+    assert len(stops) == text.count("lesson.stop(") == text.count("breakpoint()")
+
+
+@of_each_lesson
+def test_its_exercises_are_named_in_its_text(lesson):
+    mine = [path for path in EXERCISES if path.name.startswith(lesson.stem[:2])]
+    assert mine
+    for path in mine:
+        assert f"lessons/exercises/{path.name}" in lesson.read_text(encoding="utf-8")
+
+
+def test_every_exercise_has_a_solution_and_a_check():
+    solutions = sorted(path.name for path in (ROOT / "lessons" / "solutions").glob("*.py"))
+    assert [path.name for path in EXERCISES] == solutions
+    assert [exercise_name(path) for path in EXERCISES] == sorted(CHECKS)
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda path: path.stem)
+def test_an_exercise_is_a_function_to_be_written(exercise):
+    """It takes what its solution takes, and says that it is not written yet."""
+
+    def arguments(path):
+        name = path.stem.partition("_")[2]
+        functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+        return next(ast.unparse(one.args) for one in functions if one.name == name)
+
+    assert arguments(exercise) == arguments(ROOT / "lessons" / "solutions" / exercise.name)
+    with pytest.raises(WrongAnswer, match="not written yet"):
+        check(exercise_name(exercise), load_answer(exercise))
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda path: path.stem)
+def test_the_solution_passes(exercise, capsys):
+    check(exercise_name(exercise), load_answer(ROOT / "lessons" / "solutions" / exercise.name))
+    assert capsys.readouterr().out == f"exercise {exercise_name(exercise)}: every case agrees.\n"
+
+
+def planted():
+    """(exercise, answer, words) of all planted_NN.py files beside this one."""
+    for path in sorted(Path(__file__).parent.glob("planted_*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for exercise, answers in module.PLANTED.items():
+            for number, (answer, words) in enumerate(answers):
+                name = answer.__name__ if answer.__name__ != "<lambda>" else str(number)
+                yield pytest.param(exercise, answer, words, id=f"{exercise}-{name}")
+
+
+PLANTED = list(planted())
+
+
+@pytest.mark.parametrize("exercise", sorted(CHECKS))
+def test_four_wrong_answers_are_planted(exercise):
+    assert sum(one.values[0] == exercise for one in PLANTED) >= 4
+
+
+@pytest.mark.parametrize(("exercise", "answer", "words"), PLANTED)
+def test_a_planted_wrong_answer_is_rejected_with_help(exercise, answer, words):
+    with pytest.raises(WrongAnswer) as wrong:
+        check(exercise, answer)
+    message = str(wrong.value)
+    assert message.startswith(f"exercise {exercise}: ")
+    assert words in message
+    assert "hint: " in message or "`return`" in message
