@@ -9,51 +9,93 @@ gives
     stride = stride_before * stride
 
 A start below 0 means that the first windows reach into the padding. Where branches meet, the largest field counts.
+
+Behind a transposed convolution no three numbers tell it all: with stride 2, even and odd places see differently. So a
+field is kept as a list: what each of the first few places sees, and how many pixels farther on the same pattern begins
+again. Behind convolutions and pooling the list has one entry, and the three formulas follow.
 Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks" (Distill, 2019).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-Number = int | Fraction
+Window = tuple[int, int]  # (first, last + 1) pixel; the two are equal where no pixel is seen
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What the places of a feature map see along one axis, in pixels of the image."""
+    """What the places of a feature map see along one axis, in pixels of the image.
 
-    size: int = 1
-    stride: Number = 1
-    start: Number = 0
+    windows     what places 0, 1, ... see, up to where the pattern begins again (one entry: all places see alike)
+    advance     how many pixels farther on it then begins
+    """
+
+    windows: tuple[Window, ...] = ((0, 1),)
+    advance: int = 1
+
+    @property
+    def size(self) -> int:
+        """Pixels that a place sees; the most of them where places see differently."""
+        return max(end - first for first, end in self.windows)
+
+    @property
+    def stride(self) -> int | Fraction:
+        """Pixels from what one place sees to what its neighbour sees; a fraction behind an upsampling."""
+        step = Fraction(self.advance, len(self.windows))
+        return int(step) if step.denominator == 1 else step
+
+    @property
+    def start(self) -> int:
+        """The first pixel that place 0 sees; below 0 in the padding."""
+        return self.windows[0][0]
+
+    @property
+    def first_centre(self) -> float:
+        """The middle of what place 0 sees; pixel 0 has its own middle at 0.0."""
+        first, end = self.windows[0]
+        return (first + end - 1) / 2
+
+    def window(self, place: int) -> Window:
+        """(first, last + 1) pixel that place `place` sees; it may reach over the image's edges, into the padding."""
+        patterns, position = divmod(place, len(self.windows))
+        first, end = self.windows[position]
+        return first + patterns * self.advance, end + patterns * self.advance
 
     def after(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> ReceptiveField:
         """The field behind a window that slides over this map."""
-        size = self.size + int((kernel - 1) * dilation * self.stride)
-        return ReceptiveField(size, self.stride * stride, self.start - padding * self.stride)
+        return self.behind([[tap * dilation - padding for tap in range(kernel)]], stride)
 
     def after_upsampling(self, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> ReceptiveField:
-        """The field behind a transposed convolution, in one output of which at most ceil(taps / stride) places meet."""
-        taps = dilation * (kernel - 1) + 1
-        places = -(-taps // stride)
-        step = Fraction(self.stride) / stride
-        finer = int(step) if step.denominator == 1 else step
-        return ReceptiveField(
-            self.size + int((places - 1) * self.stride),
-            finer,
-            self.start - (places - 1) * self.stride + padding * finer,
-        )
+        """The field behind a transposed convolution, whose input p goes to the outputs p*stride - padding + taps."""
+        taps = [tap * dilation - padding for tap in range(kernel)]
+        return self.behind([[(i - tap) // stride for tap in taps if (i - tap) % stride == 0] for i in range(stride)], 1)
 
-    def window(self, place: int) -> tuple[int, int]:
-        """(first, last + 1) pixel that place `place` sees; it may reach over the image's edges, into the padding."""
-        first = int(self.start + place * self.stride)
-        return first, first + self.size
+    def behind(self, looks_at: Sequence[Sequence[int]], advance: int) -> ReceptiveField:
+        """The field of a map whose place i looks at the places `looks_at[i]` of this one.
+
+        Behind the last entry of the list it begins again, `advance` places of this map farther on.
+        """
+        repeats = len(self.windows) // math.gcd(len(self.windows), advance)
+        windows = [
+            _around([self.window(place + advance * repeat) for place in places])
+            for repeat in range(repeats)
+            for places in looks_at
+        ]
+        return ReceptiveField(tuple(windows), self.advance * advance * repeats // len(self.windows))
 
 
 def largest(fields: Sequence[ReceptiveField]) -> ReceptiveField:
-    """The field where branches meet: from the earliest start to the latest end, at the coarsest stride."""
-    start = min(field.start for field in fields)
-    end = max(field.start + field.size for field in fields)
-    return ReceptiveField(int(end - start), max(field.stride for field in fields), start)
+    """The field where branches meet: at every place from the first to the last pixel seen; the coarsest stride."""
+    period = math.lcm(*(len(field.windows) for field in fields))
+    windows = [_around([field.window(place) for field in fields]) for place in range(period)]
+    return ReceptiveField(tuple(windows), max(field.advance * period // len(field.windows) for field in fields))
+
+
+def _around(windows: Sequence[Window]) -> Window:
+    """The smallest window around all of these."""
+    seen = [(first, end) for first, end in windows if first < end]
+    return (min(first for first, _ in seen), max(end for _, end in seen)) if seen else (0, 0)

@@ -7,10 +7,12 @@ import pytest
 from matplotlib.image import imread
 
 from minicnn import Tensor, nn
+from minicnn.features.receptive_field import effective_field
 from minicnn.figures.bench import speed_ladder
 from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
 from minicnn.figures.graph import draw_graph
 from minicnn.figures.images import feature_maps, filter_grid, image_sheet
+from minicnn.figures.receptive_field import receptive_field_figure
 
 
 def drawn(figure):
@@ -147,3 +149,28 @@ def test_the_speed_ladder_has_a_mark_for_each_algorithm_and_a_line_at_the_peak()
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == ["64, 3 \u2192 16, 32\u00d732, 3\u00d73", "64, 3 \u2192 16, 32\u00d732, 3\u00d73 / 2"]
     drawn(figure)
+
+
+def test_receptive_fields_are_drawn_as_squares_and_as_maps_of_what_is_in_use():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 5, 2, padding=2))
+    images = np.random.default_rng(0).random((4, 1, 20, 24)).astype(np.float32)
+    fields = {layer: effective_field(model, images, layer) for layer in ("0", "1")}
+    figure = receptive_field_figure(images[0], {"random": fields, "again": fields}, {"0": "first", "1": "second"})
+    *maps, left, _ = figure.axes
+    assert [label.get_text() for label in left.get_legend().get_texts()] == [
+        "first: 3 x 3 pixels",
+        "second: 7 x 7 pixels",
+    ]
+    # place 10, 12 of the first map sees from pixel 9 and 11 on; place 5, 6 of the second from 2*5 - 3 and 2*6 - 3
+    assert [patch.get_bbox().bounds for patch in left.patches] == [(10.5, 8.5, 3, 3), (8.5, 6.5, 7, 7)]
+    assert [one.get_title().split("\n")[0] for one in maps] == ["first", "second", "first", "second"]
+    assert maps[1].get_title() == f"second\nuses {fields['1'].width:.1f} of 7"
+    np.testing.assert_array_equal(maps[1].images[0].get_array(), fields["1"].map)
+    drawn(figure)
+
+
+def test_a_picture_that_does_not_fit_its_receptive_fields_is_refused():
+    field = effective_field(nn.Conv2d(1, 1, 3), np.ones((1, 1, 8, 8), np.float32), "")
+    for picture, message in ((np.ones((2, 8, 8)), r"must be \(3 or 1, H, W\)"), (np.ones((1, 9, 8)), r"\(8, 8\), but")):
+        with pytest.raises(ValueError, match=message):
+            receptive_field_figure(picture, {"a": {"": field}})

@@ -1,5 +1,7 @@
 """summary and receptive fields: the papers' numbers, and fields that equal those measured by changing pixels."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -102,8 +104,20 @@ def test_a_window_is_placed_on_the_image():
     assert (field.size, field.stride, field.start) == (8, 2, -3)
     assert field.window(0) == (-3, 5)
     assert field.window(4) == (5, 13)
-    assert largest([ReceptiveField(3, 1, -1), ReceptiveField(1, 1, 0)]) == ReceptiveField(3, 1, -1)
-    assert largest([ReceptiveField(4, 1, -3), ReceptiveField(4, 1, 0)]) == ReceptiveField(7, 1, -3)
+    assert field.first_centre == 0.5
+    assert largest([ReceptiveField(((-1, 2),)), ReceptiveField()]) == ReceptiveField(((-1, 2),))
+    assert largest([ReceptiveField(((-3, 1),)), ReceptiveField(((0, 4),))]) == ReceptiveField(((-3, 4),))
+
+
+def test_behind_an_upsampling_neighbours_see_differently():
+    # output 2p and 2p + 1 look at input p (taps 0 and 1); a window of 2 then meets one input or two
+    field = ReceptiveField(((0, 4),), 3).after_upsampling(2, 2).after(2)
+    assert [field.window(place) for place in range(4)] == [(0, 4), (0, 7), (3, 7), (3, 10)]
+    assert (field.size, field.stride) == (7, Fraction(3, 2))
+    # with one tap, every other output sees nothing
+    sparse = ReceptiveField().after_upsampling(1, 2)
+    assert [end - first for first, end in map(sparse.window, range(4))] == [1, 0, 1, 0]
+    assert [sparse.after(2).window(place) for place in range(3)] == [(0, 1), (1, 2), (1, 2)]
 
 
 def test_summary_leaves_modes_statistics_and_gradients_alone():
