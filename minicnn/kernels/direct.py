@@ -41,14 +41,14 @@ from minicnn.kernels import memory
 from minicnn.kernels.compile import compile, kernel_array
 from minicnn.kernels.direct_weights import sum_weight_gradient
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_in_runs_compiled, vectors_cost
+from minicnn.kernels.normalization import channel_sum
 from minicnn.kernels.shapes import convolution_output_size
-from minicnn.kernels.vector import clear, copy, element, narrow_columns, wide_columns
+from minicnn.kernels.vector import clear, element, narrow_columns, wide_columns
 from minicnn.kernels.zones import (
     Limits,
     find_unit_compiled,
     forward_axis,
     input_gradient_axes,
-    offsets,
     plan,
 )
 
@@ -151,12 +151,11 @@ def _bundle(size, channels, multiple, column_axes, narrow) -> int:
 
 
 def _is_finite(array) -> bool:
-    """False if a number of `array` is NaN or infinite, or if their sum is.
+    """False if a number of `array` (N, H, W, C) is NaN or infinite, or if their sum is.
 
     Then bundles won't do: a pixel that does not see a number would get zero times infinity from it.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.sum(array)))
+    return bool(np.isfinite(channel_sum(array.reshape(-1, array.shape[3]))).all())  # (N, H, W, C) -> (N*H*W, C)
 
 
 def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu, output):
@@ -172,8 +171,6 @@ def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu,
     by_block = blocks > 1 and weight.size * units > images.size * blocks
     workers = max(1, min(numba.get_num_threads(), blocks if by_block else units))
     packed = memory.aligned((blocks, tables.depth * wide), images.dtype)
-    edge = memory.aligned((workers, tables.most_positions * wide if lanes % narrow else 0), images.dtype)
-    edge_lines = offsets((len(tables.starts), wide))
     first_sums = np.zeros((groups, blocks * wide), images.dtype)
     if bias is not None:
         first_sums[:, :lanes] = np.tile(bias.reshape(groups, outputs), bundle)  # (C_out,) -> (groups, lanes)
@@ -182,8 +179,8 @@ def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu,
     for group in range(groups):
         convolve_units_compiled(
             flat_images, n, flat_weight, group * weight.size // groups, tables, column_stride, outputs, lanes,
-            first_sums[group], group * channels, group * outputs, packed, edge, edge_lines, output.reshape(-1), narrow,
-            wide, by_block, relu,
+            first_sums[group], group * channels, group * outputs, packed, output.reshape(-1), workers, narrow, wide,
+            by_block, relu,
         )  # fmt: skip
 
 
@@ -215,29 +212,16 @@ _pack_weights_compiled = compile(_pack_weights, inner=True)
 
 
 def _convolve_block(
-    images, tables, unit, n, first_source, first_target, packed, first_sums, first, columns, lanes, wide, edge,
-    edge_lines, output, relu,
-):  # fmt: skip
-    """Write `columns` lanes from number `first` on of the positions of a unit to `output`."""
+    images, tables, unit, n, first_source, first_target, packed, first_sums, first, columns, lanes, wide, output, relu
+):
+    """Write `columns` lanes from number `first` on, or as many as there are, of the positions of a unit to `output`."""
     number, count, source, target = find_unit_compiled(tables, unit, n)
     zone = tables.zones[number]
-    begin = zone.first_position
-    source += first_source
-    target += first_target + first
-    if first + columns <= lanes:
-        block_products_in_runs_compiled(
-            wide, first_sums, first, images, source, tables.starts, begin, count, tables.runs, zone.first_run,
-            zone.end_run, packed, columns, output, tables.destinations, target, relu,
-        )  # fmt: skip
-        return
-    # The last vector would reach into the next pixel's channels, so the block goes to an array of our own first, whose
-    # lines count from the unit's first position: hence minus edge_lines[begin].
     block_products_in_runs_compiled(
-        wide, first_sums, first, images, source, tables.starts, begin, count, tables.runs, zone.first_run,
-        zone.end_run, packed, columns, edge, edge_lines, -edge_lines[begin], relu,
+        wide, first_sums, first, images, first_source + source, tables.starts, zone.first_position, count, tables.runs,
+        zone.first_run, zone.end_run, packed, columns, min(columns, lanes - first), output, tables.destinations,
+        first_target + target + first, relu,
     )  # fmt: skip
-    for position in range(count):
-        copy(edge, edge_lines[position], output, target + tables.destinations[begin + position], lanes - first)
 
 
 _convolve_block_compiled = compile(_convolve_block, inner=True)
@@ -245,13 +229,10 @@ _convolve_block_compiled = compile(_convolve_block, inner=True)
 
 def convolve_units(
     images, n, weight, first_element, tables, column_stride, outputs, lanes, first_sums, first_source, first_target,
-    packed, edge, edge_lines, output, narrow, wide, by_block, relu,
+    packed, output, workers, narrow, wide, by_block, relu,
 ):  # fmt: skip
-    """output = patches times weights, plus bias, of one group; workers share out the units or the blocks of channels.
-
-    `edge` has a row for each worker, empty if no block has an edge to go over (_convolve_block).
-    """
-    blocks, workers, units = packed.shape[0], edge.shape[0], len(tables.zone_of_unit)
+    """output = patches times weights, plus bias, of one group: workers share out the units, or the blocks."""
+    blocks, units = packed.shape[0], len(tables.zone_of_unit)
     for block in prange(blocks):
         first = block * wide
         columns = block_columns_compiled(first, lanes, narrow, wide)
@@ -267,7 +248,7 @@ def convolve_units(
                 columns = block_columns_compiled(first, lanes, narrow, wide)
                 _convolve_block_compiled(
                     images, tables, unit, n, first_source, first_target, packed[block], first_sums, first, columns,
-                    lanes, wide, edge[worker], edge_lines, output, relu,
+                    lanes, wide, output, relu,
                 )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def products(new_tile, first_sums, first, scalars, rows, count, steps, depth, ve
         tile = new_tile(first_sums, first)
         for step in range(depth):
             tile = multiply_add(tile, scalars, places, element(steps, step), vectors, step * columns)
-        store(tile, output, row_offsets(lines, row, count - 1, base))
+        store(tile, output, row_offsets(lines, row, count - 1, base), columns)
 
 
 products_compiled = compile(products, inner=True)
@@ -46,13 +46,14 @@ products_compiled = compile(products, inner=True)
 
 def products_in_runs(
     new_tile, first_sums, first, scalars, source, starts, begin, count, runs, first_run, end_run, vectors, columns,
-    output, destinations, base, relu,
+    written, output, destinations, base, relu,
 ):  # fmt: skip
-    """For begin <= p < begin + count and c < columns, write to output[base + destinations[p] + c] the sum
+    """For begin <= p < begin + count and c < written, write to output[base + destinations[p] + c] the sum
 
     first_sums[first + c] + sum over s of scalars[source + starts[p] + step[s]] * vectors[line[s] * columns + c]
 
-    or 0 if it is negative and `relu` asks for that. A run is three numbers in `runs`, the first step, the first line
+    or 0 if it is negative and `relu` asks for that. `columns` is the width of the tile, of which the first `written`
+    columns are wanted. A run is three numbers in `runs`, the first step, the first line
     and a length: s walks through runs first_run ... end_run - 1, and within a run both step and line go up by one.
     """
     last = begin + count - 1
@@ -66,7 +67,7 @@ def products_in_runs(
                 tile = multiply_add(tile, scalars, places, step + s, vectors, (line + s) * columns)
         if relu:
             tile = positive(tile)
-        store(tile, output, row_offsets(destinations, row, last, base))
+        store(tile, output, row_offsets(destinations, row, last, base), written)
 
 
 products_in_runs_compiled = compile(products_in_runs, inner=True)
@@ -129,18 +130,18 @@ block_products_compiled = compile(block_products, inner=True)
 
 def block_products_in_runs(
     wide, first_sums, first, scalars, source, starts, begin, count, runs, first_run, end_run, vectors, columns,
-    output, destinations, base, relu,
+    written, output, destinations, base, relu,
 ):  # fmt: skip
     """`products_in_runs` with the tile that `columns` asks for."""
     if columns == wide:
         products_in_runs_compiled(
             wide_tile, first_sums, first, scalars, source, starts, begin, count, runs, first_run, end_run, vectors,
-            columns, output, destinations, base, relu,
+            columns, written, output, destinations, base, relu,
         )  # fmt: skip
     else:
         products_in_runs_compiled(
             narrow_tile, first_sums, first, scalars, source, starts, begin, count, runs, first_run, end_run, vectors,
-            columns, output, destinations, base, relu,
+            columns, written, output, destinations, base, relu,
         )  # fmt: skip
 
 

@@ -191,10 +191,10 @@ def repeat(builder, scalar, vector_type):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def store(tile, target, rows):
-    """Write row r of the tile to `target[rows[r] :]`, for every r."""
+def store(tile, target, rows, columns):
+    """Write the first `columns` numbers of row r of the tile to `target[rows[r] :]`, for every r."""
     for sums, row in zip(tile, rows, strict=True):
-        read(target, row, len(sums))[:] = sums
+        read(target, row, columns)[:] = sums[:columns]
 
 
 def add(tile, target, rows):
@@ -205,7 +205,7 @@ def add(tile, target, rows):
 
 @type_callable(store)
 def _type_store(context):
-    return lambda tile, target, rows: types.none
+    return lambda tile, target, rows, columns: types.none
 
 
 @type_callable(add)
@@ -213,34 +213,51 @@ def _type_add(context):
     return lambda tile, target, rows: types.none
 
 
-@lower_builtin(store, Tile, types.Array, _ROW_OFFSETS)
+@lower_builtin(store, Tile, types.Array, _ROW_OFFSETS, types.intp)
 def _lower_store(context, builder, signature, arguments):
-    return _write(context, builder, signature, arguments, lambda sums, pointer: sums)
+    tile, align = signature.args[0], element_bytes(signature.args[1])
+    columns = arguments[3]
+    whole = builder.icmp_signed("==", columns, columns.type(tile.columns))
+    with builder.if_else(whole, likely=True) as (all_columns, some):
+        with all_columns:
+            for sums, pointer, _ in _vectors(context, builder, signature, arguments):
+                builder.store(sums, pointer, align=align)
+        with some:
+            for sums, pointer, first in _vectors(context, builder, signature, arguments):
+                _store_lanes(builder, sums, pointer, builder.sub(columns, columns.type(first)), align)
+    return context.get_dummy_value()
 
 
 @lower_builtin(add, Tile, types.Array, _ROW_OFFSETS)
 def _lower_add(context, builder, signature, arguments):
     align = element_bytes(signature.args[1])
-
-    def total(sums, pointer):
-        return builder.fadd(builder.load(pointer, align=align), sums)
-
-    return _write(context, builder, signature, arguments, total)
+    for sums, pointer, _ in _vectors(context, builder, signature, arguments):
+        builder.store(builder.fadd(builder.load(pointer, align=align), sums), pointer, align=align)
+    return context.get_dummy_value()
 
 
-def _write(context, builder, signature, arguments, value_at):
-    """Store `value_at(sums, pointer)` for each vector `sums` of the tile at its place in the target, `pointer`."""
+def _vectors(context, builder, signature, arguments):
+    """Each vector of the tile, the address of its place in the target, and the number of its first column."""
     tile, target_type = signature.args[:2]
-    sums, target, rows = arguments
+    result, target, rows = arguments[:3]
     # A tile wants nearly all registers: its function must not be inlined where other values want them too.
     builder.function.attributes.add("noinline")
     for row in range(ROWS):
         start = builder.extract_value(rows, row)
         for vector in range(tile.vectors):
             pointer = _vector_pointer(context, builder, target_type, target, start, tile, vector)
-            value = value_at(builder.extract_value(sums, row * tile.vectors + vector), pointer)
-            builder.store(value, pointer, align=element_bytes(target_type))
-    return context.get_dummy_value()
+            yield builder.extract_value(result, row * tile.vectors + vector), pointer, vector * tile.lanes
+
+
+def _store_lanes(builder, vector, pointer, count, align):
+    """Write the first `count` lanes of a vector, none if it is negative and all if it is large, and nothing else."""
+    vector_type, i1, i32 = vector.type, ir.IntType(1), ir.IntType(32)
+    numbers = ir.Constant(ir.VectorType(count.type, vector_type.count), list(range(vector_type.count)))
+    mask = builder.icmp_signed("<", numbers, repeat(builder, count, numbers.type))
+    name = f"llvm.masked.store.v{vector_type.count}f{align * 8}.p0v{vector_type.count}f{align * 8}"
+    arguments = [vector_type, pointer.type, i32, ir.VectorType(i1, vector_type.count)]
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), arguments), name)
+    builder.call(function, [vector, pointer, i32(align), mask])
 
 
 def positive(tile):

@@ -30,24 +30,24 @@ from minicnn.kernels.vector import (
 )
 
 
-def two_steps_wide(start, scalars, table, vectors, target):
+def two_steps_wide(start, scalars, table, vectors, target, columns):
     rows = row_offsets(table, 1, 6, 2)
     tile = wide_tile(start, 2)
     tile = multiply_add(tile, scalars, rows, 3, vectors, 0)
     tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 5)
-    store(positive(tile), target, row_offsets(table, 0, 99, 4))
+    store(positive(tile), target, row_offsets(table, 0, 99, 4), columns)
     add(tile, target, row_offsets(table, 0, 99, 4))
 
 
 two_steps_wide_compiled = compile(two_steps_wide)
 
 
-def two_steps_narrow(start, scalars, table, vectors, target):
+def two_steps_narrow(start, scalars, table, vectors, target, columns):
     rows = row_offsets(table, 1, 6, 2)
     tile = narrow_tile(start, 2)
     tile = multiply_add(tile, scalars, rows, 3, vectors, 0)
     tile = multiply_add(tile, scalars, rows, element(table, 0), vectors, 5)
-    store(positive(tile), target, row_offsets(table, 0, 99, 4))
+    store(positive(tile), target, row_offsets(table, 0, 99, 4), columns)
     add(tile, target, row_offsets(table, 0, 99, 4))
 
 
@@ -88,9 +88,29 @@ def test_compiled_tile_and_its_python_twin_give_the_sums_of_the_definition(dtype
     compiled = two_steps_wide_compiled if kind == "wide" else two_steps_narrow_compiled
     for run in (function, compiled):
         target = np.full(5000, -1, dtype)
-        run(start, scalars, table, vectors, target)
+        run(start, scalars, table, vectors, target, columns)
         np.testing.assert_allclose(target, expected, rtol=0, atol=10 * np.finfo(dtype).eps)
         assert (target[expected == -1] == -1).all(), "wrote outside its rows"
+
+
+def first_columns(start, table, target, columns):
+    store(wide_tile(start, 0), target, row_offsets(table, 0, 99, 0), columns)
+
+
+first_columns_compiled = compile(first_columns)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("store_columns", [first_columns, first_columns_compiled])
+def test_a_store_of_some_columns_leaves_what_lies_behind_them(dtype, store_columns):
+    start, _, table, _ = operands(dtype)
+    for columns in range(wide_columns(dtype) + 1):
+        target = np.full(1000, -1, dtype)
+        store_columns(start, table, target, columns)
+        expected = np.full(1000, -1, dtype)
+        for place in table[:ROWS]:
+            expected[place : place + columns] = start[:columns]
+        np.testing.assert_array_equal(target, expected)
 
 
 def many_steps(start, scalars, rows, count, steps, depth, vectors, target, lines, base):
@@ -99,7 +119,7 @@ def many_steps(start, scalars, rows, count, steps, depth, vectors, target, lines
         tile = wide_tile(start, 0)
         for step in range(depth):
             tile = multiply_add(tile, scalars, places, element(steps, step), vectors, step * 32)
-        store(tile, target, row_offsets(lines, row, count - 1, base))
+        store(tile, target, row_offsets(lines, row, count - 1, base), 32)
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="reads x86 instructions")
@@ -120,8 +140,8 @@ def test_the_innermost_loop_makes_one_step_and_leaves_the_stack_alone():
         assert not re.search(r"[xyz]mm\d+, -?\d*\(%r[sb]p\)", block)
 
 
-def positive_tile(numbers, table, target):
-    store(positive(narrow_tile(numbers, 0)), target, row_offsets(table, 0, 7, 0))
+def positive_tile(numbers, table, target, columns):
+    store(positive(narrow_tile(numbers, 0)), target, row_offsets(table, 0, 7, 0), columns)
 
 
 positive_tile_compiled = compile(positive_tile)
@@ -131,7 +151,7 @@ positive_tile_compiled = compile(positive_tile)
 def test_positive_keeps_nan_and_infinity_as_relu_does(run):
     numbers = np.resize(np.array([np.nan, -np.inf, np.inf, -1, 2, -np.nan, -1e-40, 0], np.float32), 64)
     target = np.full(8 * 64, -7, np.float32)
-    run(numbers, np.arange(8) * 64, target)
+    run(numbers, np.arange(8) * 64, target, narrow_columns(np.float32))
     columns = narrow_columns(np.float32)
     wanted = np.resize(np.array([np.nan, 0, np.inf, 0, 2, np.nan, 0, 0], np.float32), columns)
     for row in target.reshape(8, 64):
@@ -168,7 +188,7 @@ def test_a_vector_is_as_long_as_a_register_of_the_machine():
         lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7, 0), a.size, a, 0),
         lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7, 0), -8, a, 0),
         lambda a, table: multiply_add(narrow_tile(a, 0), a, row_offsets(table, 0, 7, 0), 0, a, a.size),
-        lambda a, table: store(narrow_tile(a, 0), a, row_offsets(table, 0, 7, a.size)),
+        lambda a, table: store(narrow_tile(a, 0), a, row_offsets(table, 0, 7, a.size), 1),
         lambda a, table: add(narrow_tile(a, 0), a, row_offsets(table, 0, 7, -8)),
         lambda a, table: row_offsets(table, 1, 8, 0),
         lambda a, table: row_offsets(table, -1, 7, 0),
@@ -195,7 +215,7 @@ def test_kernels_with_tiles_run_in_python_when_compilation_is_off():
         "assert two_steps_wide_compiled is two_steps_wide\n"
         "start, scalars, table, vectors = operands(np.float32)\n"
         "target = np.zeros(5000, np.float32)\n"
-        "two_steps_wide_compiled(start, scalars, table, vectors, target)\n"
+        "two_steps_wide_compiled(start, scalars, table, vectors, target, wide_columns(np.float32))\n"
         "assert type(wide_tile(start, 0)) is np.ndarray and target.any()\n"
     )
     loader = (
