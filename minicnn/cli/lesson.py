@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_parser.add_argument("--fast", action="store_true", help="the same steps with smaller numbers, 10 s each")
     _add_out(run_parser)
     check_parser = actions.add_parser("check", help="check your answers to a lesson's exercises")
-    check_parser.add_argument("lesson", help="number or name of a lesson")
+    check_parser.add_argument("lesson", help="a lesson, as 1, or one exercise, as 01a")
+    notebook_parser = actions.add_parser("notebook", help="run a lesson and write it as a notebook with its output")
+    notebook_parser.add_argument("lesson", help="number or name of a lesson")
+    notebook_parser.add_argument("--fast", action="store_true", help="the same steps with smaller numbers")
+    _add_out(notebook_parser)
+    copy_parser = actions.add_parser("copy", help="copy the lessons and exercises to a folder, to read and to edit")
+    copy_parser.add_argument("--to", type=Path, default=Path("lessons"), metavar="DIR", help="default: lessons")
     record_parser = actions.add_parser("record", help="run a lesson in full and write its numbers into its text")
     record_parser.add_argument("lesson", help="number or name of a lesson")
     record_parser.add_argument(
@@ -43,7 +48,8 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; 0 if all went as it should."""
-    return {"list": _list, "run": _run, "check": _check, "record": _record}[arguments.action](arguments)
+    actions = {"list": _list, "run": _run, "check": _check, "notebook": _notebook, "copy": _copy, "record": _record}
+    return actions[arguments.action](arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -53,8 +59,8 @@ def _list(arguments: argparse.Namespace) -> int:
     from minicnn.teach.recorded import read_record
 
     for lesson in all_lessons():
-        record = read_record(lesson.recorded)
-        print(f"{lesson.number:2d}  {lesson.title} ({record['seconds']:.0f} s)")
+        time_taken = f" ({read_record(lesson.recorded)['seconds']:.0f} s)" if lesson.recorded.exists() else ""
+        print(f"{lesson.number:2d}  {lesson.title}{time_taken}")
         print(textwrap.fill(lesson.question, 100, initial_indent="    ", subsequent_indent="    "))
     print(f"in {lessons_folder()}")
     return 0
@@ -101,10 +107,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def run_lesson(lesson: LessonFile, out: Path, fast: bool) -> Outcome:
-    """Run a lesson's file as `python` would, in a process of its own, so that no lesson depends on another.
-
-    Raises KeyboardInterrupt if Ctrl-C ended it.
-    """
+    """Run a lesson's file as `python` would, in a process of its own, so that no lesson depends on another."""
     from minicnn.teach.recorded import read_record
 
     environment = {**os.environ, "MINICNN_OUT": str(out.resolve()), "MINICNN_FAST": str(int(fast))}
@@ -114,8 +117,6 @@ def run_lesson(lesson: LessonFile, out: Path, fast: bool) -> Outcome:
     started = time.perf_counter()
     done = subprocess.run([sys.executable, str(lesson.path)], env=environment, check=False)
     seconds = time.perf_counter() - started
-    if done.returncode in (-signal.SIGINT, 130):
-        raise KeyboardInterrupt(f"stopped in lesson {lesson.name}")
     return Outcome(lesson, seconds, read_record(record) if done.returncode == 0 else None)
 
 
@@ -141,19 +142,49 @@ def _print_table(outcomes: list[Outcome]) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    import re
+
     from minicnn.teach import WrongAnswer, check
     from minicnn.teach.exercises import exercise_files, load_answer
-    from minicnn.teach.folder import find_lesson
+    from minicnn.teach.folder import INSTALLED, find_lesson
 
-    lesson = find_lesson(arguments.lesson)
+    named = re.fullmatch(r"0?([0-9]+)([a-z]?)", arguments.lesson)
+    number, letter = named.groups() if named else (arguments.lesson, "")
+    lesson = find_lesson(number)
+    folder = lesson.path.parent / "exercises"
+    files = exercise_files(folder, f"{lesson.number:02d}{letter}")
+    if not files:
+        raise FileNotFoundError(f"there is no exercise {lesson.number:02d}{letter} in {folder}")
     wrong = 0
-    for path in exercise_files(lesson.path.parent / "exercises", lesson.number):
+    for path in files:
         try:
             check(path.name.partition("_")[0], load_answer(path))
         except WrongAnswer as error:
             wrong += 1
             print(f"{error}\n  your file: {path}")
+    if wrong and folder.parent == INSTALLED:
+        print("These files belong to the installed package. `minicnn lesson copy` makes a folder of them to edit.")
     return 1 if wrong else 0
+
+
+def _notebook(arguments: argparse.Namespace) -> int:
+    from minicnn.teach.folder import find_lesson
+    from minicnn.teach.notebook import write_notebook
+    from minicnn.weights import make_folder
+
+    lesson = find_lesson(arguments.lesson)
+    print(write_notebook(lesson, make_folder(arguments.out), arguments.fast))
+    return 0
+
+
+def _copy(arguments: argparse.Namespace) -> int:
+    from minicnn.teach.folder import copy_lessons
+
+    copy_lessons(arguments.to)
+    print(f"lessons copied to {arguments.to}: edit {arguments.to / 'exercises'}, then `minicnn lesson check 1`")
+    if arguments.to != Path("lessons"):
+        print(f"`minicnn lesson` finds them when called in {arguments.to}, or beside a folder named lessons")
+    return 0
 
 
 def _record(arguments: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ COMMANDS = {
     "lesson": "list and run the lessons, check exercises, make notebooks",
     "info": "show versions, threads, vector width and folders",
 }
-USER_ERRORS = (ValueError, OSError, FloatingPointError)
+USER_ERRORS = (ValueError, OSError, FloatingPointError, ModuleNotFoundError)
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 

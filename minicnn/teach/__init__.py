@@ -5,6 +5,7 @@ answers.py   what checks are made of: WrongAnswer, and the comparison of a reade
 checks/      one file a lesson, one function an exercise
 exercises.py the reader's files: found, loaded, checked
 folder.py    where the lessons are, in a checkout and in an installed package
+notebook.py  a lesson as an executed notebook
 recorded.py  the numbers of a recorded run, written into the text of its lesson
 """
 

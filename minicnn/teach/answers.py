@@ -136,5 +136,7 @@ def _relation(numbers: np.ndarray, right: np.ndarray, allowed: float) -> str:
 
 
 def _written(array: np.ndarray) -> str:
+    if array.ndim == 0:
+        return f"{float(array):.6g}"
     text = np.array2string(array, precision=5, suppress_small=True, separator=", ")
     return text.replace("\n", "\n            ")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +26,9 @@ def check(name: str, answer: Callable) -> None:
     print(f"exercise {name}: every case agrees.")
 
 
-def exercise_files(folder: Path, lesson: int) -> list[Path]:
-    """The files of one lesson's exercises in `folder`, in their order."""
-    return sorted(folder.glob(f"{lesson:02d}[a-z]_*.py"))
+def exercise_files(folder: Path, name: str) -> list[Path]:
+    """The files in `folder` of one exercise, "01a", or of all exercises of a lesson, "01", in their order."""
+    return [path for path in sorted(folder.glob("[0-9][0-9][a-z]_*.py")) if path.name.startswith(name)]
 
 
 def load_answer(path: Path) -> Any:
@@ -47,10 +46,9 @@ def load_answer(path: Path) -> Any:
     except SyntaxError as error:
         raise WrongAnswer(f"{path}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}") from error
     except Exception as error:
-        place = next(
-            frame for frame in reversed(traceback.extract_tb(sys.exc_info()[2])) if frame.filename == str(path)
-        )
-        raise WrongAnswer(f"{path}, line {place.lineno}: {type(error).__name__}: {error}: {place.line}") from error
+        here = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        place = f", line {here[-1].lineno}: {here[-1].line}" if here else ""
+        raise WrongAnswer(f"{path}{place}: {type(error).__name__}: {error}") from error
     if function not in names:
         raise WrongAnswer(f"{path} has no function `{function}`; its name must stay as it was")
     return names[function]

@@ -1,14 +1,17 @@
-"""Where the lessons are: a folder `lessons` at hand, the one of a checkout, or the one inside an installed package."""
+"""Where the lessons are: a folder at hand, the one of a checkout, or the one inside an installed package."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import minicnn
 
-_FILE = "[0-9][0-9]_*.py"
+_FILES = "[0-9][0-9]_*.py"
+_PACKAGE = Path(minicnn.__file__).parent
+INSTALLED = _PACKAGE / "lessons"  # where a wheel puts them
 
 
 @dataclass(frozen=True)
@@ -36,21 +39,27 @@ class LessonFile:
 
 
 def lessons_folder() -> Path:
-    """The folder of the lessons: ./lessons if it holds some, else the checkout's, else the installed package's.
+    """The folder of the lessons: ./lessons or this folder if it holds some, else the checkout's or the package's own.
 
     So whoever copies the lessons and edits the exercises works on the copy. Raises FileNotFoundError without any.
     """
-    package = Path(minicnn.__file__).parent
-    places = [Path.cwd() / "lessons", package.parent / "lessons", package / "lessons"]
+    places = [Path.cwd() / "lessons", Path.cwd(), _PACKAGE.parent / "lessons", INSTALLED]
     for place in places:
-        if any(place.glob(_FILE)):
+        if any("teach.begin(" in path.read_text(encoding="utf-8", errors="replace") for path in place.glob(_FILES)):
             return place
     raise FileNotFoundError(f"there are no lessons in any of {', '.join(map(str, places))}")
 
 
+def copy_lessons(target: Path) -> None:
+    """Copy the lessons and their exercises to the folder `target`, to edit. Raises FileExistsError if it is there."""
+    if target.exists():
+        raise FileExistsError(f"{target} exists: move it away, or copy to another folder with --to")
+    shutil.copytree(lessons_folder(), target, ignore=shutil.ignore_patterns("__pycache__", "runs"))
+
+
 def all_lessons() -> list[LessonFile]:
     """The lessons in the order of their numbers."""
-    return [_described(path) for path in sorted(lessons_folder().glob(_FILE))]
+    return [_described(path) for path in sorted(lessons_folder().glob(_FILES))]
 
 
 def find_lesson(name: str) -> LessonFile:

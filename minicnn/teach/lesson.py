@@ -16,6 +16,7 @@ import inspect
 import json
 import math
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -41,7 +42,10 @@ def begin(name: str, budget: float, seed: int = 0) -> Lesson:
     """The Lesson `name`, such as "01_see_an_edge", after setting all random streams to `seed`.
 
     `budget` is how many seconds the full form may take on two cores with compiled kernels; the fast form has ten.
+    Raises ValueError for a name of another form: its two digits are the lesson's number.
     """
+    if re.fullmatch(r"[0-9]{2}_\w+", name) is None:
+        raise ValueError(f'a lesson is named like "01_see_an_edge", two digits first, but this is {name!r}')
     return Lesson(name, budget, seed)
 
 

@@ -1,0 +1,223 @@
+"""`minicnn lesson` on a folder of small lessons, and its errors."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from minicnn.cli.main import main
+
+LESSON = """# %% [markdown]
+# # {number}. Try {number}
+#
+# **Question.** How many?
+#
+# There are ?<!-- count:d -->, in ?<!-- seconds:.0f --> s.
+# %%
+from minicnn import teach
+
+lesson = teach.begin("{name}", budget=5)
+lesson.number("count", lesson.either(7, 3), band=({low}, 9), fast_band=(0, 5))
+lesson.control("it is none", 0.5, fails_above={limit})
+lesson.finish()
+"""
+EXERCISE = '"""Exercise."""\n\n\ndef convolve(picture, kernel):\n    """Write it."""\n    raise NotImplementedError\n'
+NEEDS_NOTEBOOK = ["jupytext", "nbclient", "nbformat", "ipykernel"]
+
+
+@pytest.fixture
+def lessons(tmp_path, monkeypatch):
+    """Two lessons and an exercise in ./lessons."""
+    for name in ("MINICNN_FAST", "MINICNN_OUT", "MINICNN_STOP"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "lessons"
+    (folder / "exercises").mkdir(parents=True)
+    write(folder, 1)
+    write(folder, 2)
+    (folder / "exercises" / "01a_convolve.py").write_text(EXERCISE)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def write(folder, number, low=6, limit=0):
+    name = f"{number:02d}_try"
+    path = folder / f"{name}.py"
+    path.write_text(LESSON.format(number=number, name=name, low=low, limit=limit))
+    return path
+
+
+def test_the_list_has_titles_questions_and_recorded_times(lessons, capsys):
+    (lessons / "recorded").mkdir()
+    (lessons / "recorded" / "02_try.json").write_text('{"seconds": 4.4}')
+    assert main(["lesson", "list"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        " 1  Try 1",
+        "    How many?",
+        " 2  Try 2 (4 s)",
+        "    How many?",
+        f"in {lessons}",
+    ]
+
+
+def test_all_are_run_and_a_table_ends_it(lessons, tmp_path, capfd):
+    assert main(["lesson", "run", "all", "--out", "out"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[-3] == " N  lesson  seconds  budget  within bands  controls that fail"
+    for number, line in ((1, lines[-2]), (2, lines[-1])):
+        words = line.split()
+        assert words[:3] == [str(number), "Try", str(number)]
+        assert 0 < float(words[3]) < 60
+        assert words[4:] == ["5", "1", "of", "1", "1", "of", "1"]
+        assert json.loads((tmp_path / "out" / f"0{number}_try.json").read_text())["numbers"]["count"]["value"] == 7
+
+
+def test_the_fast_form_is_asked_for(lessons, tmp_path, capfd):
+    assert main(["lesson", "run", "2", "--fast", "--out", "out"]) == 0
+    written = json.loads((tmp_path / "out" / "02_try.json").read_text())
+    assert (written["form"], written["numbers"]["count"]["value"]) == ("fast", 3)
+    assert not (tmp_path / "out" / "01_try.json").exists()
+
+
+def test_what_did_not_go_as_it_should_is_in_the_table_and_in_the_exit_code(lessons, capfd):
+    write(lessons, 1, low=8)
+    write(lessons, 2, limit=1)
+    (lessons / "03_try.py").write_text((lessons / "01_try.py").read_text().replace("{", "") + "1 / 0\n")
+    assert main(["lesson", "run", "all", "--out", "out"]) == 1
+    output = capfd.readouterr()
+    assert "count is 7, expected 8 to 9" in output.out
+    assert "the control holds, and should not: it is none" in output.out
+    assert "did not finish" in output.out.splitlines()[-1]
+    assert "ZeroDivisionError" in output.err
+
+
+def test_an_older_record_does_not_hide_a_failure(lessons, tmp_path, capfd):
+    assert main(["lesson", "run", "1", "--out", "out"]) == 0
+    (lessons / "01_try.py").write_text((lessons / "01_try.py").read_text().replace("lesson.finish()", "1 / 0"))
+    assert main(["lesson", "run", "1", "--out", "out"]) == 1
+    assert not (tmp_path / "out" / "01_try.json").exists()
+
+
+def test_exercises_are_checked_where_they_are_edited(lessons, capsys):
+    path = lessons / "exercises" / "01a_convolve.py"
+    assert main(["lesson", "check", "1"]) == 1
+    printed = capsys.readouterr().out
+    assert "exercise 01a: convolve is not written yet" in printed
+    assert f"your file: {path}" in printed
+    assert "minicnn lesson copy" not in printed
+    path.write_text("def convolve(picture, kernel):\n    return picture +\n")
+    assert main(["lesson", "check", "01a"]) == 1
+    assert "line 2: invalid syntax" in capsys.readouterr().out
+    path.write_text(
+        "from minicnn import functional as F\n\n\ndef convolve(picture, kernel):\n"
+        "    return F.conv2d(picture[None, None], kernel[None, None])[0, 0]\n"
+    )
+    for name in ("1", "01", "1a", "01a", "01_try"):
+        assert main(["lesson", "check", name]) == 0
+        assert capsys.readouterr().out == "exercise 01a: every case agrees.\n"
+
+
+def test_whoever_checks_the_installed_files_is_told_of_the_copy(lessons, monkeypatch, capsys):
+    monkeypatch.setattr("minicnn.teach.folder.INSTALLED", lessons)
+    assert main(["lesson", "check", "1"]) == 1
+    assert "`minicnn lesson copy` makes a folder of them to edit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "7"], "there is no lesson '7'; there are 1 (Try 1), 2 (Try 2)"),
+        (["run", "al"], "there is no lesson 'al'"),
+        (["check", "all"], "there is no lesson 'all'"),
+        (["check", "1b"], "there is no exercise 01b in "),
+        (["check", "2"], "there is no exercise 02 in "),
+        (["notebook", "0"], "there is no lesson '0'"),
+        (["copy"], "lessons exists: move it away, or copy to another folder with --to"),
+        (["record", "1", "--text-only"], "`minicnn lesson record 01_try` makes one"),
+    ],
+)
+def test_what_is_not_there_is_named(arguments, said, lessons, capsys):
+    assert main(["lesson", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_copy_can_be_checked_at_once(lessons, tmp_path, monkeypatch, capsys):
+    assert main(["lesson", "copy", "--to", "other/lessons"]) == 0
+    assert (tmp_path / "other" / "lessons" / "01_try.py").exists()
+    monkeypatch.chdir(tmp_path / "other")
+    assert main(["lesson", "list"]) == 0
+    assert f"in {tmp_path / 'other' / 'lessons'}" in capsys.readouterr().out
+
+
+def test_recording_writes_the_numbers_and_the_text(lessons, capfd):
+    assert main(["lesson", "record", "1"]) == 0
+    record = json.loads((lessons / "recorded" / "01_try.json").read_text())
+    assert (record["form"], record["numbers"]["count"]["value"]) == ("full", 7)
+    text = (lessons / "01_try.py").read_text()
+    assert "There are 7<!-- count:d -->, in 0<!-- seconds:.0f --> s." in text
+    (lessons / "01_try.py").write_text(text.replace("7<!--", "8<!--"))
+    assert main(["lesson", "record", "1", "--text-only"]) == 0
+    assert (lessons / "01_try.py").read_text() == text
+
+
+def test_a_run_outside_its_bands_is_not_recorded(lessons, capfd):
+    path = write(lessons, 1, low=8)
+    before = path.read_text()
+    assert main(["lesson", "record", "1"]) == 2
+    assert "did not run as it should: nothing was recorded" in capfd.readouterr().err
+    assert path.read_text() == before
+    assert not (lessons / "recorded").exists()
+
+
+def test_ctrl_c_ends_the_lesson_and_the_command(lessons, tmp_path):
+    path = lessons / "01_try.py"
+    path.write_text(
+        path.read_text().replace("lesson.finish()", 'print("now", flush=True)\nimport time\ntime.sleep(60)')
+    )
+    command = [sys.executable, "-m", "minicnn.cli.main", "lesson", "run", "all", "--out", "out"]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while process.stdout.readline() != "now\n":
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, errors = process.communicate(timeout=20)
+    assert time.perf_counter() - started < 30
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("minicnn: stopped")
+    assert not (tmp_path / "out" / "01_try.json").exists()
+    assert "Lesson 02_try" not in out
+
+
+def test_a_notebook_is_executed_and_holds_the_output(lessons, tmp_path, capfd):
+    nbformat = [pytest.importorskip(name) for name in NEEDS_NOTEBOOK][2]
+    assert main(["lesson", "notebook", "1", "--fast", "--out", "out"]) == 0
+    assert capfd.readouterr().out == "out/01_try.ipynb\n"
+    notebook = nbformat.read(tmp_path / "out" / "01_try.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    text, code = notebook.cells
+    assert text.cell_type == "markdown"
+    assert text.source.startswith("# 1. Try 1\n\n**Question.** How many?")
+    assert code.outputs[0].text.startswith("Lesson 01_try, fast form")
+    assert "expected 0 to 5" in code.outputs[0].text
+    assert (tmp_path / "out" / "01_try.json").exists()
+
+
+def test_a_notebook_whose_cell_fails_is_not_written(lessons, tmp_path, capfd):
+    for name in NEEDS_NOTEBOOK:
+        pytest.importorskip(name)
+    write(lessons, 1).write_text((lessons / "01_try.py").read_text() + "# %%\n1 / 0\n")
+    assert main(["lesson", "notebook", "1", "--out", "out"]) == 2
+    assert "lesson 01_try fails in a cell: ZeroDivisionError: division by zero" in capfd.readouterr().err
+    assert not (tmp_path / "out" / "01_try.ipynb").exists()
+
+
+@pytest.mark.parametrize("missing", ["jupytext", "nbclient", "ipykernel"])
+def test_without_the_extra_a_notebook_says_what_to_install(missing, lessons, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["lesson", "notebook", "1"]) == 2
+    assert "pip install 'minicnn[lessons]'" in capsys.readouterr().err

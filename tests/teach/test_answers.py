@@ -1,0 +1,128 @@
+"""Comparing answers: kind about form, strict about values, and helpful about the difference."""
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor
+from minicnn.teach.answers import WrongAnswer, call, compare, need
+
+RIGHT = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+
+def message(yours, expected, **options):
+    with pytest.raises(WrongAnswer) as wrong:
+        compare(yours, expected, "f(x)", "look again", **options)
+    assert str(wrong.value).startswith("f(x)\n")
+    assert str(wrong.value).endswith("hint: look again")
+    return str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "yours",
+    [RIGHT, RIGHT.tolist(), tuple(map(tuple, RIGHT)), RIGHT.astype(np.float32), RIGHT.astype(int), Tensor(RIGHT)],
+    ids=["array", "list", "tuple", "float32", "int", "Tensor"],
+)
+def test_anything_that_holds_the_numbers_is_taken(yours):
+    assert compare(yours, RIGHT, "f(x)", "look again") is None
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3), (1, 3, 1)])
+def test_axes_of_length_one_may_be_extra_or_missing(shape):
+    assert compare(np.arange(3.0).reshape(shape), np.arange(3.0), "f(x)", "look again") is None
+    assert compare(np.arange(3.0), np.arange(3.0).reshape(shape), "f(x)", "look again") is None
+    assert compare([[7.0]], 7.0, "f(x)", "look again") is None
+
+
+def test_the_largest_difference_is_shown_with_its_place():
+    yours = RIGHT.copy()
+    yours[0, 1] += 0.25
+    yours[1, 2] -= 0.5
+    text = message(yours, RIGHT)
+    assert "largest difference 0.5 at [1, 2]: yours 5.5, expected 6" in text
+    assert "yours     [[1.  , 2.25, 3.  ]" in text
+    assert "expected  [[1., 2., 3.]" in text
+
+
+def test_one_number_is_shown_as_one():
+    assert "yours     3.5\n  expected  3\n  largest difference 0.5\n" in message(3.5, 3)
+
+
+def test_large_arrays_are_not_written_out():
+    yours = np.zeros((20, 30))
+    yours[3, 4] = 1
+    text = message(yours, np.zeros((20, 30)))
+    assert len(text) < 300
+    assert "largest difference 1 at [3, 4]" in text
+
+
+def test_tolerance_is_a_share_of_the_largest_number():
+    compare(RIGHT + 5e-5, RIGHT, "f(x)", "look again")
+    message(RIGHT + 7e-5, RIGHT)
+    compare(RIGHT + 7e-5, RIGHT, "f(x)", "look again", tolerance=1e-4)
+    message(1e-4, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("yours", "said"),
+    [
+        (-RIGHT, "yours is -1 times what was expected, everywhere"),
+        (RIGHT / 6, "yours is 0.166667 times what was expected, everywhere"),
+        (RIGHT.T, "the same lengths in another order: are two axes exchanged?"),
+        (RIGHT.ravel(), "as many numbers in another shape"),
+        (RIGHT[:1], "yours     has shape (1, 3)\n  expected  shape (2, 3)"),
+        (np.where(RIGHT > 5, np.nan, RIGHT), "yours is not finite everywhere"),
+        ("six numbers", "yours     'six numbers'\n  expected  numbers"),
+        ([[1, 2], [3]], "expected  numbers in rows of one length"),
+    ],
+)
+def test_what_is_wrong_is_named(yours, said):
+    assert said in message(yours, RIGHT)
+
+
+def test_a_square_transpose_and_a_wrong_sign_are_named():
+    square = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert "yours is the transpose of what was expected" in message(square.T, square)
+    assert "yours has the other sign" in message(-2.0, 2.0)
+
+
+def test_infinity_is_not_near_anything():
+    message(np.inf, 1.0)
+    message([1.0, np.nan], [1.0, 2.0])
+
+
+def test_the_function_gets_copies():
+    given = np.ones(3)
+
+    def spoil(array):
+        array[:] = 0
+        return array
+
+    assert call(spoil, given, hint="look again").sum() == 0
+    assert given.sum() == 3
+
+
+def test_calls_that_give_nothing_are_explained():
+    def unwritten(x):
+        raise NotImplementedError
+
+    def divides(x):
+        return x / [0, 1]
+
+    with pytest.raises(WrongAnswer, match="unwritten is not written yet"):
+        call(unwritten, 1, hint="look again")
+    with pytest.raises(WrongAnswer, match=r"print\(1\) gave None: does every way .* `return`"):
+        call(print, 1, hint="look again")
+    with pytest.raises(WrongAnswer, match="pass the function itself, without calling it; got int: 3"):
+        call(3, hint="look again")
+    with pytest.raises(WrongAnswer) as wrong:
+        call(divides, 2, hint="look again")
+    assert "divides(2) raised TypeError: unsupported operand" in str(wrong.value)
+    assert "return x / [0, 1]" in str(wrong.value)
+    assert str(wrong.value).endswith("hint: look again")
+
+
+def test_a_property_that_is_missing_is_shown():
+    assert need(True, "the sum", 0, "0", "add them up") is None
+    with pytest.raises(WrongAnswer) as wrong:
+        need(False, "the sum", 3, "0", "add them up")
+    assert str(wrong.value) == "the sum\n  yours     3\n  expected  0\n  hint: add them up"
