@@ -9,7 +9,8 @@ from minicnn.kernels.compile import REORDER
 
 PACKAGE = Path(minicnn.__file__).parent
 FILES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
-COMPARES_OR_LOOKS_FOR_NAN = ("pooling.py", "normalization.py", "elementwise.py", "resize.py")
+LESSONS_FOLDER = "teach/"  # reads what a student wrote, by Python's own compile
+COMPARES_OR_LOOKS_FOR_NAN = ("pooling.py", "maxima.py", "normalization.py", "elementwise.py", "resize.py")
 
 
 def is_compile(node):
@@ -20,7 +21,7 @@ def calls_of_compile():
     """(file, call) wherever a kernel is compiled with options; `@compile` alone has none."""
     for file, tree in FILES.items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and is_compile(node.func):
+            if isinstance(node, ast.Call) and is_compile(node.func) and not file.startswith(LESSONS_FOLDER):
                 yield file, node
 
 
