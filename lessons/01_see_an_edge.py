@@ -4,17 +4,18 @@
 # **Question.** What does a 3x3 kernel respond to?
 #
 # **What you need to know.** That a picture is an array of numbers, and what a sum of products is. Nothing about
-# networks: this lesson has no learning in it, and no layer.
+# networks: in this lesson nothing learns.
 #
-# **Machine time.** 1<!-- seconds:.0f --> s on two cores.
+# **Machine time.** 2<!-- seconds:.0f --> s on two cores.
 #
-# A *kernel* is a small array of weights. It is laid on a picture, each weight is multiplied by the pixel under it, and
-# the nine products are added up: that sum is the kernel's *answer* at this place. Then the kernel moves on by one
-# pixel. The answers at all places form a new picture, smaller by two rows and two columns, because the middle of a 3x3
-# kernel can't stand on the outermost pixels. This is all that a *convolution* is.
+# A *kernel* is a small array of weights. It is laid on a picture, each weight is multiplied by the pixel under it,
+# and the nine products are added up: that sum is the kernel's *answer* at this place. Then the kernel moves on by one
+# pixel. The answers at all places form a new picture, smaller by two rows and two columns, because the middle of a
+# 3x3 kernel can't stand on the outermost pixels. This is all that a *convolution* is.
 #
-# Here is a kernel from 1968, by Irwin Sobel and Gary Feldman, and the same one lying on its side:
+# Here is a kernel that Irwin Sobel and Gary Feldman proposed in 1968, and the same one lying on its side:
 #
+#     upright          lying
 #     -1  0  1         -1 -2 -1
 #     -2  0  2          0  0  0
 #     -1  0  1          1  2  1
@@ -35,13 +36,13 @@ lying = upright.T.copy()
 # %% [markdown]
 # ## Predict
 #
-# Before you run on: look at the first kernel, and think of a picture that is dark on one side of a straight edge and
-# bright on the other. Put your answers into `yours`.
+# Look at the upright kernel, and think of a picture that is dark on one side of a straight edge and bright on the
+# other. Put your answers into `yours`, in place of `None`, before you run on.
 
 # %%
 lesson.predict(
     "direction",
-    "Which edge makes the first kernel answer most?",
+    "Which edge makes the upright kernel answer most?",
     choices=("standing", "lying", "diagonal", "all the same"),
     yours=None,
 )
@@ -50,16 +51,16 @@ lesson.predict("diagonal", "At 45 degrees, what share of that largest answer is 
 # %% [markdown]
 # ## Read
 #
-# The loops below are all of it. Four of them choose a place: picture `n`, row `oh`, column `ow`, kernel `o`. Three
-# add up the products: kernel row `kh`, kernel column `kw`, channel `c` (a grey picture has one channel).
+# The loops below are all of it. Four of them choose which answer is computed: picture `n`, row `oh`, column `ow`,
+# kernel `o`. Three add up its products: kernel row `kh`, kernel column `kw`, channel `c` (a grey picture has one).
 
 # %%
 lesson.read("minicnn/kernels/reference.py:forward_loops")
 
 # %% [markdown]
-# Now call this very function, on one window: dark on the left, bright on the right. There is one place and one kernel,
-# so there is one answer. Set `MINICNN_STOP=01_see_an_edge:one_window`, or choose the place from the debugger's list in
-# VS Code, and walk through the nine products.
+# Now call this very function on a single window, dark on the left and bright on the right: one place and one kernel,
+# so one answer. To walk through its nine products in a debugger, set `MINICNN_STOP=01_see_an_edge:one_window`, or
+# choose "Lesson 1: one window, nine products" in VS Code.
 
 # %%
 window = np.array([[0, 0.5, 1], [0, 0.5, 1], [0, 0.5, 1]], np.float32)
@@ -70,11 +71,12 @@ if lesson.stop("one_window"):
 forward_loops(
     window[None, :, :, None], upright[None, None], np.zeros(1, np.float32), answer, (1, 1), (0, 0), (1, 1), groups=1
 )
-print("by the loops:", answer.item(), "  by hand:", -1 * 0 + 1 * 1 - 2 * 0 + 2 * 1 - 1 * 0 + 1 * 1)
+print("by the loops:", answer.item())
+print("products:", (window * upright).tolist(), "with the sum", (window * upright).sum())
 
 # %% [markdown]
-# The function that networks call is `conv2d`. It checks the shapes, chooses an algorithm, and remembers what the way
-# back will need; here it is asked for those same loops.
+# The function that networks call is `conv2d`. It checks the shapes, chooses the fastest of several algorithms, and
+# keeps what learning will need later. Here it is told to take those same loops.
 
 # %%
 lesson.read("minicnn/functional/convolution.py:conv2d")
@@ -86,9 +88,9 @@ with use_algorithm("reference"):
 # %% [markdown]
 # ## Run
 #
-# First, edges whose direction we know, because we draw them: brightness goes from 0 to 1 across four pixels, as a lens
-# would draw it, and the edge turns from lying (0 degrees) over rising (45) and standing (90) to falling (135). The
-# answer to a picture is the largest one in it, whatever its sign.
+# First, edges whose direction we know, because we draw them. Brightness goes from 0 to 1 across four pixels, as
+# behind a lens that is not quite sharp. The edge turns from lying (0 degrees) over rising (45) and standing (90) to
+# falling (135). For each picture we take the largest answer in it, whatever its sign.
 
 # %%
 angles = np.arange(0, 181, lesson.either(5, 15))
@@ -112,14 +114,17 @@ lesson.outcome("direction", {0: "lying", 90: "standing"}.get(strongest, "diagona
 lesson.outcome("diagonal", share_at_45, within=0.05)
 
 # %% [markdown]
-# The first kernel answers most to an edge at 90<!-- strongest_angle:.0f --> degrees, a standing one, although its own
-# positive and negative weights lie beside each other: it compares left with right, and across a standing edge left and
-# right differ. At 45 degrees, 0.707<!-- share_at_45:.3f --> of the answer is left. That is the sine of 45 degrees: the
-# kernel measures how fast the brightness rises *to the right*, and along a slanted edge only that part of the rise
-# counts. The two kernels together know the whole slope, as two coordinates know a point.
+# The upright kernel answers most to an edge at 90<!-- strongest_angle:.0f --> degrees, a standing one: it compares
+# left with right, and across a standing edge left and right differ. Across a lying one they don't, and its answer is
+# 0.
 #
-# Second, pictures that we did not make for this purpose. PartWorld draws strokes in four directions under parts,
-# textures and noise, and says where they are. A stroke has an edge on either side, so look at the pixels beside it.
+# At 45 degrees 0.707<!-- share_at_45:.3f --> of the largest answer is left. That is the sine of 45 degrees: the kernel
+# measures how fast the brightness rises *to the right*, and a slanted edge rises to the right by just that part. The
+# lying kernel measures the rise downwards. Together they know the whole slope, as two coordinates know a point.
+#
+# Second, pictures that were not made for these kernels. PartWorld draws strokes of four directions on a noisy ground,
+# below the parts of an object, and says where they are. A stroke has an edge on either side, so we look at the pixels
+# beside it, and take the mean size of the answers there.
 
 # %%
 world = PartWorld("train", lesson.either(4000, 500))
@@ -142,15 +147,15 @@ ratio = to_strokes[0, 2] / to_strokes[0, 0]
 lesson.number("stroke_ratio", ratio, band=(2.7, 3.5), fast_band=(2.4, 3.8), unit="times")
 
 # %% [markdown]
-# Beside vertical strokes the first kernel answers 3.0<!-- stroke_ratio:.1f --> times as strongly as beside horizontal
-# ones. Not infinitely more, as with the drawn edges: the pictures have noise, which has no direction, and strokes have
-# ends.
+# Beside vertical strokes the upright kernel answers 3.0<!-- stroke_ratio:.1f --> times as strongly as beside horizontal
+# ones. With the drawn edges it was infinitely more; but here there is noise, which has no direction, and strokes end.
 
 # %% [markdown]
 # ## Control
 #
-# Perhaps any nine weights of this kind would do? Shuffle them: the same numbers, in a random order, many times over. If
-# the *order* is what sees the edge, shuffled kernels must on average prefer no direction.
+# Is it the *order* of the weights that sees the edge, or would any kernel of these numbers do? Shuffle the nine
+# weights, many times over. If the order matters, shuffled kernels taken together must prefer no direction. So here is
+# a claim that should fail.
 
 # %%
 generator = random.stream("shuffled kernels")
@@ -163,27 +168,26 @@ lesson.number("shuffled_share", standing / to_edges[0].max(), band=(0.27, 0.36),
 lesson.control("the same nine weights in any order prefer standing edges", preference, fails_below=0.2)
 
 # %% [markdown]
-# Shuffled kernels answer a standing edge 0.31<!-- shuffled_share:.2f --> times as strongly as the kernel itself, and no
-# direction is special to them as a group. One shuffled kernel by itself does prefer some direction, weakly: any weights
-# that add up to zero do. What the order decides is *which* direction, and how strongly.
+# Shuffled kernels answer a standing edge 0.31<!-- shuffled_share:.2f --> times as strongly as the upright kernel does,
+# and as a group they prefer no direction. A single one of them does prefer some direction, as any weights do that add
+# up to zero and are not symmetric; but which one, and how strongly, is a matter of luck.
 
 # %% [markdown]
 # ## Figure
+#
+# Above, the kernels and what they answer to one picture: white where an answer is positive, black where it is
+# negative, grey where it is 0. Below, the size of their answers by the direction of the edge: lines for the drawn
+# edges, marks for the strokes of PartWorld.
 
 # %%
-largest = to_edges.max()
-example = lesson.either(3, 3)
-figure = tuning_figure(
-    {"upright": upright, "lying": lying, "shuffled": shuffled[0]},
-    edges[angles == 60][0],
-    grey[example, 0],
-    angles,
-    {"upright": to_edges[0] / largest, "lying": to_edges[1] / largest, "shuffled, mean": average / largest},
-    (
-        np.array(list(directions.values())),
-        {"upright": to_strokes[0] / to_strokes.max(), "lying": to_strokes[1] / to_strokes.max()},
-    ),
-)
+kernels = {"upright": upright, "lying": lying, "shuffled": shuffled[0]}
+picture = grey[102, 0]
+maps = F.conv2d(picture[None], np.stack(list(kernels.values()))[:, None]).numpy()  # (1, 32, 32) -> (3, 30, 30)
+curves = {"upright": to_edges[0], "lying": to_edges[1], "shuffled, mean": average}
+shares = {name: curve / to_edges.max() for name, curve in curves.items()}
+of_strokes = {"upright": to_strokes[0] / to_strokes.max(), "lying": to_strokes[1] / to_strokes.max()}
+edge = edges[angles == 60][0]
+figure = tuning_figure(kernels, maps, picture, edge, angles, shares, (np.array(list(directions.values())), of_strokes))
 lesson.figure(figure)
 
 # %% [markdown]
@@ -191,18 +195,21 @@ lesson.figure(figure)
 #
 # **01a** `lessons/exercises/01a_convolve.py`: write the convolution of one grey picture with one kernel, as loops.
 #
-# **01b** `lessons/exercises/01b_rising_kernel.py`: design a kernel that answers most to rising edges, and not at all
-# to falling ones.
+# **01b** `lessons/exercises/01b_rising_kernel.py`: find a kernel that answers most to rising edges, and not at all to
+# falling ones.
 #
-# `minicnn lesson check 1` says whether they are right, and if not, where.
+# `minicnn lesson check 1` says whether your answers are right, and if not, how wrong they are and where. In a
+# notebook, `teach.check("01a", convolve)` does the same.
 #
 # ## Change one line
 #
-# - Draw sharp edges: `/ 4` becomes `/ 1` in the cell of the drawn edges. The curve gets a flat top: a step that is
-#   narrower than the kernel fills its whole right column over a range of angles.
-# - Add 1 to every weight, `upright + 1`, before the edges are drawn. The weights no longer add up to zero, so the
-#   kernel answers to plain brightness, and the curve no longer reaches zero.
-# - Take `window = np.ones((3, 3), np.float32)`: the answer is 0, for a picture without edges.
+# - Draw sharp edges, `/ 4` to `/ 1`. Expected: more than the sine is left at 45 degrees, and the curve is flat at its
+#   top, because a sharp edge can turn a little and still leave one column of the window dark and one bright.
+# - Let the weights not add up to zero: after `lying = ...` put `upright = upright + 1`. Expected: the curve is nearly
+#   flat, and strokes of all directions get the same answer. The kernel now answers to brightness.
+# - Make the kernel narrower, `[[-1, 1, 0], [-2, 2, 0], [-1, 1, 0]]`. Expected: half the answer at each edge, the same
+#   curve, and a smaller lead beside strokes, for the noise stays as strong.
+# - Show it a plain window, `window = np.ones((3, 3), np.float32)`. Expected: 0.
 
 # %%
 lesson.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -199,8 +200,10 @@ def _record(arguments: argparse.Namespace) -> int:
             _print_table([outcome])
             if not outcome.passed:
                 raise ValueError(f"lesson {lesson.name} did not run as it should: nothing was recorded")
+            # The reader waits for Python and its imports too, of which the lesson itself knows nothing.
+            record = (outcome.record or {}) | {"seconds": round(outcome.seconds, 2)}
             make_folder(lesson.recorded.parent)
-            write_atomically(lesson.recorded, (Path(folder) / f"{lesson.name}.json").read_bytes())
+            write_atomically(lesson.recorded, (json.dumps(record, indent=1) + "\n").encode())
     text = lesson.path.read_text(encoding="utf-8")
     write_atomically(lesson.path, render(text, read_record(lesson.recorded)).encode())
     print(f"numbers of {lesson.recorded} written into {lesson.path}")

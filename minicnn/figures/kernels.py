@@ -22,42 +22,45 @@ _MARKERS = (("o", 8), ("s", 4.5))  # a small one on a large one: both are seen w
 
 def tuning_figure(
     kernels: Mapping[str, np.ndarray],
-    edge: np.ndarray,
+    maps: np.ndarray,
     picture: np.ndarray,
+    edge: np.ndarray,
     angles: np.ndarray,
     answers: Mapping[str, np.ndarray],
     measured: tuple[np.ndarray, Mapping[str, np.ndarray]],
 ) -> Figure:
-    """A Figure of up to three kernels (KH, KW): their numbers, their maps of `picture`, their answers by angle.
+    """A Figure of up to three kernels (KH, KW): their numbers, their maps (K, h, w) of `picture`, their answers.
 
-    edge (h, w) and picture (H, W): grey, 0..1. answers: for each kernel (A,) numbers, at `angles` (A,) in degrees.
+    picture (H, W) and edge (h, w): grey, 0..1. answers: for each kernel (A,) numbers, at `angles` (A,) in degrees.
     measured: (P,) angles, and for at most two of the kernels (P,) numbers measured on pictures, drawn as markers.
     """
     columns = len(kernels) + 1
     pattern = [[f"{row}{column}" for column in range(columns)] for row in ("kernel", "map")] + [["curves"] * columns]
-    figure, axes = new_mosaic(pattern, (7.0, 6.4), height_ratios=(1.0, 1.0, 1.5))
-    show_image(axes["kernel0"], edge, "a drawn edge", cmap="gray", vmin=0, vmax=1)
-    show_image(axes["map0"], picture, "a PartWorld picture", cmap="gray", vmin=0, vmax=1)
-    maps = [_response_map(picture, kernel) for kernel in kernels.values()]
-    limit = max(float(np.abs(one).max()) for one in maps)
+    figure, axes = new_mosaic(pattern, (7.0, 6.6), height_ratios=(1.0, 1.0, 1.5))
+    figure.set_layout_engine("constrained", h_pad=0.08)
+    _framed(axes["kernel0"], edge, "a drawn edge", 0, 1)
+    _framed(axes["map0"], picture, "a PartWorld picture", 0, 1)
+    limit = float(np.abs(maps).max())
     for column, (name, kernel) in enumerate(kernels.items(), 1):
-        _numbers(axes[f"kernel{column}"], kernel, f"kernel: {name}")
-        show_image(axes[f"map{column}"], maps[column - 1], f"answers of {name}", cmap="gray", vmin=-limit, vmax=limit)
+        _numbers(axes[f"kernel{column}"], kernel, f"{name} kernel")
+        _framed(axes[f"map{column}"], maps[column - 1], "its answers (grey: 0)", -limit, limit)
     _curves(axes["curves"], angles, answers, measured)
-    figure.legend(*axes["curves"].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    handles = axes["curves"].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
-def _response_map(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """(H, W) -> (H-KH+1, W-KW+1)."""
-    windows = np.lib.stride_tricks.sliding_window_view(picture, kernel.shape)
-    return np.einsum("hwij,ij->hw", windows, kernel)
+def _framed(axes: Any, image: np.ndarray, title: str, lowest: float, highest: float) -> None:
+    """A grey image with a thin frame, so that its white does not run into the page's."""
+    show_image(axes, image, title, cmap="gray", vmin=lowest, vmax=highest)
+    for spine in axes.spines.values():
+        spine.set(visible=True, linewidth=0.5, color="#707070")
 
 
 def _numbers(axes: Any, kernel: np.ndarray, title: str) -> None:
     """The weights as numbers on grey: white above zero, dark below."""
     limit = float(np.abs(kernel).max())
-    show_image(axes, kernel, title, cmap="gray", vmin=-2 * limit, vmax=limit)
+    _framed(axes, kernel, title, -2 * limit, limit)
     for (row, column), weight in np.ndenumerate(kernel):
         text = f"{weight:g}".replace("-", "\N{MINUS SIGN}")
         shade = "white" if weight <= -limit / 2 else "black"
@@ -78,6 +81,8 @@ def _curves(
         style: Any = {"color": line["color"], "marker": marker, "markersize": size}
         style |= {"markeredgecolor": "black", "linestyle": "none"}
         axes.plot(places, values, label=f"{name}, PartWorld strokes", **style)
-    axes.set(xlabel="direction of the edge (degrees; 0 lies, 90 stands)", ylabel="answer (share of its largest)")
+    axes.set_title("Answers by the direction of the edge", fontsize=10)
+    axes.set_ylabel("answer (share of the largest)")
+    axes.set(xlabel="direction (degrees: 0 lying, 45 rising, 90 standing, 135 falling)")
     axes.set(xlim=(-4, 184), ylim=(0, 1.08))
     axes.set_xticks(range(0, 181, 45))

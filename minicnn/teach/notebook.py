@@ -58,7 +58,7 @@ def _packages() -> tuple[Any, Any, Any]:
         import nbformat
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{error.name} is not installed, and notebooks need it: pip install 'minicnn[lessons]', "
-            "or in a clone of the repository pip install '.[lessons]'"
+            f"{error.name} is not installed, and notebooks need it: pip install jupytext nbclient ipykernel "
+            "(they are minicnn's extra `lessons`)"
         ) from error
     return jupytext, nbclient, nbformat

@@ -12,6 +12,7 @@ from minicnn.figures.bench import speed_ladder
 from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
 from minicnn.figures.graph import draw_graph
 from minicnn.figures.images import feature_maps, filter_grid, image_sheet
+from minicnn.figures.kernels import tuning_figure
 from minicnn.figures.receptive_field import receptive_field_figure
 
 
@@ -174,3 +175,24 @@ def test_a_picture_that_does_not_fit_its_receptive_fields_is_refused():
     for picture, message in ((np.ones((2, 8, 8)), r"must be \(3 or 1, H, W\)"), (np.ones((1, 9, 8)), r"\(8, 8\), but")):
         with pytest.raises(ValueError, match=message):
             receptive_field_figure(picture, {"a": {"": field}})
+
+
+def test_the_tuning_figure_shows_kernels_maps_and_answers():
+    upright = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    kernels = {"upright": upright, "lying": upright.T}
+    maps, picture, edge = np.stack([np.eye(4), -2 * np.eye(4)]), np.eye(6), np.ones((5, 5))
+    answers = {"upright": np.array([0.0, 1.0]), "lying": np.array([1.0, 0.0])}
+    measured = (np.array([45]), {"upright": np.array([0.75])})
+    figure = tuning_figure(kernels, maps, picture, edge, np.array([0, 90]), answers, measured)
+    by_title = {one.get_title(): one for one in figure.axes}
+    weights = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in by_title["upright kernel"].texts]
+    assert [float(weight) for weight in weights] == upright.ravel().tolist()
+    np.testing.assert_array_equal(by_title["a drawn edge"].images[0].get_array(), edge)
+    shown = [one.images[0] for one in figure.axes if one.get_title() == "its answers (grey: 0)"]
+    for image, expected in zip(shown, maps, strict=True):
+        np.testing.assert_array_equal(image.get_array(), expected)
+        assert image.get_clim() == (-2, 2)
+    lines = {line.get_label(): line.get_xydata() for line in by_title["Answers by the direction of the edge"].lines}
+    np.testing.assert_array_equal(lines["lying, drawn edges"], [[0, 1], [90, 0]])
+    np.testing.assert_array_equal(lines["upright, PartWorld strokes"], [[45, 0.75]])
+    drawn(figure)
