@@ -27,7 +27,7 @@ def channel_sum(x) -> np.ndarray:
     folded = _fold(x)
     parts = np.zeros((PARTS, folded.shape[1]))
     sum_parts_compiled(kernel_array(folded), parts)
-    return _unfolded(parts, channels).sum(axis=(0, 1)).astype(x.dtype)  # (PARTS, F, C) -> (C,)
+    return _totals(parts, channels).astype(x.dtype)
 
 
 def channel_mean_and_variance(x) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +39,7 @@ def channel_mean_and_variance(x) -> tuple[np.ndarray, np.ndarray]:
     parts = np.zeros((2, PARTS, folded.shape[1]))
     moment_parts_compiled(kernel_array(folded), _tiled(shift, folded), parts)
     with np.errstate(invalid="ignore"):  # an infinity in x gives a NaN; the layers above say where it came from
-        first, second = _unfolded(parts, channels).sum(axis=(1, 2)) / rows  # (2, PARTS, F, C) -> (2, C)
+        first, second = _totals(parts, channels) / rows
         variance = np.maximum(second - first * first, 0)
     return (first + shift).astype(x.dtype), variance.astype(x.dtype)
 
@@ -69,7 +69,7 @@ def batch_norm_backward(
     parts = np.zeros((2, PARTS, folded_x.shape[1]))
     cut = _tiled(scale, folded_x), _tiled(shift, folded_x), relu
     product_parts_compiled(folded_gradient, folded_x, _tiled(mean, folded_x), *cut, parts)
-    gradient_sum, product_sum = _unfolded(parts, channels).sum(axis=(1, 2))  # (2, PARTS, F, C) -> (2, C)
+    gradient_sum, product_sum = _totals(parts, channels)
     gweight = product_sum * inverse_std
     gx = memory.empty_like(x)
     slope = offset = np.zeros_like(scale)
@@ -91,15 +91,16 @@ def _fold(x):
     return np.ascontiguousarray(x).reshape(rows // fold, fold * channels)
 
 
-def _unfolded(parts, channels):
-    """(..., F*C) -> (..., F, C)"""
-    fold = parts.shape[-1] // channels if channels else 1
-    return parts.reshape(*parts.shape[:-1], fold, channels)
+def _totals(parts, channels):
+    """The sums of all parts and of the rows that lie side by side: (..., PARTS, F*C) -> (..., C)"""
+    folded = parts.sum(axis=-2)  # (..., PARTS, F*C) -> (..., F*C): first, for whole lines are quick to add
+    fold = folded.shape[-1] // channels if channels else 1
+    return folded.reshape(*folded.shape[:-1], fold, channels).sum(axis=-2)  # (..., F*C) -> (..., F, C) -> (..., C)
 
 
 def _tiled(vector, folded):
     """`vector` (C,) repeated for each of the rows that lie side by side: (F*C,)."""
-    return np.tile(vector, folded.shape[1] // len(vector)) if len(vector) else np.array(vector)
+    return vector[None].repeat(folded.shape[1] // max(1, len(vector)), axis=0).ravel()  # (C,) -> (F, C) -> (F*C,)
 
 
 def sum_parts(x, parts):
