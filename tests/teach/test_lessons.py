@@ -17,7 +17,9 @@ from matplotlib.image import imread
 from minicnn.teach import WrongAnswer, check
 from minicnn.teach.checks import CHECKS
 from minicnn.teach.exercises import load_answer
+from minicnn.teach.folder import find_lesson
 from minicnn.teach.lesson import find_source
+from minicnn.teach.notebook import write_notebook
 from minicnn.teach.recorded import read_record, render
 
 ROOT = Path(__file__).parents[2]
@@ -219,3 +221,47 @@ def test_a_planted_wrong_answer_is_rejected_with_help(exercise, answer, words):
     assert message.startswith(f"exercise {exercise}: ")
     assert words in message
     assert "hint: " in message or "`return`" in message
+
+
+def code_cells(lesson):
+    """The source of each code cell, as an editor cuts the file."""
+    cells = re.split(r"^# %%(.*)\n", lesson.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return [source for kind, source in zip(cells[::2], cells[1::2], strict=True) if "[markdown]" not in kind]
+
+
+def run_each_cell_twice(lesson, folder, monkeypatch):
+    """As in an editor: one namespace, no file, and every cell run again before the next one."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MINICNN_FAST", "1")
+    monkeypatch.delenv("MINICNN_OUT", raising=False)
+    names = {"__name__": "__main__"}
+    for source in code_cells(lesson):
+        for _ in range(2):
+            exec(compile(source, "cell", "exec"), names)
+    return json.loads((folder / "runs" / "lessons" / f"{lesson.stem}.json").read_text())
+
+
+def test_cells_of_the_first_lesson_may_be_run_again(run_fast, tmp_path, monkeypatch):
+    record = run_each_cell_twice(LESSONS[0], tmp_path, monkeypatch)
+    once = json.loads((run_fast(LESSONS[0])[0] / f"{LESSONS[0].stem}.json").read_text())
+    assert record["numbers"] == once["numbers"]
+    assert record["controls"] == once["controls"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lesson", LESSONS[1:], ids=lambda path: path.stem)
+def test_cells_of_any_lesson_may_be_run_again(lesson, tmp_path, monkeypatch):
+    record = run_each_cell_twice(lesson, tmp_path, monkeypatch)
+    assert all(number["within"] for number in record["numbers"].values())
+    assert all(control["failed"] for control in record["controls"].values())
+
+
+@pytest.mark.long
+@of_each_lesson
+def test_it_runs_as_a_notebook_with_its_figure_inside(lesson, tmp_path):
+    for package in ("jupytext", "nbclient", "ipykernel"):
+        pytest.importorskip(package)
+    path = write_notebook(find_lesson(lesson.stem), tmp_path, fast=True)
+    outputs = [one for cell in json.loads(path.read_text())["cells"] for one in cell.get("outputs", [])]
+    assert sum("image/png" in one.get("data", {}) for one in outputs) == 1
+    assert not [one for one in outputs if one["output_type"] == "error"]
