@@ -72,6 +72,7 @@ forward_loops(
     window[None, :, :, None], upright[None, None], np.zeros(1, np.float32), answer, (1, 1), (0, 0), (1, 1), groups=1
 )
 print("by the loops:", answer.item())
+lesson.number("one_window", answer.item(), band=(4, 4))
 print("products:", (window * upright).tolist(), "with the sum", (window * upright).sum())
 
 # %% [markdown]

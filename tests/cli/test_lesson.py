@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from minicnn.cli.lesson import Outcome
 from minicnn.cli.main import main
 
 LESSON = """# %% [markdown]
@@ -92,6 +93,19 @@ def test_what_did_not_go_as_it_should_is_in_the_table_and_in_the_exit_code(lesso
     assert "the control holds, and should not: it is none" in output.out
     assert "did not finish" in output.out.splitlines()[-1]
     assert "ZeroDivisionError" in output.err
+
+
+@pytest.mark.parametrize(
+    ("within", "failed", "passed"), [(True, True, True), (False, True, False), (True, False, False)]
+)
+def test_a_run_passes_within_its_bands_and_with_controls_that_fail(within, failed, passed):
+    numbers = {"first": {"within": True}, "second": {"within": within}}
+    controls = {"first": {"failed": True}, "second": {"failed": failed}}
+    outcome = Outcome(None, 1.0, {"numbers": numbers, "controls": controls})
+    assert outcome.passed is passed
+    assert outcome.outside == ([] if within else ["second"])
+    assert outcome.holding == ([] if failed else ["second"])
+    assert not Outcome(None, 1.0, None).passed
 
 
 def test_an_older_record_does_not_hide_a_failure(lessons, tmp_path, capfd):

@@ -87,7 +87,7 @@ def test_a_square_transpose_and_a_wrong_sign_are_named():
 
 def test_infinity_is_not_near_anything():
     message(np.inf, 1.0)
-    message([1.0, np.nan], [1.0, 2.0])
+    assert "largest difference inf at [1]: yours nan, expected 2" in message([1.0, np.nan], [1.0, 2.0])
 
 
 def test_the_function_gets_copies():
