@@ -99,11 +99,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
     lessons = all_lessons() if arguments.lesson == "all" else [find_lesson(arguments.lesson)]
     out = make_folder(arguments.out)
-    outcomes = []
-    for lesson in lessons:
-        outcomes.append(run_lesson(lesson, out, arguments.fast))
-        print(flush=True)
-    _print_table(outcomes)
+    outcomes: list[Outcome] = []
+    try:
+        for lesson in lessons:
+            outcomes.append(run_lesson(lesson, out, arguments.fast))
+            print(flush=True)
+    finally:  # after Ctrl-C too, of those that ran
+        if outcomes:
+            _print_table(outcomes)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 
 

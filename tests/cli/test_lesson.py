@@ -187,8 +187,9 @@ def test_a_run_outside_its_bands_is_not_recorded(lessons, capfd):
     assert not (lessons / "recorded").exists()
 
 
-def test_ctrl_c_ends_the_lesson_and_the_command(lessons, tmp_path):
-    path = lessons / "01_try.py"
+def test_ctrl_c_ends_the_lesson_and_the_command_after_a_table_of_what_ran(lessons, tmp_path):
+    write(lessons, 3)
+    path = lessons / "02_try.py"
     path.write_text(
         path.read_text().replace("lesson.finish()", 'print("now", flush=True)\nimport time\ntime.sleep(60)')
     )
@@ -204,8 +205,10 @@ def test_ctrl_c_ends_the_lesson_and_the_command(lessons, tmp_path):
     assert time.perf_counter() - started < 30
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("minicnn: stopped")
-    assert not (tmp_path / "out" / "01_try.json").exists()
-    assert "Lesson 02_try" not in out
+    assert not (tmp_path / "out" / "02_try.json").exists()
+    header, row = out.splitlines()[-2:]
+    assert header.startswith(" N  lesson")
+    assert row.split()[:3] == ["1", "Try", "1"]
 
 
 def test_a_notebook_is_executed_and_holds_the_output(lessons, tmp_path, capfd):
