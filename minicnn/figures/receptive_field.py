@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.figures.style import BLUE, VERMILION, new_figure, show_image
+from minicnn.figures.style import BLUE, VERMILION, new_mosaic, show_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,33 +18,38 @@ _DASHES: Any = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))  # of the sq
 
 
 def receptive_field_figure(
-    picture: np.ndarray, fields: Mapping[str, Mapping[str, EffectiveField]], names: Mapping[str, str] | None = None
+    picture: np.ndarray,
+    fields: Mapping[str, Mapping[str, EffectiveField]],
+    names: Mapping[str, str] | None = None,
+    growth: Mapping[str, Sequence[float]] | None = None,
 ) -> Figure:
     """A Figure, 7 inches wide: left, `picture` (3 or 1, H, W) of 0..1 with the theoretical field of every layer as a
     square; right, a row of maps for each entry of `fields`, such as {"random weights": {"layer1": field, ...}, ...}.
 
     All entries have the same layers, up to four, at places that belong together. A map is the darker, the more a pixel
     matters; dashed is the theoretical field, and the line around the dark part holds the pixels in use. `names` may
-    give layers other titles. Raises ValueError for a picture of other channels, and for maps of another size than it.
+    give layers other titles. `growth` adds a panel below the picture: the sides in pixels of both fields, "theoretical"
+    and "in use", by the number of "layers"; it needs two rows of maps.
+    Raises ValueError for a picture of other channels, and for maps of another size than it.
     """
     rows = list(fields)
     layers = list(fields[rows[0]])
     _check(picture, fields)
-    figure, axes = new_figure(
-        len(rows), len(layers) + 1, (7.0, 1.15 + 1.45 * max(len(rows), 1.6)), width_ratios=[1.7, *[1] * len(layers)]
-    )
-    grid = axes[0, 0].get_gridspec()
-    for one in axes[:, 0]:
-        one.remove()
-    left = figure.add_subplot(grid[:, 0])
+    left = [["picture"]] if growth is None else [["picture"], ["growth"]]
+    right = [[f"map {i} {j}" for j in range(len(layers))] for i in range(len(rows))]
+    size = (7.0, 1.15 + 1.45 * max(len(rows), 1.6))
+    figure, axes = new_mosaic([[left, right]], size, width_ratios=[1.5, len(layers)])
     titles = {layer: (names or {}).get(layer, layer) for layer in layers}
-    _nested_squares(left, picture, {titles[layer]: fields[rows[0]][layer] for layer in layers})
-    for i, row in enumerate(rows):
-        for j, layer in enumerate(layers):
-            _effective_map(axes[i, j + 1], fields[row][layer], titles[layer])
-        axes[i, 1].set_ylabel(row, fontsize=9)
+    _nested_squares(axes["picture"], picture, {titles[layer]: fields[rows[0]][layer] for layer in layers})
+    if growth is not None:
+        _growth(axes["growth"], growth)
+    maps = [[axes[name] for name in names_of_row] for names_of_row in right]
+    for of_row, row in zip(maps, rows, strict=True):
+        for one, layer in zip(of_row, layers, strict=True):
+            _effective_map(one, fields[row][layer], titles[layer])
+        of_row[0].set_ylabel(row, fontsize=9)
     colours = figure.colorbar(
-        axes[0, 1].images[0], ax=axes[:, 1:].ravel().tolist(), orientation="horizontal", aspect=40
+        maps[0][0].images[0], ax=[one for of_row in maps for one in of_row], orientation="horizontal", aspect=40
     )
     colours.set_label(
         "share of the largest gradient of an output with respect to a pixel\n"
@@ -106,3 +111,20 @@ def _effective_map(one: Any, field: EffectiveField, title: str) -> None:
     extent = (-1.5, field.map.shape[1] + 0.5, field.map.shape[0] + 0.5, -1.5)
     one.contour(enlarged, [0.5], colors=[VERMILION], linewidths=1.2, extent=extent, origin="upper")
     one.set_title(f"{title}\nuses {field.width:.1f} of {bottom - top}", fontsize=8)
+
+
+def _growth(one: Any, growth: Mapping[str, Sequence[float]]) -> None:
+    """Both axes count in powers of two, so that a root is a line of half the slope."""
+    layers = growth["layers"]
+    for label, colour, style in (("theoretical", BLUE, "s--"), ("in use", VERMILION, "o-")):
+        one.plot(layers, growth[label], style, color=colour, markersize=4, linewidth=1.4, label=label)
+    one.set_xscale("log", base=2)
+    one.set_yscale("log", base=2)
+    one.set_xticks(layers, layers)
+    sides = [4, 8, 16, 32, 64]
+    one.set_yticks(sides, sides)
+    one.minorticks_off()
+    one.tick_params(labelsize=7.5)
+    one.set_xlabel("layers of 3x3 kernels", fontsize=8)
+    one.set_title("side of the field, in pixels", fontsize=9)
+    one.legend(fontsize=7.5, loc="upper left", handlelength=2.6)

@@ -121,11 +121,12 @@ class Lesson:
         self._stops.add(place)
         return os.environ.get("MINICNN_STOP") == f"{self.name}:{place}"
 
-    def figure(self, figure: Figure) -> None:
-        """Write the lesson's figure as a PNG file, and show it in a notebook."""
-        path = self.out / f"{self.name}.png"
+    def figure(self, figure: Figure, detail: str = "") -> None:
+        """Write the lesson's figure as a PNG file, and show it in a notebook; `detail` names a second one beside it."""
+        path = self.out / f"{self.name}{detail and '_' + detail}.png"
         figure.savefig(path, dpi=_DOTS_PER_INCH)
-        self._figure = path.name
+        if not detail:
+            self._figure = path.name
         print(f"FIGURE  {path}")
         _show_in_notebook(path, figure.get_size_inches()[0])
 

@@ -156,8 +156,12 @@ def test_receptive_fields_are_drawn_as_squares_and_as_maps_of_what_is_in_use():
     model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 5, 2, padding=2))
     images = np.random.default_rng(0).random((4, 1, 20, 24)).astype(np.float32)
     fields = {layer: effective_field(model, images, layer) for layer in ("0", "1")}
-    figure = receptive_field_figure(images[0], {"random": fields, "again": fields}, {"0": "first", "1": "second"})
-    *maps, left, _ = figure.axes
+    growth = {"layers": [1, 2, 4], "theoretical": [3, 5, 9], "in use": [3, 4.5, 7.5]}
+    figure = receptive_field_figure(
+        images[0], {"random": fields, "again": fields}, {"0": "first", "1": "second"}, growth
+    )
+    left, lines = (next(one for one in figure.axes if one.get_label() == name) for name in ("picture", "growth"))
+    maps = [one for one in figure.axes if one.get_label().startswith("map")]
     assert [label.get_text() for label in left.get_legend().get_texts()] == [
         "first: 3 x 3 pixels",
         "second: 7 x 7 pixels",
@@ -167,6 +171,8 @@ def test_receptive_fields_are_drawn_as_squares_and_as_maps_of_what_is_in_use():
     assert [one.get_title().split("\n")[0] for one in maps] == ["first", "second", "first", "second"]
     assert maps[1].get_title() == f"second\nuses {fields['1'].width:.1f} of 7"
     np.testing.assert_array_equal(maps[1].images[0].get_array(), fields["1"].map)
+    by_label = {line.get_label(): line.get_xydata().tolist() for line in lines.lines}
+    assert by_label == {"theoretical": [[1, 3], [2, 5], [4, 9]], "in use": [[1, 3], [2, 4.5], [4, 7.5]]}
     drawn(figure)
 
 

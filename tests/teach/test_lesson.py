@@ -180,7 +180,9 @@ def test_the_figure_is_a_file_and_is_shown_in_a_notebook(out, monkeypatch):
     assert shown == []
     lesson.figure(figure)
     assert shown == [{"filename": str(out / "01_try.png"), "width": 330}]
-    assert (out / "01_try.png").read_bytes().startswith(b"\x89PNG")
+    lesson.figure(figure, "window")
+    for name in ("01_try.png", "01_try_window.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
     lesson.finish()
     assert record(out)["figure"] == "01_try.png"
 
