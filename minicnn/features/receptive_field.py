@@ -73,7 +73,7 @@ class LayerField:
 
     def __str__(self) -> str:
         return (
-            f"{self.path} ({self.type}) sees {self.size[0]}x{self.size[1]} pixels, one every "
+            f"layer {self.path!r} ({self.type}) sees {self.size[0]}x{self.size[1]} pixels, one every "
             f"{self.stride[0]}x{self.stride[1]}, the first around {self.first_centre}"
         )
 
@@ -152,7 +152,7 @@ class EffectiveField:
 
     def __str__(self) -> str:
         height, width = self.theoretical.size
-        return f"{self.theoretical.path} uses {self.width:.1f} pixels of {height}x{width}: {self.share:.0%}"
+        return f"layer {self.theoretical.path!r} uses {self.width:.1f} pixels of {height}x{width}: {self.share:.0%}"
 
 
 def effective_field(

@@ -257,6 +257,9 @@ def test_the_effective_field_of_one_convolution_is_its_kernel():
     np.testing.assert_array_equal(result.in_use, in_use)
     assert result.width == pytest.approx(math.sqrt(in_use.sum()))
     assert result.share == pytest.approx(math.sqrt(in_use.sum() / 15))
+    assert str(result) == f"layer '' uses {result.width:.1f} pixels of 3x5: {result.share:.0%}"
+    expected_text = "layer '' (Conv2d) sees 3x5 pixels, one every 1x1, the first around (0.0, 0.0)"
+    assert str(result.theoretical) == expected_text
 
 
 def test_the_map_is_the_root_mean_square_of_the_jacobian_over_channels_and_images():

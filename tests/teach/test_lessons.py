@@ -258,10 +258,11 @@ def test_cells_of_any_lesson_may_be_run_again(lesson, tmp_path, monkeypatch):
 
 @pytest.mark.long
 @of_each_lesson
-def test_it_runs_as_a_notebook_with_its_figure_inside(lesson, tmp_path):
+def test_it_runs_as_a_notebook_with_its_figures_inside(lesson, tmp_path):
     for package in ("jupytext", "nbclient", "ipykernel"):
         pytest.importorskip(package)
     path = write_notebook(find_lesson(lesson.stem), tmp_path, fast=True)
     outputs = [one for cell in json.loads(path.read_text())["cells"] for one in cell.get("outputs", [])]
-    assert sum("image/png" in one.get("data", {}) for one in outputs) == 1
+    figures = lesson.read_text(encoding="utf-8").count("lesson.figure(")
+    assert sum("image/png" in one.get("data", {}) for one in outputs) == figures
     assert not [one for one in outputs if one["output_type"] == "error"]
