@@ -240,7 +240,7 @@ def learn(network, side, seed):
     optimizer = optim.Adam(model.parameters(), lr=3e-3)
     order, errors = random.stream("order", seed), []
     for _ in range(lesson.either(150, 50)):
-        chosen = order.choice(len(pictures), 16)
+        chosen = order.choice(len(pictures), lesson.either(16, 8))
         loss = F.mse_loss(model(Tensor(pictures[chosen])), Tensor(target[chosen]))
         optimizer.zero_grad()
         loss.backward()
