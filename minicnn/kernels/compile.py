@@ -44,13 +44,13 @@ config: Any = numba_config  # it fills itself from the environment, which a type
 
 _running = threading.Lock()  # held by the one parallel kernel that runs
 
-# How long an idle OpenMP thread spins before it sleeps, in turns of libgomp's waiting loop: some 0.05 ms. One that spins
-# takes up the next kernel at once, and the Python between two kernels is mostly shorter than that; one that sleeps has
-# to be woken, which takes longer than many kernels last. But a thread that spins keeps its core from whoever else has
-# work, the thread that it waits for included, as soon as any other program runs. On two cores, LeNet-5's step took
-#     spins                      0     1,000    2,000   10,000   50,000 (GNU OpenMP's own choice: 300,000)
-#     alone                   5.6 ms   3.3 ms   3.1 ms   3.0 ms   3.3 ms
-#     beside a busy program   5.3 ms   8.5 ms    11 ms    30 ms    55 ms
+# How long an idle OpenMP thread spins before it sleeps, in turns of libgomp's waiting loop: some 0.05 ms. A thread that
+# spins takes up the next kernel at once, and the Python between two kernels is mostly shorter than that; one that
+# sleeps has to be woken, which takes longer than many kernels last. But a thread that spins keeps its core from whoever
+# has work, the thread that it waits for included, as soon as any other program runs. On two cores, LeNet-5's step took
+#     turns                      0     1,000   10,000   50,000      (GNU OpenMP's own choice: 300,000)
+#     alone                   5.6 ms   3.3 ms   3.0 ms   3.3 ms
+#     beside a busy program   5.3 ms   8.5 ms    30 ms    55 ms
 _SPINS = "2000"
 
 
