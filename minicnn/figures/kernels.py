@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.figures.style import BLUE, GREY, ORANGE, new_mosaic, show_image
+from minicnn.figures.style import LINES, new_mosaic, show_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LINES: tuple[Any, ...] = (
-    {"color": BLUE, "linestyle": "-"},
-    {"color": ORANGE, "linestyle": "--"},
-    {"color": GREY, "linestyle": ":"},
-)
 _MARKERS = (("o", 8), ("s", 4.5))  # a small one on a large one: both are seen where they meet
 
 
@@ -38,33 +33,33 @@ def tuning_figure(
     pattern = [[f"{row}{column}" for column in range(columns)] for row in ("kernel", "map")] + [["curves"] * columns]
     figure, axes = new_mosaic(pattern, (7.0, 6.6), height_ratios=(1.0, 1.0, 1.5))
     figure.set_layout_engine("constrained", h_pad=0.08)
-    _framed(axes["kernel0"], edge, "a drawn edge", 0, 1)
-    _framed(axes["map0"], picture, "a PartWorld picture", 0, 1)
+    framed(axes["kernel0"], edge, "a drawn edge", 0, 1)
+    framed(axes["map0"], picture, "a PartWorld picture", 0, 1)
     limit = float(np.abs(maps).max())
     for column, (name, kernel) in enumerate(kernels.items(), 1):
-        _numbers(axes[f"kernel{column}"], kernel, f"{name} kernel")
-        _framed(axes[f"map{column}"], maps[column - 1], "its answers (grey: 0)", -limit, limit)
+        draw_kernel(axes[f"kernel{column}"], kernel, f"{name} kernel")
+        framed(axes[f"map{column}"], maps[column - 1], "its answers (grey: 0)", -limit, limit)
     _curves(axes["curves"], angles, answers, measured)
     handles = axes["curves"].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
-def _framed(axes: Any, image: np.ndarray, title: str, lowest: float, highest: float) -> None:
+def framed(axes: Any, image: np.ndarray, title: str, lowest: float, highest: float) -> None:
     """A grey image with a thin frame, so that its white does not run into the page's."""
     show_image(axes, image, title, cmap="gray", vmin=lowest, vmax=highest)
     for spine in axes.spines.values():
         spine.set(visible=True, linewidth=0.5, color="#707070")
 
 
-def _numbers(axes: Any, kernel: np.ndarray, title: str) -> None:
-    """The weights as numbers on grey: white above zero, dark below."""
+def draw_kernel(axes: Any, kernel: np.ndarray, title: str, form: str = "{:g}", size: float = 10) -> None:
+    """The weights as numbers, written by `form` in letters of `size` points, on grey: white above zero, dark below."""
     limit = float(np.abs(kernel).max())
-    _framed(axes, kernel, title, -2 * limit, limit)
+    framed(axes, kernel, title, -2 * limit, limit)
     for (row, column), weight in np.ndenumerate(kernel):
-        text = f"{weight:g}".replace("-", "\N{MINUS SIGN}")
+        text = form.format(weight).replace("-", "\N{MINUS SIGN}")
         shade = "white" if weight <= -limit / 2 else "black"
-        axes.text(column, row, text, ha="center", va="center", color=shade, fontsize=10)
+        axes.text(column, row, text, ha="center", va="center", color=shade, fontsize=size)
 
 
 def _curves(
@@ -73,10 +68,10 @@ def _curves(
     answers: Mapping[str, np.ndarray],
     measured: tuple[np.ndarray, Mapping[str, np.ndarray]],
 ) -> None:
-    for (name, curve), line in zip(answers.items(), _LINES, strict=False):
+    for (name, curve), line in zip(answers.items(), LINES, strict=False):
         axes.plot(angles, curve, label=f"{name}, drawn edges", **line)
     places, points = measured
-    styles = zip(points.items(), _LINES, _MARKERS, strict=False)
+    styles = zip(points.items(), LINES, _MARKERS, strict=False)
     for (name, values), line, (marker, size) in styles:
         style: Any = {"color": line["color"], "marker": marker, "markersize": size}
         style |= {"markeredgecolor": "black", "linestyle": "none"}

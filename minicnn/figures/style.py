@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 # Okabe & Ito's palette, ordered so that neighbours differ in lightness too.
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8A8A8A"
 
+# What tells a figure's curves apart, in grey too.
+LINES: tuple[dict[str, Any], ...] = (
+    {"color": BLUE, "linestyle": "-"},
+    {"color": ORANGE, "linestyle": "--"},
+    {"color": GREY, "linestyle": ":"},
+)
+
 _STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,

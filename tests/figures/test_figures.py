@@ -13,6 +13,7 @@ from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
 from minicnn.figures.graph import draw_graph
 from minicnn.figures.images import feature_maps, filter_grid, image_sheet
 from minicnn.figures.kernels import tuning_figure
+from minicnn.figures.learning import learning_figure
 from minicnn.figures.receptive_field import receptive_field_figure
 
 
@@ -201,4 +202,26 @@ def test_the_tuning_figure_shows_kernels_maps_and_answers():
     lines = {line.get_label(): line.get_xydata() for line in by_title["Answers by the direction of the edge"].lines}
     np.testing.assert_array_equal(lines["lying, drawn edges"], [[0, 1], [90, 0]])
     np.testing.assert_array_equal(lines["upright, PartWorld strokes"], [[45, 0.75]])
+    drawn(figure)
+
+
+def test_learning_shows_kernels_curves_rates_and_pairs():
+    generator = np.random.default_rng(0)
+    teachers = {"plain": generator.random((6, 7)), "noise": generator.random((6, 7))}
+    kernels = {name: generator.standard_normal((3, 3, 3)) for name in teachers}
+    kernels["noise"][2] = -0.04
+    losses = {"plain": 1 / np.arange(1, 11), "noise": 0.1 ** np.arange(10)}
+    distances = {name: np.linspace(1, 0, 11) for name in teachers}
+    rates = (np.array([0.1, 0.9, 1.1]), np.array([0.5, 0.1, 30.0]))
+    pairs = np.array([[[1.0, 0.0], [0.0, 1.0]], [[0.6, 0.8], [-0.8, 0.6]]])
+    figure = learning_figure(teachers, kernels, losses, distances, [0, 1, 10], rates, pairs)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:8] == ["plain", "0 steps", "1 step", "10 steps", "noise", "0 steps", "1 step", "10 steps"]
+    by_title = {axes.get_title(): axes for axes in figure.axes[8:]}
+    assert {text.get_text() for text in figure.axes[7].texts} == {"0.0"}  # a rounded zero has no sign
+    np.testing.assert_array_equal(by_title["Loss"].lines[0].get_ydata(), losses["plain"])
+    np.testing.assert_array_equal(by_title["Distance to Sobel"].lines[0].get_xdata()[1:], np.arange(1, 11))
+    np.testing.assert_array_equal(by_title["Larger steps, up to a limit"].lines[-1].get_xydata(), np.transpose(rates))
+    arrows = by_title["Pairs learnt from steepness"].lines[1:]
+    np.testing.assert_array_equal([line.get_xydata()[1] for line in arrows], pairs.reshape(4, 2))
     drawn(figure)
