@@ -1,34 +1,48 @@
-"""Reading CIFAR's batches, which are Python 2 pickles, without running what a pickle may ask to run.
-
-A pickle is a program: it can name any function of any module and call it. This reader lets it name what a NumPy array
-needs, and refuses everything else by name, before anything is imported or called.
-"""
+"""Reading CIFAR's batches, which are Python 2 pickles of NumPy arrays, without running anything from the file."""
 
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy._core.multiarray import _reconstruct
+
+from minicnn.data import safe_pickle
+
+
+class _Type(safe_pickle.Buildable):
+    """What stands for `numpy.dtype("u1", False, True)`. Only numbers are let through."""
+
+    def __init__(self, code: Any, *options: Any):
+        code = code.decode() if isinstance(code, bytes) else code
+        if code not in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
+            raise ValueError(f"an array has numbers of the type {code!r}")
+        self.dtype = np.dtype(code)
+
+    def build(self, state: Any) -> None:
+        """The second of the state is the byte order."""
+        order = state[1].decode() if isinstance(state[1], bytes) else state[1]
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array(safe_pickle.Buildable):
+    """What stands for an array: NumPy makes an empty one, and BUILD fills it from (version, shape, dtype, order, bytes)"""
+
+    def __init__(self, kind: Any, shape: Any, code: Any):
+        self.values = np.empty(0, np.uint8)
+
+    def build(self, state: Any) -> None:
+        _, shape, dtype, fortran_order, content = state
+        if not isinstance(dtype, _Type):
+            raise ValueError("an array of the batch has no type")
+        self.values = np.frombuffer(content, dtype.dtype).reshape(shape, order="F" if fortran_order else "C")
+
 
 ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,  # as NumPy 1 named it when the batches were made
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,  # as NumPy 2 names it
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,  # as NumPy 1 named it when the batches were made
+    ("numpy._core.multiarray", "_reconstruct"): _Array,  # as NumPy 2 names it
+    ("numpy", "ndarray"): "ndarray",  # only ever the first argument of _reconstruct
+    ("numpy", "dtype"): _Type,
 }
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
-            raise _RefusedError(f"it asks for {module}.{name}")
-        return ALLOWED[module, name]
-
-
-class _RefusedError(Exception):
-    pass
 
 
 def read_batch(path: Path) -> dict[str, Any]:
@@ -37,14 +51,16 @@ def read_batch(path: Path) -> dict[str, Any]:
     Raises ValueError if the pickle asks for anything but NumPy arrays (naming what, and not running it), is damaged or
     cut short, or is not a dictionary.
     """
+    content = path.read_bytes()
     try:
-        contents = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
-    except _RefusedError as error:
+        contents = safe_pickle.load(io.BytesIO(content), ALLOWED, strings="bytes")
+    except safe_pickle.RefusedError as error:
         raise ValueError(f"{path} was refused: {error}, and a batch of pictures needs only NumPy arrays") from None
-    except OSError:
-        raise
     except Exception as error:  # a damaged pickle can fail in any way
         raise ValueError(f"{path} is damaged or cut short ({type(error).__name__}: {error}); fetch it again") from error
     if not isinstance(contents, dict):
         raise ValueError(f"{path} should hold a dictionary, but holds a {type(contents).__name__}")
-    return {key.decode() if isinstance(key, bytes) else key: value for key, value in contents.items()}
+    return {
+        key.decode() if isinstance(key, bytes) else key: value.values if isinstance(value, _Array) else value
+        for key, value in contents.items()
+    }
