@@ -7,6 +7,7 @@ halves it. fan_out in place of fan_in keeps the gradient's variance. For a weigh
     fan_in = C_in / groups * KH * KW            fan_out = C_out * KH * KW
 
 Every function that draws takes a `generator`; without one it draws from the stream "init" of minicnn.random.
+Inside `with postponed():` all of them wait, so that what a file supplies is not drawn first (nn/postpone.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from minicnn.nn.postpone import postpone
+from minicnn.nn.postpone import postponed as postponed
 from minicnn.random import next_stream
 from minicnn.tensor import Tensor
 
@@ -51,6 +54,8 @@ def _fan(tensor: Tensor, mode: str) -> int:
 
 def constant_(tensor: T, val: float) -> T:
     """Every element `val`."""
+    if postpone(tensor, lambda: constant_(tensor, val)):
+        return tensor
     tensor.data[...] = val
     return tensor
 
@@ -67,6 +72,8 @@ def ones_(tensor: T) -> T:
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: np.random.Generator | None = None) -> T:
     """Drawn evenly from [a, b)."""
+    if postpone(tensor, lambda: uniform_(tensor, a, b, generator)):
+        return tensor
     drawn = next_stream("init", generator).random(tensor.shape, dtype=_drawing_dtype(tensor))
     drawn *= b - a
     drawn += a
@@ -76,6 +83,8 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: np.random.Gen
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: np.random.Generator | None = None) -> T:
     """Drawn from the normal distribution."""
+    if postpone(tensor, lambda: normal_(tensor, mean, std, generator)):
+        return tensor
     drawn = next_stream("init", generator).standard_normal(tensor.shape, dtype=_drawing_dtype(tensor))
     drawn *= std
     drawn += mean
@@ -97,6 +106,8 @@ def trunc_normal_(
     """
     if a >= b or mean < a - 4 * std or mean > b + 4 * std:
         raise ValueError(f"[a, b] = [{a}, {b}] must be within 4 std of the mean, but mean={mean}, std={std}")
+    if postpone(tensor, lambda: trunc_normal_(tensor, mean, std, a, b, generator)):
+        return tensor
     stream = next_stream("init", generator)
     values = mean + std * stream.standard_normal(tensor.data.size)
     while len(outside := np.flatnonzero((values < a) | (values > b))):
@@ -143,6 +154,8 @@ def orthogonal_(tensor: T, gain: float = 1.0, generator: np.random.Generator | N
     """`gain` times a random (semi-)orthogonal matrix, rows C_out by columns C_in*KH*KW. Source: Saxe et al. 2013."""
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_ needs 2 or more axes, but the shape is {tensor.shape}")
+    if postpone(tensor, lambda: orthogonal_(tensor, gain, generator)):
+        return tensor
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
     # QR makes the columns orthogonal; a wide matrix is therefore drawn tall and turned.
     drawn = next_stream("init", generator).standard_normal((max(rows, columns), min(rows, columns)))
@@ -161,6 +174,8 @@ def dirac_(tensor: T, groups: int = 1) -> T:
         raise ValueError(f"dirac_ needs a convolution weight of 3 to 5 axes, but the shape is {tensor.shape}")
     if tensor.shape[0] % groups:
         raise ValueError(f"groups={groups} must divide C_out={tensor.shape[0]}: {tensor.shape[0]} % {groups} != 0")
+    if postpone(tensor, lambda: dirac_(tensor, groups)):
+        return tensor
     centre = tuple(size // 2 for size in tensor.shape[2:])
     per_group = tensor.shape[0] // groups
     tensor.data[...] = 0

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from minicnn.nn import postpone
 from minicnn.tensor import Tensor
 
 # Batch norm's count of batches. Files older than 2018 lack it, and only momentum=None reads it: it may be missing.
 COUNTER = "num_batches_tracked"
+
+
+@runtime_checkable
+class StoredState(Protocol):
+    """A state that lies in a file: names, and shapes and dtypes of arrays that are read when they are wanted."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def read_into(self, targets: Mapping[str, np.ndarray]) -> None:
+        """Fill the arrays `targets` with the entries of the same names and shapes."""
 
 
 @dataclass
@@ -19,8 +30,9 @@ class LoadReport:
     """What became of every entry when a state was loaded into a module.
 
     `loaded`, `missing` (the module has it, the state does not) and `unexpected` (the reverse) are lists of names;
-    `mismatched` maps a name to (shape in the state, shape in the module); `renamed` maps a name in a file to the name
-    under which it was loaded, for those who rename before loading. True in a condition if nothing is amiss.
+    `mismatched` maps a name to (shape in the state, shape in the module). `renamed` maps a name in a file to the name
+    under which it was loaded, and `adapted` a name to what was done to make it fit, both filled by who does such things
+    before loading (weights.load_weights). True in a condition if nothing is amiss.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -28,6 +40,7 @@ class LoadReport:
     unexpected: list[str] = field(default_factory=list)
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
+    adapted: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return not (self.missing or self.unexpected or self.mismatched)
@@ -41,6 +54,7 @@ class LoadReport:
             [f"{name}: {there} in the state, {here} in the model" for name, (there, here) in self.mismatched.items()],
         )
         lines += _listed("renamed", [f"{before} -> {after}" for before, after in self.renamed.items()])
+        lines += _listed("adapted", [f"{name}: {what}" for name, what in self.adapted.items()])
         return "\n".join(lines)
 
 
@@ -51,34 +65,66 @@ def _listed(title: str, names: list[str], limit: int = 10) -> list[str]:
     return [f"{len(names)} {title}:"] + [f"  {name}" for name in names[:limit]] + more
 
 
-def load_into(targets: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool, what: str) -> LoadReport:
+def load_into(
+    targets: Mapping[str, Tensor], state: Mapping[str, Any] | StoredState, strict: bool, what: str
+) -> LoadReport:
     """Copy the arrays of `state` into the Tensors `targets`, in place, and report; see Module.load_state_dict."""
-    if not isinstance(state, Mapping):
+    if isinstance(state, StoredState):
+        shapes = dict(state.shapes)
+    elif isinstance(state, Mapping):
+        state = {name: _array_of(name, value) for name, value in state.items()}
+        shapes = {name: array.shape for name, array in state.items()}
+    else:
         raise TypeError(
             "the state must be a mapping of names to arrays, as state_dict() returns it, but is "
             f"{type(state).__name__}; read a file with minicnn.load(path) first"
         )
-    arrays = {name: _array_of(name, value) for name, value in state.items()}
-    report = LoadReport(
-        missing=[name for name in targets if name not in arrays and name.rpartition(".")[2] != COUNTER],
-        unexpected=[name for name in arrays if name not in targets],
-    )
-    for name, tensor in targets.items():
-        if name not in arrays:
-            continue
-        if arrays[name].shape == tensor.shape:
-            report.loaded.append(name)
-        else:
-            report.mismatched[name] = (arrays[name].shape, tensor.shape)
+    report = _compared(shapes, targets)
     if strict and not report:
         raise ValueError(
             f"the state does not fit {what}; nothing was loaded (strict=False loads what fits):\n{report!r}"
         )
-    if arrays and not report.loaded:
+    if shapes and not report.loaded:
         raise ValueError(f"the state has nothing that fits {what}; nothing was loaded:\n{report!r}")
-    for name in report.loaded:
-        targets[name].data[...] = arrays[name]
+    wanted = {name: targets[name] for name in report.loaded}
+    if isinstance(state, StoredState):
+        _read_into(wanted, state)
+    else:
+        for name, tensor in wanted.items():
+            tensor.data[...] = state[name]
+    postpone.cross_off(wanted.values())
     return report
+
+
+def _compared(shapes: Mapping[str, tuple[int, ...]], targets: Mapping[str, Tensor]) -> LoadReport:
+    report = LoadReport(
+        missing=[name for name in targets if name not in shapes and name.rpartition(".")[2] != COUNTER],
+        unexpected=[name for name in shapes if name not in targets],
+    )
+    for name, tensor in targets.items():
+        if name not in shapes:
+            continue
+        if shapes[name] == tensor.shape:
+            report.loaded.append(name)
+        else:
+            report.mismatched[name] = (shapes[name], tensor.shape)
+    return report
+
+
+def _read_into(targets: Mapping[str, Tensor], state: StoredState) -> None:
+    """Fill the Tensors from a file that may turn out to be damaged on the way: then no values of theirs are lost.
+
+    A Tensor whose initialisation is postponed has no values yet, and is filled where it lies; others are filled once
+    the whole file has been read.
+    """
+    arrays = {
+        name: tensor.data if postpone.is_waiting(tensor) else np.empty_like(tensor.data)
+        for name, tensor in targets.items()
+    }
+    state.read_into(arrays)
+    for name, tensor in targets.items():
+        if arrays[name] is not tensor.data:
+            tensor.data[...] = arrays[name]
 
 
 def _array_of(name: str, value: Any) -> np.ndarray:
