@@ -1,9 +1,11 @@
 """`save` and `load`: named arrays in a file, with JSON metadata. The name's ending chooses the format.
 
-    .safetensors    the usual one; other programs read it too
-    .npz            for numpy.load
+    .safetensors               the usual one; other programs read it too
+    .npz                       for numpy.load
+    .pth .pt .ckpt .bin .tar   PyTorch's own, read but not written
 
-Nothing that is written or read here is a pickle, so that loading a stranger's file cannot run code.
+Loading a stranger's file cannot run code. Of these formats only PyTorch's are pickles, which can ask for anything: they
+are read by a machine that knows tensors and nothing else (data/safe_pickle.py).
 """
 
 import errno
@@ -16,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from minicnn.tensor import Tensor
-from minicnn.weights import npz_format, safetensors_format
+from minicnn.weights import npz_format, pytorch_legacy, pytorch_zip, safetensors_format
 from minicnn.weights.atomic import write_atomically
+from minicnn.weights.stored import WeightFile
 
 SUFFIXES = (".safetensors", ".npz")
+OF_PYTORCH = (".pth", ".pt", ".ckpt", ".bin", ".tar")  # .tar, for many scripts write "checkpoint.pth.tar"
 
 
 def save(object: Any, path: str | os.PathLike, metadata: Mapping[str, Any] | None = None) -> None:
@@ -31,40 +35,64 @@ def save(object: Any, path: str | os.PathLike, metadata: Mapping[str, Any] | Non
     Raises ValueError for another ending than .safetensors or .npz, TypeError for what is neither arrays nor JSON,
     and OSError with the path and the bytes needed and free where the system cannot write.
     """
-    suffix = _suffix(path)
+    suffix = _suffix(path, SUFFIXES)
     arrays = _named_arrays(object)
     checked = _checked_metadata(metadata or {})
     encode = npz_format.encode if suffix == ".npz" else safetensors_format.encode
     write_atomically(path, encode(arrays, checked))
 
 
+def open_weights(path: str | os.PathLike) -> WeightFile:
+    """The file at `path`, its table of contents read and checked; arrays are read when they are wanted.
+
+        with open_weights("resnet50.pth") as file:
+            model.load_state_dict(file)
+
+    In PyTorch's files half and bfloat16 become float32, and what training scripts put around a state ("state_dict",
+    "model", ...) is taken off. Raises FileNotFoundError if there is no such file, and ValueError if its name has
+    another ending than those above, or if it is of another format, cut short, altered, or asks for more than arrays.
+    """
+    suffix, path = _suffix(path, SUFFIXES + OF_PYTORCH), _existing(path)
+    file = open(path, "rb")  # noqa: SIM115 - it stays open as long as the WeightFile
+    try:
+        size = os.fstat(file.fileno()).st_size
+        if suffix == ".safetensors":
+            return safetensors_format.open_file(file, size, str(path))
+        if suffix == ".npz":
+            return npz_format.open_file(file, size, str(path))
+        is_zip = file.read(4) == b"PK\x03\x04"
+        file.seek(0)
+        return (pytorch_zip if is_zip else pytorch_legacy).open_file(file, size, str(path))
+    except BaseException:
+        file.close()
+        raise
+
+
 def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays in a file, by name; each is writable and C-ordered. Pass them to `Module.load_state_dict`.
 
-    Raises FileNotFoundError if there is no such file, and ValueError if its name ends otherwise than .safetensors or
-    .npz, or if it is of another format, cut short or altered.
+    Raises as `open_weights` does, and ValueError if an array is damaged or the file describes absurdly large ones.
     """
     return load_with_metadata(path)[0]
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
-    """The metadata that was saved with the arrays; of a safetensors file, only the header is read. Raises as `load`."""
-    if _suffix(path) == ".npz":
-        return load_with_metadata(path)[1]
-    with open(_existing(path), "rb") as file:
-        return safetensors_format.read_metadata(file, os.fstat(file.fileno()).st_size, str(path))
+    """The metadata that was saved with the arrays, which are not read. Raises as `open_weights` does."""
+    with open_weights(path) as file:
+        return file.metadata
 
 
 def load_with_metadata(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and the metadata of one file, from one reading of it. Raises as `load` does."""
-    decode = npz_format.decode if _suffix(path) == ".npz" else safetensors_format.decode
-    return decode(_existing(path).read_bytes(), str(path))
+    with open_weights(path) as file:
+        return file.read(), file.metadata
 
 
-def _suffix(path: str | os.PathLike) -> str:
+def _suffix(path: str | os.PathLike, known: tuple[str, ...]) -> str:
     suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"path must end in {' or '.join(SUFFIXES)}, which names the format, but is {str(path)!r}")
+    if suffix not in known:
+        listed = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise ValueError(f"path must end in {listed}, which names the format, but is {str(path)!r}")
     return suffix
 
 

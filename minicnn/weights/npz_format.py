@@ -7,9 +7,12 @@ member. Object arrays, which are pickles inside, are neither written nor read.
 import io
 import json
 import zipfile
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+
+from minicnn.weights import zip_archive
+from minicnn.weights.stored import DAMAGE, StoredArray, WeightFile, ZipStorage, c_strides
 
 _METADATA_MEMBER = "__metadata__.json"
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the same arrays give the same bytes, whenever they are saved
@@ -28,27 +31,49 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def decode(content: bytes, source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the metadata in the bytes of an .npz file, one of ours or one that `numpy.savez` wrote.
+def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
+    """The .npz file `file` of `size` bytes, one of ours or one that `numpy.savez` wrote; arrays are read when wanted.
 
-    Raises ValueError, naming `source`, if the bytes are no .npz file, are cut short, were altered, or hold a pickle.
+    Raises ValueError, naming `source`, if this is no .npz file, is cut short, was altered, or holds a pickle. Checksums
+    of the arrays are compared when they are read.
     """
-    arrays: dict[str, np.ndarray] = {}
     index: dict[str, Any] = {}  # stays empty for a file that numpy.savez wrote
+    entries: dict[str, StoredArray | np.ndarray] = {}
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for member in archive.namelist():
-                if member == _METADATA_MEMBER:
-                    index = json.loads(archive.read(member))
-                elif member.endswith(".npy"):
-                    stored = io.BytesIO(archive.read(member))
-                    arrays[member[: -len(".npy")]] = np.lib.format.read_array(stored, allow_pickle=False)
-                else:
-                    raise ValueError(f"it holds {member!r}, which is no array: is it PyTorch's?")
-    except (
-        Exception
-    ) as error:  # damaged bytes make zipfile raise whatever they happen to hit, RuntimeError and OSError too
+        archive = zip_archive.open_archive(file, size, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+        for member in archive.infolist():
+            if member.filename == _METADATA_MEMBER:
+                index = json.loads(zip_archive.read_small(archive, member))
+            elif member.filename.endswith(".npy"):
+                entries[member.filename[: -len(".npy")]] = _entry(archive, member)
+            else:
+                raise ValueError(f"it holds {member.filename!r}, which is no array: is it PyTorch's?")
+        named = list(index.get("arrays", entries))
+        metadata = dict(index.get("metadata", {}))
+    except (*DAMAGE, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{source} is no .npz file of plain arrays, or is damaged or cut short: {error}") from error
-    if list(arrays) != index.get("arrays", list(arrays)):
-        raise ValueError(f"{source} is damaged: it should hold {index['arrays']}, but holds {list(arrays)}")
-    return arrays, index.get("metadata", {})
+    if list(entries) != named:
+        raise ValueError(f"{source} is damaged: it should hold {named}, but holds {list(entries)}")
+    return WeightFile(source, ".npz", size, entries, file.close, metadata)
+
+
+def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> StoredArray:
+    """Where the array of one .npy file lies."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read_header is None:
+            raise ValueError(f"{member.filename} is of version {version} of NumPy's format, which plain arrays need not")
+        shape, fortran_order, dtype = read_header(stream)
+        header_size = stream.tell()
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise ValueError(f"{member.filename} has numbers of type {dtype}, which no file of weights needs")
+    strides = c_strides(shape[::-1])[::-1] if fortran_order else c_strides(shape)
+    storage = ZipStorage(archive, member, header_size)
+    entry = StoredArray(storage, dtype.name, dtype.str, dtype.newbyteorder("="), shape, strides)
+    if entry.nbytes != storage.size:
+        raise ValueError(f"{member.filename} has {storage.size} bytes for an array of {entry.nbytes}")
+    return entry

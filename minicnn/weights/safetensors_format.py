@@ -4,9 +4,8 @@
     header      JSON: {"__metadata__": {...}, "conv1.weight": {"dtype": "F32", "shape": [...], "data_offsets": [...]}}
     the rest    the arrays, C order, one after the other
 
-The `safetensors` package writes and checks the format. It takes an array's memory as it lies there, whatever the
-strides say, so that a channels-last array would come back scrambled without a word: every array is brought into C
-order here.
+The `safetensors` package writes the format. It takes an array's memory as it lies there, whatever the strides say, so
+that a channels-last array would come back scrambled without a word: every array is brought into C order here.
 
 The format has no checksum. Files that minicnn writes carry one in their metadata, so that an altered file is noticed;
 files of other programs, which have none, are read without.
@@ -14,10 +13,12 @@ files of other programs, which have none, are read without.
 
 import hashlib
 import json
-import struct
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from minicnn.weights.stored import FileStorage, StoredArray, WeightFile, c_strides
 
 _HEADER_LIMIT = 100_000_000  # bytes; the limit that the format itself sets
 _OUR_ENTRY = "minicnn"  # in the header's metadata: JSON with what the user passed, and the checksum
@@ -54,35 +55,31 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
             f"{_HEADER_LIMIT:,}; pass large values as arrays, not as metadata"
         )
     # One entry, for the package writes several in random order: the same content should give the same bytes.
-    return save(stored, {_OUR_ENTRY: json.dumps({"metadata": text, "sha256": _digest(stored, text)})})
+    contents = ((name, a.dtype, a.shape, [a.reshape(-1).data] if a.size else []) for name, a in stored.items())
+    return save(stored, {_OUR_ENTRY: json.dumps({"metadata": text, "sha256": _digest(contents, text)})})
 
 
-def decode(content: bytes, source: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the metadata in the bytes of a safetensors file; bfloat16 becomes float32, which holds it exactly.
+def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
+    """The safetensors file `file` of `size` bytes, its header read and checked; arrays are read when they are wanted.
 
-    Raises ValueError, naming `source`, if the bytes are no safetensors file, are cut short, were altered, or hold a
-    type of number that NumPy has not.
+    bfloat16 is read as float32, which holds it exactly. Raises ValueError, naming `source`, if this is no safetensors
+    file, is cut short, contradicts itself, or holds a type of number that NumPy has not. A checksum of ours is compared
+    when arrays are read.
     """
-    from safetensors import SafetensorError, deserialize
+    header, start = _read_header(file, size, source)
+    entries = _entries(header, file, start, size, source)
+    metadata, ours = _metadata(header, source)
+    opened = WeightFile(source, "safetensors", size, dict(entries), file.close, metadata)
+    if ours is not None:
+        text, expected = ours
 
-    metadata, ours = _parse_header(content, len(content), source)
-    try:
-        entries = deserialize(content)
-    except SafetensorError as error:
-        raise ValueError(f"{source} is damaged: {error}; get or save the file anew") from error
-    arrays = {name: _array(name, entry, source) for name, entry in entries}
-    if ours is not None and ours["sha256"] != _digest(arrays, ours["metadata"]):
-        raise ValueError(
-            f"{source} was altered after minicnn wrote it: the checksum does not fit; get or save the file anew"
-        )
-    return arrays, metadata
+        def check() -> None:
+            contents = ((name, e.dtype, e.shape, e.storage.pieces()) for name, e in entries.items())
+            if _digest(contents, text) != expected:
+                raise ValueError("it was altered after minicnn wrote it: the checksum does not fit")
 
-
-def read_metadata(file: BinaryIO, size: int, source: str) -> dict[str, Any]:
-    """The metadata alone, from an open file of `size` bytes; the arrays are not read. Raises as `decode` does."""
-    start = file.read(8)
-    length = min(int.from_bytes(start, "little"), _HEADER_LIMIT, size)
-    return _parse_header(start + file.read(length), size, source)[0]
+        opened.check = check
+    return opened
 
 
 def in_file_order(array: np.ndarray) -> np.ndarray:
@@ -91,59 +88,110 @@ def in_file_order(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def _parse_header(content: bytes, size: int, source: str) -> tuple[dict[str, Any], dict[str, str] | None]:
-    """The metadata as a user sees it, and our own entry of it (None in a file of another program)."""
+def _read_header(file: BinaryIO, size: int, source: str) -> tuple[dict[str, Any], int]:
+    """The header, and the place in the file where the arrays begin."""
+    beginning = file.read(9)
+    length = int.from_bytes(beginning[:8], "little")
     if size < 8:
-        raise ValueError(f"{source} is no safetensors file: it has only {size} bytes; {_hint(content)}")
-    (length,) = struct.unpack("<Q", content[:8])
-    if length > _HEADER_LIMIT or content[8:9] not in (b"{", b""):
-        raise ValueError(f"{source} is no safetensors file: {_hint(content)}")
+        raise ValueError(f"{source} is no safetensors file: it has only {size} bytes; {what_it_may_be(beginning)}")
+    if length > _HEADER_LIMIT or beginning[8:] not in (b"{", b""):
+        raise ValueError(f"{source} is no safetensors file: {what_it_may_be(beginning)}")
     if 8 + length > size:
         raise ValueError(
             f"{source} is cut short: its header has 8 + {length} bytes, but the file only {size}; get or save it anew"
         )
+    file.seek(8)
     try:
-        raw = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+        header = json.loads(file.read(length), object_pairs_hook=_without_repeats)
+        if not isinstance(header, dict):
+            raise TypeError("it is no dictionary")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(source, "its header cannot be understood", error) from error
+    return header, 8 + length
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise ValueError("a name stands in it twice")
+    return result
+
+
+def _entries(
+    header: dict[str, Any], file: BinaryIO, start: int, size: int, source: str
+) -> dict[str, StoredArray]:
+    """The arrays, in the order of their bytes. They lie one behind the other, and fill the file to its end."""
+    entries, place = {}, 0
+    try:
+        described = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
+        for name, entry in sorted(described, key=lambda item: item[1]["data_offsets"]):
+            begin, end = entry["data_offsets"]
+            kind, code = _type_of(name, entry["dtype"], source)
+            shape = tuple(entry["shape"])
+            storage = FileStorage(file, start + place, end - begin)
+            dtype = np.dtype(np.float32 if kind == "bfloat16" else code)
+            entries[name] = StoredArray(storage, kind, code, dtype, shape, c_strides(shape))
+            if begin != place or not entries[name].is_whole_storage:
+                raise ValueError(f"{name!r}, {kind} {shape}, cannot be the bytes {begin} to {end} after {place}")
+            place = end
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise _damaged(source, "its header contradicts itself", error) from error
+    if start + place != size:
+        raise ValueError(
+            f"{source} is damaged or cut short: header and arrays have {start} + {place} = {start + place} bytes, "
+            f"but the file {size}; get or save it anew"
+        )
+    return entries
+
+
+def _type_of(name: str, dtype: str, source: str) -> tuple[str, str]:
+    """The type of number's usual name, and NumPy's code of its bits."""
+    if dtype == "BF16":
+        return "bfloat16", "<u2"
+    if dtype not in _DTYPES:
+        raise ValueError(
+            f"array {name!r} has numbers of type {dtype}, which NumPy has not; "
+            f"readable are BF16, {', '.join(_DTYPES)}"
+        )
+    return np.dtype(_DTYPES[dtype]).name, _DTYPES[dtype]
+
+
+def _metadata(header: dict[str, Any], source: str) -> tuple[dict[str, Any], tuple[str, str] | None]:
+    """The metadata as a user sees it; and its text and the checksum (None in a file of another program)."""
+    try:
+        raw = header.get("__metadata__", {})
         if _OUR_ENTRY not in raw:
             return {key: value for key, value in raw.items() if key != "format"}, None
         ours = json.loads(raw[_OUR_ENTRY])
-        return json.loads(ours["metadata"]), {"metadata": ours["metadata"], "sha256": ours["sha256"]}
+        return json.loads(ours["metadata"]), (ours["metadata"], ours["sha256"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"{source} is damaged: its header cannot be understood ({type(error).__name__}: {error}); "
-            "get or save it anew"
-        ) from error
+        raise _damaged(source, "its metadata cannot be understood", error) from error
 
 
-def _hint(content: bytes) -> str:
-    if content[:4] == b"PK\x03\x04":
+def _damaged(source: str, what: str, error: Exception) -> ValueError:
+    return ValueError(f"{source} is damaged: {what} ({type(error).__name__}: {error}); get or save it anew")
+
+
+def what_it_may_be(beginning: bytes) -> str:
+    """A guess, in words, from the first bytes of a file that is not of the format that its name promises."""
+    if not beginning:
+        return "it is empty: a download or a copy went wrong"
+    if beginning[:4] == b"PK\x03\x04":
         return "it is a zip archive, as .npz and PyTorch's .pth are"
-    if content[:1] == b"\x80":
-        return "it is a pickle, which could run any code; minicnn does not open pickles"
-    if content[:1] == b"<":
+    if beginning[:1] == b"\x80":
+        return "it is a pickle, as PyTorch's older .pth are"
+    if beginning[:1] == b"<":
         return "it looks like a web page: a download went wrong"
+    if beginning[8:9] == b"{":
+        return "it may be a safetensors file"
     return "it may be of another format, or damaged"
 
 
-def _array(name: str, entry: dict[str, Any], source: str) -> np.ndarray:
-    shape = tuple(entry["shape"])
-    if entry["dtype"] == "BF16":  # the upper half of a float32
-        upper = np.frombuffer(entry["data"], "<u2").astype(np.uint32)
-        return (upper << 16).view(np.float32).reshape(shape)
-    if entry["dtype"] not in _DTYPES:
-        raise ValueError(
-            f"{source}: array {name!r} has numbers of type {entry['dtype']}, which NumPy has not; "
-            f"readable are BF16, {', '.join(_DTYPES)}"
-        )
-    # Copied, for the bytes of the file are read-only.
-    return np.frombuffer(entry["data"], _DTYPES[entry["dtype"]]).reshape(shape).copy()
-
-
-def _digest(arrays: dict[str, np.ndarray], metadata: str) -> str:
-    """SHA-256 over names, types, shapes and bytes of C-ordered arrays, and the metadata."""
+def _digest(arrays: Iterable[tuple[str, np.dtype, tuple[int, ...], Iterable[Any]]], metadata: str) -> str:
+    """SHA-256 over the metadata, and name, type, shape and bytes of C-ordered arrays, in the order of their names."""
     digest = hashlib.sha256(metadata.encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(repr((name, array.dtype.str, array.shape)).encode())
-        digest.update(array.reshape(-1).data if array.size else b"")
+    for name, dtype, shape, pieces in sorted(arrays, key=lambda array: array[0]):
+        digest.update(repr((name, dtype.str, shape)).encode())
+        for piece in pieces:
+            digest.update(piece)
     return digest.hexdigest()

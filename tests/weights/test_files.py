@@ -132,11 +132,13 @@ def test_the_same_content_gives_the_same_bytes(path):
 # What must not be saved
 
 
-def test_only_two_endings_are_offered(tmp_path):
-    for name in ["weights.pth", "weights", "weights.bin"]:
-        with pytest.raises(ValueError, match=r"must end in \.safetensors or \.npz"):
+def test_two_endings_are_written_and_pytorchs_are_read_as_well(tmp_path):
+    for name in ["weights.pth", "weights", "weights.h5"]:
+        with pytest.raises(ValueError, match=r"must end in \.safetensors or \.npz, which"):
             save({}, tmp_path / name)
-        with pytest.raises(ValueError, match=r"must end in \.safetensors or \.npz"):
+        assert not (tmp_path / name).exists()
+    for name in ["weights", "weights.h5"]:
+        with pytest.raises(ValueError, match=r"must end in \.safetensors, \.npz, \.pth,.* or \.tar, which"):
             load(tmp_path / name)
 
 

@@ -1,0 +1,42 @@
+"""What .npz and PyTorch's .pth share: a zip archive that a stranger may have made, opened with care.
+
+Nothing is ever unpacked to the disk, so that a member called "../../.profile" is a name like any other.
+"""
+
+import collections
+import zipfile
+from collections.abc import Collection
+from typing import BinaryIO
+
+MOST_SMALL = 100_000_000  # bytes of a member that is read at once: a pickle or metadata, as safetensors limits a header
+
+
+def open_archive(file: BinaryIO, size: int, compressions: Collection[int]) -> zipfile.ZipFile:
+    """The archive in `file`, which has `size` bytes, after its table of contents was looked over.
+
+    Raises zipfile.BadZipFile or ValueError if it is no archive, is cut short, has two members of one name, members
+    that overlap, that are encrypted, or that are compressed in another way than those allowed.
+    """
+    archive = zipfile.ZipFile(file)
+    members = archive.infolist()
+    repeated = [name for name, count in collections.Counter(archive.namelist()).items() if count > 1]
+    if repeated:
+        raise ValueError(f"it has two members of the name {repeated[0]!r}")
+    if sum(member.compress_size for member in members) > size:
+        raise ValueError(f"its members overlap: together they have more bytes than the file, which has {size:,}")
+    for member in members:
+        if member.compress_type not in compressions:
+            how = "it is compressed" if member.compress_type == zipfile.ZIP_DEFLATED else "it is compressed unusually"
+            raise ValueError(f"member {member.filename!r}: {how}, which an honest file of this kind is not")
+        if not 0 <= member.header_offset < size:
+            raise ValueError(f"member {member.filename!r} lies outside of the file")
+        if member.flag_bits & 1:
+            raise ValueError(f"member {member.filename!r} is encrypted")
+    return archive
+
+
+def read_small(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """The whole of a member, its checksum compared. Raises ValueError if it is larger than any honest one."""
+    if member.file_size > MOST_SMALL:
+        raise ValueError(f"{member.filename!r} has {member.file_size:,} bytes; at most {MOST_SMALL:,} are read")
+    return archive.read(member)
