@@ -25,7 +25,7 @@ class _Type(safe_pickle.Buildable):
 
 
 class _Array(safe_pickle.Buildable):
-    """What stands for an array: NumPy makes an empty one, and BUILD fills it from (version, shape, dtype, order, bytes)"""
+    """What stands for an array: an empty one, until BUILD hands over (version, shape, dtype, order, bytes)."""
 
     def __init__(self, kind: Any, shape: Any, code: Any):
         self.values = np.empty(0, np.uint8)

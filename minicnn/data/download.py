@@ -6,11 +6,13 @@ Where files are looked for, in this order:
     the folder MINICNN_DATA      if that variable is set; it is only read
     the cache of this user       where downloads go (on Linux ~/.cache/minicnn)
 
-A download is checked by its md5 before it gets its name, so a file that has its name is whole.
+A download is checked by its checksum before it gets its name, so a file that has its name is whole.
 """
 
+import contextlib
 import errno
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +42,22 @@ def find(names: Sequence[str], folders: Sequence[Path]) -> Path | None:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that can be downloaded: its name, its md5, and the addresses of the folders that serve it."""
+    """A file that can be downloaded: its name, its checksum, and the addresses of the folders that serve it."""
 
     name: str
-    md5: str
+    checksum: str  # its md5; or "sha256:" and the first digits, where no more is known
     sources: tuple[str, ...]
     subfolder: str = ""  # of the data folder: where it is looked for and kept
+
+    @property
+    def algorithm(self) -> str:
+        """The kind of its checksum: "md5" or "sha256"."""
+        return self.checksum.rpartition(":")[0] or "md5"
+
+    @property
+    def digits(self) -> str:
+        """The hexadecimal digits with which its checksum begins."""
+        return self.checksum.rpartition(":")[2]
 
 
 def obtain(
@@ -78,20 +90,26 @@ def _fetch(file: RemoteFile, url: str, folder: Path, timeout: tuple[float, float
     import pooch
     from requests.exceptions import RequestException
 
-    # identity: a server that compresses on the fly would have the bytes unpacked on arrival, and the md5 would differ.
+    # identity: a server that compresses on the fly would have the bytes unpacked on arrival, and the checksum differ.
     downloader = pooch.HTTPDownloader(
         progressbar=True, chunk_size=2**16, timeout=timeout, headers={"Accept-Encoding": "identity"}
     )
+    partial = folder / f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
-        pooch.retrieve(url, f"md5:{file.md5}", fname=file.name, path=folder, downloader=downloader)
+        folder.mkdir(parents=True, exist_ok=True)
+        downloader(url, partial, None)
+        if not pooch.file_hash(str(partial), file.algorithm).startswith(file.digits):
+            return f"{url}: what came has another {file.algorithm} than {file.digits}: it was cut short or altered"
+        os.replace(partial, folder / file.name)
     except RequestException as error:
         return f"{url}: {type(error).__name__}: {error}"
-    except ValueError:
-        return f"{url}: what came has another md5 than {file.md5}: it was cut short or altered"
     except OSError as error:
         code = error.errno or errno.EIO
         advice = f"{os.strerror(code)}: cannot keep {file.name} here; make room, or give another folder as root="
         raise OSError(code, advice, str(folder)) from error
+    finally:
+        with contextlib.suppress(OSError):  # where the folder could not be made, or is a file, there is nothing
+            partial.unlink()
     return None
 
 
@@ -101,7 +119,7 @@ def _missing(file: RemoteFile, folders: Sequence[Path], purpose: str, failures: 
     sources = "".join(f"\n  {source.rstrip('/')}/{file.name}" for source in file.sources)
     return (
         f"{purpose}. It is not here:{looked}\nDownload:{tried}\n"
-        f"Without a network, fetch the file (md5 {file.md5}) elsewhere from{sources}\n"
+        f"Without a network, fetch the file ({file.algorithm} {file.digits}) elsewhere from{sources}\n"
         f"and put it at {folders[-1] / file.subfolder / file.name}, or set MINICNN_DATA to a folder that holds "
         f"{os.path.join(file.subfolder, file.name)}."
     )

@@ -21,6 +21,8 @@ import pickletools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
+from minicnn.data.plain_text import plain
+
 # Instructions one program may have. A large checkpoint has some 100,000, a batch of CIFAR-100 200,000.
 MOST_INSTRUCTIONS = 3_000_000
 
@@ -77,12 +79,12 @@ def names(file: BinaryIO) -> Iterator[str]:
         for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
             if count == MOST_INSTRUCTIONS:
                 return
-            if instruction.name in ("GLOBAL", "INST"):
-                yield ".".join(argument.split(" ", 1))
-            elif instruction.name == "STACK_GLOBAL":
+            if instruction.name == "STACK_GLOBAL":
                 yield ".".join(texts)
             elif isinstance(argument, str):
                 texts.append(argument)
+                if instruction.name in ("GLOBAL", "INST"):
+                    yield ".".join(argument.split(" ", 1))
     except Exception:  # a damaged pickle can fail in any way
         return
 
@@ -120,7 +122,7 @@ class _Machine:
 
     def name(self, module: Any, name: Any) -> None:
         if (module, name) not in self.allowed:
-            raise RefusedError(f"it asks for {module}.{name}")
+            raise RefusedError(f"it asks for {plain(module)}.{plain(name)}")
         self.push(self.allowed[module, name])
 
     def name_from_stack(self) -> None:
@@ -193,7 +195,9 @@ _STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
     "NONE": _constant(None),
     "NEWTRUE": _constant(True),
     "NEWFALSE": _constant(False),
-    **dict.fromkeys(("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"), _Machine.push),
+    **dict.fromkeys(
+        ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"), _Machine.push
+    ),
     **dict.fromkeys(("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"), _Machine.push),
     **dict.fromkeys(("SHORT_BINBYTES", "BINBYTES", "BINBYTES8"), _Machine.push),
     **dict.fromkeys(("STRING", "SHORT_BINSTRING", "BINSTRING"), _Machine.text_of_python_2),

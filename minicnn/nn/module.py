@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
 from minicnn import anomaly
 from minicnn.nn.parameter import Parameter
-from minicnn.nn.state import LoadReport, load_into
+from minicnn.nn.state import LoadReport, StoredState, load_into
 from minicnn.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
@@ -324,7 +324,7 @@ class Module:
 
     # State
 
-    def _state_tensors(self) -> dict[str, Tensor]:
+    def state_tensors(self) -> dict[str, Tensor]:
         """Every parameter and buffer by its dotted name, in torch's order; shared ones under each of their names."""
         tensors: dict[str, Tensor] = {}
 
@@ -343,16 +343,19 @@ class Module:
 
         {"features.0.weight": (C_out, C_in, KH, KW), "features.0.bias": (C_out,), ...}
         """
-        return {name: np.array(tensor.data, order="C") for name, tensor in self._state_tensors().items()}
+        return {name: np.array(tensor.data, order="C") for name, tensor in self.state_tensors().items()}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
+    def load_state_dict(
+        self, state: Mapping[str, Any] | StoredState, strict: bool = True, *, may_be_missing: Collection[str] = ()
+    ) -> LoadReport:
         """A report, after copying the arrays (or Tensors) of `state` into the parameters and buffers of the same names.
 
-        Values are copied in place: dtype and memory order stay the module's. `num_batches_tracked` may be missing.
+        `state` may also lie in a file: minicnn.weights.open_weights(path). Values are copied in place: dtype and memory
+        order stay the module's. Names in `may_be_missing`, and every `num_batches_tracked`, need not be there.
         `strict=False` loads what fits and reports the rest. Raises ValueError, listing names and shapes, if with
         `strict` anything is missing, unexpected or of another shape, or if nothing fits; then nothing was loaded.
         """
-        return load_into(self._state_tensors(), state, strict, type(self).__name__)
+        return load_into(self.state_tensors(), state, strict, type(self).__name__, may_be_missing)
 
     # Reading
 

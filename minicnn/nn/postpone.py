@@ -66,5 +66,6 @@ def is_waiting(tensor: Tensor) -> bool:
 
 def cross_off(tensors: Iterable[Tensor]) -> None:
     """These tensors have got their values from elsewhere."""
-    for tensor in tensors if _waiting.fillings is not None else ():
-        _waiting.fillings.pop(id(tensor), None)
+    if _waiting.fillings is not None:
+        for tensor in tensors:
+            _waiting.fillings.pop(id(tensor), None)

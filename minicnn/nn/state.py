@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,9 +17,11 @@ COUNTER = "num_batches_tracked"
 
 @runtime_checkable
 class StoredState(Protocol):
-    """A state that lies in a file: names, and shapes and dtypes of arrays that are read when they are wanted."""
+    """A state that lies in a file: the names and shapes of arrays that are read when they are wanted."""
 
-    shapes: Mapping[str, tuple[int, ...]]
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of every array, by name."""
 
     def read_into(self, targets: Mapping[str, np.ndarray]) -> None:
         """Fill the arrays `targets` with the entries of the same names and shapes."""
@@ -62,11 +64,16 @@ def _listed(title: str, names: list[str], limit: int = 10) -> list[str]:
     if not names:
         return []
     more = [f"  ... and {len(names) - limit} more"] if len(names) > limit else []
-    return [f"{len(names)} {title}:"] + [f"  {name}" for name in names[:limit]] + more
+    shown = [name if name.isprintable() else repr(name) for name in names[:limit]]  # a terminal obeys what is not
+    return [f"{len(names)} {title}:"] + [f"  {name}" for name in shown] + more
 
 
 def load_into(
-    targets: Mapping[str, Tensor], state: Mapping[str, Any] | StoredState, strict: bool, what: str
+    targets: Mapping[str, Tensor],
+    state: Mapping[str, Any] | StoredState,
+    strict: bool,
+    what: str,
+    may_be_missing: Collection[str] = (),
 ) -> LoadReport:
     """Copy the arrays of `state` into the Tensors `targets`, in place, and report; see Module.load_state_dict."""
     if isinstance(state, StoredState):
@@ -79,7 +86,7 @@ def load_into(
             "the state must be a mapping of names to arrays, as state_dict() returns it, but is "
             f"{type(state).__name__}; read a file with minicnn.load(path) first"
         )
-    report = _compared(shapes, targets)
+    report = _compared(shapes, targets, may_be_missing)
     if strict and not report:
         raise ValueError(
             f"the state does not fit {what}; nothing was loaded (strict=False loads what fits):\n{report!r}"
@@ -96,9 +103,12 @@ def load_into(
     return report
 
 
-def _compared(shapes: Mapping[str, tuple[int, ...]], targets: Mapping[str, Tensor]) -> LoadReport:
+def _compared(
+    shapes: Mapping[str, tuple[int, ...]], targets: Mapping[str, Tensor], may_be_missing: Collection[str]
+) -> LoadReport:
+    absent = [name for name in targets if name not in shapes and name.rpartition(".")[2] != COUNTER]
     report = LoadReport(
-        missing=[name for name in targets if name not in shapes and name.rpartition(".")[2] != COUNTER],
+        missing=[name for name in absent if name not in may_be_missing],
         unexpected=[name for name in shapes if name not in targets],
     )
     for name, tensor in targets.items():

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from minicnn.data.plain_text import plain
 from minicnn.weights import zip_archive
 from minicnn.weights.stored import DAMAGE, StoredArray, WeightFile, ZipStorage, c_strides
 
@@ -51,9 +52,10 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
         named = list(index.get("arrays", entries))
         metadata = dict(index.get("metadata", {}))
     except (*DAMAGE, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{source} is no .npz file of plain arrays, or is damaged or cut short: {error}") from error
+        what = "is no .npz file of plain arrays, or is damaged or cut short"
+        raise ValueError(f"{source} {what}: {plain(error)}") from error
     if list(entries) != named:
-        raise ValueError(f"{source} is damaged: it should hold {named}, but holds {list(entries)}")
+        raise ValueError(f"{source} is damaged: it should hold {plain(named)}, but holds {plain(list(entries))}")
     return WeightFile(source, ".npz", size, entries, file.close, metadata)
 
 
@@ -66,7 +68,9 @@ def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> StoredArray:
             (2, 0): np.lib.format.read_array_header_2_0,
         }.get(version)
         if read_header is None:
-            raise ValueError(f"{member.filename} is of version {version} of NumPy's format, which plain arrays need not")
+            raise ValueError(
+                f"{member.filename} is of version {version} of NumPy's format, which plain arrays need not"
+            )
         shape, fortran_order, dtype = read_header(stream)
         header_size = stream.tell()
     if dtype.kind not in "biuf" or dtype.itemsize > 8:

@@ -3,7 +3,7 @@
     pickle     a magic number
     pickle     the version, 1001
     pickle     {"little_endian": True, ...}
-    pickle     the objects, in which every storage is a persistent id (pytorch_objects) that ends in what it is a view of
+    pickle     the objects, in which every storage is a persistent id (pytorch_objects), which ends in a view or None
     pickle     the keys of the storages, in the order in which their bytes follow
     each       the number of elements (8 bytes), and the bytes
 
@@ -44,26 +44,30 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
             raise ValueError(f"{source} is a pickle, but not one of PyTorch: it does not begin with PyTorch's number")
         version, system = load_objects(pickles, source, {}), load_objects(pickles, source, {})
         if version != VERSION or not isinstance(system, dict):
-            raise ValueError(f"{source} is of version {brief(version)} of PyTorch's older form; only {VERSION} is known")
+            raise ValueError(
+                f"{source} is of version {brief(version)} of PyTorch's older form; only {VERSION} is known"
+            )
         find = _Storages(file, "<" if system.get("little_endian", True) else ">")
         objects = load_objects(pickles, source, ALLOWED, find)
         keys = load_objects(pickles, source, {})
-        _place(find.found, keys, mapped, source)
+        find.place(keys, mapped, source)
     entries, ignored = state_of(objects, source)
     return WeightFile(source, "PyTorch's .pth (legacy)", size, entries, file.close, ignored=ignored)
 
 
 class _Storages:
-    """Called with a persistent id: the storage, the same for the same key; where it begins is told later, by `place`."""
+    """Called with a persistent id: the storage, the same for the same key. `place` tells where it begins, later."""
 
     def __init__(self, file: BinaryIO, order: str):
         self.file, self.order = file, order
         self.found: dict[str, StorageOfKind] = {}
+        self.places: dict[str, FileStorage] = {}
 
     def __call__(self, identity: Any) -> StorageOfKind:
         kind, key, elements, (view,) = storage_id(identity, 6)
         if key not in self.found:
-            self.found[key] = StorageOfKind(FileStorage(self.file, 0, elements * kind.itemsize), kind, self.order)
+            self.places[key] = FileStorage(self.file, 0, elements * kind.itemsize)
+            self.found[key] = StorageOfKind(self.places[key], kind, self.order)
         found = self.found[key]
         if found.kind != kind or found.storage.size != elements * kind.itemsize:
             raise ValueError(f"storage {key} is described in two ways")
@@ -74,21 +78,24 @@ class _Storages:
             raise ValueError(f"a view of storage {key} reaches beyond its {elements} elements")
         return found._replace(first=offset)
 
-
-def _place(found: dict[str, StorageOfKind], keys: Any, mapped: mmap.mmap, source: str) -> None:
-    """Tell every storage where in the file it begins."""
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(found):
-        raise ValueError(f"{source} is damaged: its list of storages is not that of its tensors; get or save it anew")
-    place = mapped.tell()
-    for key in keys:
-        storage, kind, order, _ = found[key]
-        counted = int.from_bytes(mapped[place : place + 8], "little" if order == "<" else "big") * kind.itemsize
-        if place + 8 + storage.size > len(mapped):
-            raise ValueError(
-                f"{source} is cut short: storage {key} should be the {storage.size:,} bytes from {place + 8:,}, "
-                f"but the file has {len(mapped):,}; get or save it anew"
-            )
-        if counted != storage.size:
-            raise ValueError(f"{source} is damaged: storage {key} has {counted:,} bytes, but its tensors say otherwise")
-        storage.start = place + 8
-        place += 8 + storage.size
+    def place(self, keys: Any, mapped: mmap.mmap, source: str) -> None:
+        """Tell every storage where in the file it begins: they follow each other, in the order of `keys`."""
+        texts = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+        if not texts or sorted(keys) != sorted(self.places):
+            raise ValueError(f"{source} is damaged: its list of storages is not that of its tensors; get it anew")
+        here = mapped.tell()
+        for key in keys:
+            storage, itemsize = self.places[key], self.found[key].kind.itemsize
+            if here + 8 + storage.size > len(mapped):
+                raise ValueError(
+                    f"{source} is cut short: storage {key} should be the {storage.size:,} bytes from {here + 8:,}, "
+                    f"but the file has {len(mapped):,}; get or save it anew"
+                )
+            counted = int.from_bytes(mapped[here : here + 8], "little" if self.order == "<" else "big")
+            if counted * itemsize != storage.size:
+                raise ValueError(
+                    f"{source} is damaged: storage {key} has {counted:,} elements, but its tensors speak of "
+                    f"{storage.size // itemsize:,}; get or save it anew"
+                )
+            storage.start = here + 8
+            here += 8 + storage.size

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from minicnn.data import safe_pickle
+from minicnn.data.plain_text import plain
 from minicnn.weights.stored import Storage, StoredArray
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")  # what training scripts put around a state
@@ -108,7 +109,8 @@ def load_objects(
         ) from None
     except Exception as error:  # a damaged pickle can fail in any way
         raise ValueError(
-            f"{source} is damaged, or is no file of PyTorch ({type(error).__name__}: {error}); get or save it anew"
+            f"{source} is damaged, or is no file of PyTorch ({type(error).__name__}: {plain(error)}); "
+            "get or save it anew"
         ) from error
 
 
@@ -153,7 +155,7 @@ def _is_wrapper(objects: Any, name: str) -> bool:
 def brief(value: Any) -> str:
     """`value` in a few words. What a stranger's file holds may be too long, or too deeply nested, to be written out."""
     if isinstance(value, str):
-        return value if len(value) < 200 else f"{value[:200]}..."
+        return plain(value)
     if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 64):
         return repr(value)
     return f"of type {type(value).__name__}"

@@ -1,15 +1,16 @@
 """PyTorch's .pth since version 1.6: a zip archive, uncompressed.
 
-    NAME/data.pkl      a pickle of the objects, in which every storage is a persistent id (pytorch_objects)
-    NAME/byteorder     "little" or "big"; missing in older files, which are little-endian
-    NAME/data/0 ...    the storages' bytes, one member each
-    NAME/version
+NAME/data.pkl      a pickle of the objects, in which every storage is a persistent id (pytorch_objects)
+NAME/byteorder     "little" or "big"; missing in older files, which are little-endian
+NAME/data/0 ...    the storages' bytes, one member each
+NAME/version
 """
 
 import io
 import zipfile
 from typing import Any, BinaryIO
 
+from minicnn.data.plain_text import plain
 from minicnn.weights import zip_archive
 from minicnn.weights.pytorch_objects import ALLOWED, StorageOfKind, load_objects, state_of, storage_id
 from minicnn.weights.stored import DAMAGE, WeightFile, ZipStorage
@@ -32,7 +33,7 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
         content = zip_archive.read_small(archive, archive.getinfo(pickles[0]))
         order = _byte_order(archive, folder)
     except DAMAGE as error:
-        raise ValueError(f"{source} is no file of PyTorch, or is damaged or cut short: {error}") from error
+        raise ValueError(f"{source} is no file of PyTorch, or is damaged or cut short: {plain(error)}") from error
     find = _Storages(archive, folder, order)
     entries, ignored = state_of(load_objects(io.BytesIO(content), source, ALLOWED, find), source)
     return WeightFile(source, "PyTorch's .pth (zip)", size, entries, file.close, ignored=ignored)

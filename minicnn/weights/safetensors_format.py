@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from minicnn.data.plain_text import plain
 from minicnn.weights.stored import FileStorage, StoredArray, WeightFile, c_strides
 
 _HEADER_LIMIT = 100_000_000  # bytes; the limit that the format itself sets
@@ -117,9 +118,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _entries(
-    header: dict[str, Any], file: BinaryIO, start: int, size: int, source: str
-) -> dict[str, StoredArray]:
+def _entries(header: dict[str, Any], file: BinaryIO, start: int, size: int, source: str) -> dict[str, StoredArray]:
     """The arrays, in the order of their bytes. They lie one behind the other, and fill the file to its end."""
     entries, place = {}, 0
     try:
@@ -150,8 +149,7 @@ def _type_of(name: str, dtype: str, source: str) -> tuple[str, str]:
         return "bfloat16", "<u2"
     if dtype not in _DTYPES:
         raise ValueError(
-            f"array {name!r} has numbers of type {dtype}, which NumPy has not; "
-            f"readable are BF16, {', '.join(_DTYPES)}"
+            f"array {name!r} has numbers of type {dtype}, which NumPy has not; readable are BF16, {', '.join(_DTYPES)}"
         )
     return np.dtype(_DTYPES[dtype]).name, _DTYPES[dtype]
 
@@ -169,7 +167,7 @@ def _metadata(header: dict[str, Any], source: str) -> tuple[dict[str, Any], tupl
 
 
 def _damaged(source: str, what: str, error: Exception) -> ValueError:
-    return ValueError(f"{source} is damaged: {what} ({type(error).__name__}: {error}); get or save it anew")
+    return ValueError(f"{source} is damaged: {what} ({type(error).__name__}: {plain(error)}); get or save it anew")
 
 
 def what_it_may_be(beginning: bytes) -> str:

@@ -10,11 +10,13 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from minicnn.data.plain_text import plain
 
 PIECE = 1 << 20  # bytes read at a time: they are checked, widened and moved while they still lie in the cache
 MOST_AXES = 64  # NumPy's own limit
@@ -94,9 +96,11 @@ class StoredArray:
     def __post_init__(self) -> None:
         numbers = (*self.shape, *self.strides, self.offset, self.storage.size)
         if not all(type(number) is int and 0 <= number <= LARGEST for number in numbers):
-            raise ValueError(f"sizes, strides and places must be whole numbers from 0, but are {numbers[:8]}")
+            raise ValueError("sizes, strides and places must be whole numbers from 0, and not enormous")
         if len(self.shape) != len(self.strides) or len(self.shape) > MOST_AXES:
             raise ValueError(f"{len(self.shape)} axes and {len(self.strides)} strides")
+        if math.prod(self.shape) > LARGEST:
+            raise ValueError(f"it has {math.prod(self.shape):,} elements")
         if self.storage.size % np.dtype(self.code).itemsize:
             raise ValueError(f"its storage has {self.storage.size} bytes, which are no numbers of type {self.kind}")
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
@@ -121,6 +125,11 @@ def c_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
+def kind_of(entry: StoredArray | np.ndarray) -> str:
+    """The type of an entry's numbers, by name."""
+    return entry.kind if isinstance(entry, StoredArray) else entry.dtype.name
+
+
 @dataclass
 class WeightFile:
     """An open file of weights: names, types and shapes of its arrays; their values are read when they are wanted.
@@ -138,7 +147,7 @@ class WeightFile:
     form: str
     size: int  # bytes of the file
     entries: dict[str, StoredArray | np.ndarray]
-    close: Callable[[], Any]
+    close: Callable[[], Any] = lambda: None
     metadata: dict[str, Any] = field(default_factory=dict)
     ignored: dict[str, str] = field(default_factory=dict)
     check: Callable[[], None] = lambda: None
@@ -154,16 +163,24 @@ class WeightFile:
         """The shape of every array, by name."""
         return {name: entry.shape for name, entry in self.entries.items()}
 
-    def read(self) -> dict[str, np.ndarray]:
-        """All arrays, by name; writable, C-ordered, none sharing memory. Raises ValueError if the file is damaged."""
-        wanted = sum(entry.nbytes for entry in self.entries.values())
+    def with_entries(self, entries: Mapping[str, StoredArray | np.ndarray]) -> "WeightFile":
+        """The same open file, of which other entries, or these under other names, are wanted."""
+        return replace(self, entries=dict(entries))
+
+    def read(self, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The arrays of these names (None: all), by name; writable, C-ordered, none sharing memory with another.
+
+        Raises ValueError if the file is damaged, or describes arrays far larger than itself.
+        """
+        entries = self.entries if names is None else {name: self.entries[name] for name in names}
+        wanted = sum(entry.nbytes for entry in entries.values())
         most = MOST_TIMES_FILE * self.size + MOST_BESIDES
         if wanted > most:
             raise ValueError(
                 f"{self.source} was refused: its {self.size:,} bytes describe arrays of {wanted:,} bytes; no file of "
                 f"weights holds more than {MOST_TIMES_FILE} * {self.size:,} + {MOST_BESIDES:,} = {most:,}"
             )
-        arrays = {name: np.empty(entry.shape, entry.dtype) for name, entry in self.entries.items()}
+        arrays = {name: np.empty(entry.shape, entry.dtype) for name, entry in entries.items()}
         self.read_into(arrays)
         return arrays
 
@@ -184,7 +201,7 @@ class WeightFile:
             for views in by_storage.values():
                 _read_storage(views)
         except DAMAGE as error:
-            raise ValueError(f"{self.source} is damaged: {error}; get or save the file anew") from error
+            raise ValueError(f"{self.source} is damaged: {plain(error)}; get or save the file anew") from error
 
 
 def _read_storage(views: list[tuple[StoredArray, np.ndarray]]) -> None:

@@ -112,17 +112,16 @@ def test_a_folder_that_cannot_be_written_is_named_and_no_other_source_tried(
 ):
     import errno
 
-    import pooch
-
     def refuse(*arguments, **named):
         raise OSError(getattr(errno, code), "cannot")
 
-    monkeypatch.setattr(pooch, "retrieve", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="give another folder as root=") as caught:
         obtain(remote("well", "well"), [tmp_path], PURPOSE)
     assert caught.value.errno == getattr(errno, code)
     assert str(tmp_path / "mnist") in str(caught.value)
-    assert server.requests == []
+    assert len(server.requests) == 1
+    assert files_below(tmp_path) == []
 
 
 def test_a_file_where_the_folder_should_be_is_reported(remote, tmp_path):
@@ -144,3 +143,15 @@ def test_minicnn_data_comes_before_the_cache_and_root_before_both(unplugged, mon
     monkeypatch.setenv("MINICNN_DATA", str(tmp_path))
     assert data_folders() == [tmp_path, unplugged]
     assert data_folders(tmp_path / "own") == [tmp_path / "own"]
+
+
+@pytest.mark.parametrize("digits", [8, 64])
+def test_a_sha256_may_be_known_by_its_first_digits_only(server, tmp_path, digits):
+    server.files["weights.pth"] = CONTENT
+    true = hashlib.sha256(CONTENT).hexdigest()[:digits]
+    file = RemoteFile("weights.pth", f"sha256:{true}", (server.source("well"),))
+    assert obtain(file, [tmp_path], PURPOSE).read_bytes() == CONTENT
+    other = RemoteFile("weights.pth", f"sha256:{true}", (server.source("corrupt"),))
+    with pytest.raises(FileNotFoundError, match=f"another sha256 than {true}"):
+        obtain(other, [tmp_path / "other"], PURPOSE)
+    assert files_below(tmp_path) == ["weights.pth"]

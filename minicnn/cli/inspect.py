@@ -1,0 +1,83 @@
+"""`minicnn inspect`: what is in a file of weights. Only its table of contents is read, and nothing in it is run."""
+
+import argparse
+import math
+from typing import TYPE_CHECKING
+
+from minicnn.data.plain_text import plain
+
+if TYPE_CHECKING:
+    from minicnn.weights import WeightFile, WeightsInformation
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `minicnn inspect`."""
+    from minicnn.cli.arguments import count
+
+    add = parser.add_argument
+    add("file", metavar="FILE", help=".safetensors, .npz, or PyTorch's .pth .pt .ckpt .bin .tar")
+    add("--most", type=count, default=2000, metavar="N", help="show no more than N arrays (default: 2000)")
+    add("--check", action="store_true", help="also read every array and compare the checksums there are")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table. A file that is refused still has what its pickle asks for shown."""
+    from minicnn.weights import information_of, open_weights
+    from minicnn.weights.pytorch_names import names_asked_for
+
+    try:
+        file = open_weights(arguments.file)
+    except ValueError:
+        asked = names_asked_for(arguments.file)
+        if asked:
+            print("its pickle asks for these, of which nothing was imported or run:")
+            print("".join(f"  {plain(name)}{'' if known else '   <- refused'}\n" for name, known in asked), end="")
+        raise
+    with file:
+        print("\n".join([*_overview(file), *_table(file, arguments.most)]))
+        information = information_of(file)
+        if information is not None:
+            print("\n".join(_known(information)))
+        if arguments.check:
+            file.read()
+            print("every array was read; the checksums that the file has fit")
+    return 0
+
+
+def _overview(file: "WeightFile") -> list[str]:
+    numbers = sum(math.prod(shape) for shape in file.shapes.values())
+    lines = [
+        f"{plain(file.source)}: {file.form}, {file.size:,} bytes",
+        f"{len(file.entries)} arrays, {numbers:,} numbers",
+    ]
+    lines += [f"metadata {plain(key)}: {plain(value)}" for key, value in list(file.metadata.items())[:100]]
+    lines += [f"no part of the state: {plain(name)} ({kind})" for name, kind in list(file.ignored.items())[:100]]
+    return lines
+
+
+def _table(file: "WeightFile", most: int) -> list[str]:
+    from minicnn.weights.stored import kind_of
+
+    rows = [("name", "type", "shape", "numbers")]
+    for name, entry in list(file.entries.items())[:most]:
+        shape = plain(tuple(entry.shape))
+        rows.append((plain(name), kind_of(entry), shape, f"{math.prod(entry.shape):,}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {shape:<{widths[2]}}  {numbers:>{widths[3]}}"
+        for name, kind, shape, numbers in rows
+    ]
+    more = len(file.entries) - most
+    return lines + ([f"... and {more:,} more (--most)"] if more > 0 else [])
+
+
+def _known(information: "WeightsInformation") -> list[str]:
+    sizes = f"resize {information.resize}, crop {information.crop}, {information.interpolation}"
+    lines = [
+        f"weights {plain(information.name)}: {plain(information.licence)}",
+        f"images: {sizes}, mean {plain(information.mean)}, std {plain(information.std)}",
+    ]
+    lines += [f"{plain(name)}: {plain(value)}" for name, value in information.metrics.items()]
+    if information.categories:
+        lines.append(f"{len(information.categories)} classes, from {plain(information.categories[0])!r}")
+    return lines + ([f"no values for: {plain(', '.join(information.void))}"] if information.void else [])

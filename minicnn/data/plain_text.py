@@ -1,0 +1,7 @@
+"""Text that a stranger may have written, made fit to be shown."""
+
+
+def plain(value: object, longest: int = 200) -> str:
+    """`str(value)` without anything that a terminal would obey, cut to `longest` characters."""
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(value)[: longest + 1])
+    return text if len(text) <= longest else text[:longest] + "..."

@@ -1,0 +1,154 @@
+"""Weights of a file, or of a dictionary, into a network: what does not fit as it is, is renamed or adapted on request.
+
+with nn.init.postponed():                       # what the file supplies is not drawn first
+    model = ResNet(num_classes=10, in_chans=1)
+    report = load_weights(model, "resnet50-0676ba61.pth", classifiers=["fc"], first_convolution="conv1")
+print(report)                                   # 318 loaded, 2 adapted: ...
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from minicnn import nn
+from minicnn.tensor import Tensor
+from minicnn.weights.files import open_weights
+from minicnn.weights.information import WeightsInformation
+from minicnn.weights.stored import WeightFile
+from minicnn.weights.torchvision_files import known_by_file_name
+
+PARALLEL = "module."  # what torch.nn.DataParallel puts before every name
+
+
+def load_weights(
+    model: nn.Module,
+    source: str | os.PathLike | WeightFile | Mapping[str, Any],
+    *,
+    strict: bool = True,
+    classifiers: Sequence[str] = (),
+    first_convolution: str | None = None,
+) -> nn.LoadReport:
+    """A report, after filling `model` from a file (its path, or as open_weights gives it) or a dictionary of arrays.
+
+    classifiers        dotted names of the layers that may have another number of classes in the source, or be missing
+                       from the model: then they keep their fresh weights
+    first_convolution  dotted name of the convolution that may have another number of input channels in the source: its
+                       weights are summed or repeated (adapt_input_channels)
+    strict             as in Module.load_state_dict
+
+    If all names of the source begin with "module.", that is taken off. Parts for which the file is known to hold no
+    values keep their fresh weights too. Nothing is loaded if anything raises. Raises as open_weights and
+    Module.load_state_dict do.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        with open_weights(source) as file:
+            return load_weights(
+                model, file, strict=strict, classifiers=classifiers, first_convolution=first_convolution
+            )
+    file = source if isinstance(source, WeightFile) else _in_memory(source)
+    shapes = {name: tensor.shape for name, tensor in model.state_tensors().items()}
+    renamed = without_prefix(list(file.entries), shapes)
+    file = file.with_entries({renamed.get(name, name): entry for name, entry in file.entries.items()})
+    adapted: dict[str, str] = {}
+    _leave_out_void(file, shapes, adapted)
+    for name in classifiers:
+        _leave_out_classifier(file, shapes, name, adapted)
+    fresh = [name for name in adapted if name in shapes]
+    if first_convolution is not None:
+        _adapt_convolution(file, shapes, f"{first_convolution}.weight", adapted)
+    report = model.load_state_dict(file, strict, may_be_missing=fresh)
+    report.renamed, report.adapted = renamed, adapted
+    return report
+
+
+def information_of(file: WeightFile) -> WeightsInformation | None:
+    """What is known of an open file: from its metadata, or else by its name; None if nothing is.
+
+    Raises ValueError if the metadata contradict themselves.
+    """
+    try:
+        return WeightsInformation.from_metadata(file.metadata) or known_by_file_name(PurePath(file.source).name)
+    except ValueError as error:
+        raise ValueError(f"{file.source}: {error}") from error
+
+
+def adapt_input_channels(weight: np.ndarray, in_chans: int) -> np.ndarray:
+    """A convolution's weight (C_out, C_in, KH, KW) for `in_chans` input channels: (C_out, in_chans, KH, KW).
+
+    For one channel the weights are summed, which gives for a grey image what the colour weights gave for its three
+    equal channels. For more they are repeated in their order, and scaled so that their sum stays. As timm does it
+    (adapt_input_conv). Raises ValueError unless the weight has four axes and in_chans is 1 or more.
+    """
+    if weight.ndim != 4 or in_chans < 1:
+        raise ValueError(f"needs a weight (C_out, C_in, KH, KW) and in_chans >= 1, but got {weight.shape}, {in_chans}")
+    if in_chans == 1:
+        return weight.sum(axis=1, keepdims=True)
+    channels = weight.shape[1]
+    repeated = weight[:, np.arange(in_chans) % channels]  # (C_out, C_in, KH, KW) -> (C_out, in_chans, KH, KW)
+    return repeated * weight.dtype.type(channels / in_chans)
+
+
+def _in_memory(state: Mapping[str, Any]) -> WeightFile:
+    if not isinstance(state, Mapping):
+        raise TypeError(f"source must be a path or a dictionary of arrays, but is {type(state).__name__}")
+    entries: dict[str, Any] = {
+        name: value.data if isinstance(value, Tensor) else np.asarray(value) for name, value in state.items()
+    }
+    for name, array in entries.items():
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"entry {name!r} of the source is not an array of numbers, but {array.dtype}")
+    return WeightFile("the dictionary", "memory", sum(array.nbytes for array in entries.values()), entries)
+
+
+def without_prefix(names: Sequence[str], taken: Collection[str]) -> dict[str, str]:
+    """Old name -> new name, if "module." is to be taken off: all names begin with it, and none is `taken` as it is."""
+    stripped = list(names)
+    while stripped and all(name.startswith(PARALLEL) for name in stripped) and not any(n in taken for n in stripped):
+        stripped = [name.removeprefix(PARALLEL) for name in stripped]
+    return {old: new for old, new in zip(names, stripped, strict=True) if old != new}
+
+
+def _leave_out_void(file: WeightFile, shapes: Mapping[str, tuple[int, ...]], adapted: dict[str, str]) -> None:
+    information = information_of(file)
+    if information is None or not information.void:
+        return
+    for name in list({**file.entries, **shapes}):
+        if name.startswith(information.void):
+            file.entries.pop(name, None)
+            adapted[name] = f"keeps its fresh weights: {information.name} has none for it"
+
+
+def _leave_out_classifier(
+    file: WeightFile, shapes: Mapping[str, tuple[int, ...]], name: str, adapted: dict[str, str]
+) -> None:
+    """Drop the entries of a linear layer that differs from the model's in nothing but its number of classes."""
+    weight, bias = f"{name}.weight", f"{name}.bias"
+    if weight not in file.entries:
+        return
+    there, here = file.entries[weight].shape, shapes.get(weight)
+    if here is None:
+        what = f"left out: the model has no such layer, the source one of {there[0]} classes"
+    elif there[1:] == here[1:] and there != here:
+        what = f"keeps its fresh weights: {there[0]} classes in the source, {here[0]} in the model"
+    else:
+        return
+    for entry in (weight, bias):
+        if file.entries.pop(entry, None) is not None:
+            adapted[entry] = what
+
+
+def _adapt_convolution(
+    file: WeightFile, shapes: Mapping[str, tuple[int, ...]], name: str, adapted: dict[str, str]
+) -> None:
+    entry, here = file.entries.get(name), shapes.get(name)
+    if entry is None or here is None or len(entry.shape) != 4 or len(here) != 4:
+        return
+    there = entry.shape
+    if there[1] == here[1] or (there[0], *there[2:]) != (here[0], *here[2:]):
+        return
+    file.entries[name] = adapt_input_channels(file.read([name])[name], here[1])
+    how = "summed" if here[1] == 1 else f"repeated and scaled by {there[1]}/{here[1]}"
+    adapted[name] = f"{there[1]} input channels in the source, {here[1]} in the model: {how}"

@@ -1,0 +1,47 @@
+"""What a file of PyTorch asks for by name, for telling about one that was refused. Nothing is imported or run."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+from minicnn.data import safe_pickle
+from minicnn.weights import zip_archive
+from minicnn.weights.files import OF_PYTORCH
+from minicnn.weights.pytorch_objects import ALLOWED
+from minicnn.weights.stored import DAMAGE
+
+_PICKLES = 5  # of the legacy form
+_MOST_NAMES = 100
+
+
+def names_asked_for(path: str | os.PathLike) -> list[tuple[str, bool]]:
+    """(name, whether it is allowed) of all that the pickles in a file name; empty where nothing can be understood."""
+    if Path(path).suffix.lower() not in OF_PYTORCH:
+        return []
+    asked: dict[str, None] = {}
+    with open(path, "rb") as file:
+        for content in _pickles(file, os.fstat(file.fileno()).st_size):
+            for name in safe_pickle.names(content):
+                asked[name] = None
+                if len(asked) == _MOST_NAMES:
+                    break
+    allowed = {".".join(name) for name in ALLOWED}
+    return [(name, name in allowed) for name in asked]
+
+
+def _pickles(file, size: int):
+    """Files at whose present place a pickle begins."""
+    if file.read(2) == b"PK":
+        try:
+            archive = zip_archive.open_archive(file, size, (zipfile.ZIP_STORED,))
+            for member in archive.infolist():
+                if member.filename.endswith(".pkl"):
+                    yield io.BytesIO(zip_archive.read_small(archive, member))
+        except DAMAGE:
+            return
+    else:
+        file.seek(0)
+        content = io.BytesIO(file.read(zip_archive.MOST_SMALL))
+        for _ in range(_PICKLES):
+            yield content
