@@ -1,6 +1,75 @@
-"""What all tests share: Hypothesis without a deadline, because the first example of a kernel compiles it."""
+"""What all tests share.
 
+Hypothesis without a deadline, because the first example of a kernel compiles it; a local server that serves files well
+or badly; and folders that stand in for a user's.
+"""
+
+import http.server
+import threading
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("minicnn", deadline=None)
 settings.load_profile("minicnn")
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        behaviour, _, name = self.path.strip("/").partition("/")
+        self.server.requests.append((behaviour, name))
+        content = self.server.files.get(name)
+        if behaviour.isdigit() or content is None:
+            self.send_error(int(behaviour) if behaviour.isdigit() else 404)
+            return
+        if behaviour == "corrupt":
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        self.send_response(200)
+        # "short" says how much it should be and stops half way; "cut" does not even say so.
+        self.send_header("Content-Length", str(len(content) // 2 if behaviour == "cut" else len(content)))
+        self.end_headers()
+        if behaviour in ("short", "cut", "stall"):
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            if behaviour == "stall":
+                self.server.released.wait(20)
+            return
+        self.wfile.write(content)
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `files` (name -> bytes) under BEHAVIOUR/name: well, corrupt, short, cut, stall, or a status as 403."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files, self.requests = {}, []
+        self.released = threading.Event()
+
+    def source(self, behaviour):
+        return f"http://127.0.0.1:{self.server_port}/{behaviour}/"
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield server
+        server.released.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def unplugged(monkeypatch, tmp_path):
+    """No MINICNN_DATA, and a cache folder of our own."""
+    import pooch
+
+    monkeypatch.delenv("MINICNN_DATA", raising=False)
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    return tmp_path / "cache" / "minicnn"

@@ -79,8 +79,9 @@ def adapt_input_channels(weight: np.ndarray, in_chans: int) -> np.ndarray:
     """A convolution's weight (C_out, C_in, KH, KW) for `in_chans` input channels: (C_out, in_chans, KH, KW).
 
     For one channel the weights are summed, which gives for a grey image what the colour weights gave for its three
-    equal channels. For more they are repeated in their order, and scaled so that their sum stays. As timm does it
-    (adapt_input_conv). Raises ValueError unless the weight has four axes and in_chans is 1 or more.
+    equal channels. Otherwise they are repeated in their order, and scaled by C_in / in_chans, so that the sum over the
+    channels stays about as it was. As timm does it (adapt_input_conv). Raises ValueError unless the weight has four
+    axes and in_chans is 1 or more.
     """
     if weight.ndim != 4 or in_chans < 1:
         raise ValueError(f"needs a weight (C_out, C_in, KH, KW) and in_chans >= 1, but got {weight.shape}, {in_chans}")

@@ -132,3 +132,60 @@ def test_torchs_state_loads_and_ours_loads_in_torch():
     assert model.load_state_dict({name: value.numpy() for name, value in theirs.state_dict().items()})
     assert list(model.state_dict()) == list(theirs.state_dict())
     theirs.load_state_dict({name: torch.from_numpy(array) for name, array in network().state_dict().items()})
+
+
+def test_named_entries_may_be_missing():
+    model, state = network(), filled(3)
+    kept = model[3].weight.data.copy()
+    del state["3.weight"], state["3.bias"]
+    with pytest.raises(ValueError, match="2 missing"):
+        model.load_state_dict(state)
+    with pytest.raises(ValueError, match=r"1 missing.*\n  3\.bias"):
+        model.load_state_dict(state, may_be_missing=["3.weight"])
+    assert model.load_state_dict(state, may_be_missing=["3.weight", "3.bias"])
+    np.testing.assert_array_equal(model[3].weight.data, kept)
+    assert (model[0].weight.data == 3).all()
+
+
+class Stored:
+    """A state in a file that turns out to be damaged after `good` arrays were read."""
+
+    def __init__(self, arrays, good=100):
+        self.arrays, self.good = arrays, good
+
+    @property
+    def shapes(self):
+        return {name: array.shape for name, array in self.arrays.items()}
+
+    def read_into(self, targets):
+        for count, (name, target) in enumerate(targets.items()):
+            if count == self.good:
+                raise ValueError("damaged")
+            target[...] = self.arrays[name]
+
+
+def test_a_state_in_a_file_is_read_into_place():
+    model = network()
+    places = {name: tensor.data for name, tensor in model.state_tensors().items()}
+    assert model.load_state_dict(Stored(filled(4)))
+    assert all(tensor.data is places[name] for name, tensor in model.state_tensors().items())
+    assert all((array == 4).all() for array in model.state_dict().values())
+
+
+def test_a_file_damaged_in_its_middle_changes_nothing():
+    model = network()
+    before = model.state_dict()
+    with pytest.raises(ValueError, match="damaged"):
+        model.load_state_dict(Stored(filled(4), good=3))
+    np.testing.assert_equal(model.state_dict(), before)
+    with nn.init.postponed():
+        waiting = network()
+        with pytest.raises(ValueError, match="damaged"):
+            waiting.load_state_dict(Stored(filled(4), good=3))
+    assert not any((array == 4).any() for array in waiting.state_dict().values())
+
+
+def test_names_in_a_report_do_nothing_to_a_terminal():
+    report = network().load_state_dict({**filled(1), "\x1b[2J": np.zeros(1)}, strict=False)
+    assert report.unexpected == ["\x1b[2J"]
+    assert "\x1b" not in repr(report)
