@@ -6,6 +6,7 @@ member. Object arrays, which are pickles inside, are neither written nor read.
 
 import io
 import json
+import re
 import zipfile
 from typing import Any, BinaryIO
 
@@ -16,6 +17,12 @@ from minicnn.weights import zip_archive
 from minicnn.weights.stored import DAMAGE, StoredArray, WeightFile, ZipStorage, c_strides
 
 _METADATA_MEMBER = "__metadata__.json"
+# What NumPy writes before an array of numbers. Its own reader would run Python's parser over a stranger's text.
+_HEADER = re.compile(
+    r"\{'descr': '([<>|][biuf][1248])', 'fortran_order': (True|False), 'shape': \(((?:\d{1,19},? ?)*)\), \}\s*"
+)
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}  # of the header's length, by the version of the format
+_LONGEST_HEADER = 10_000
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the same arrays give the same bytes, whenever they are saved
 
 
@@ -62,22 +69,19 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
 def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> StoredArray:
     """Where the array of one .npy file lies."""
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read_header is None:
-            raise ValueError(
-                f"{member.filename} is of version {version} of NumPy's format, which plain arrays need not"
-            )
-        shape, fortran_order, dtype = read_header(stream)
-        header_size = stream.tell()
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise ValueError(f"{member.filename} has numbers of type {dtype}, which no file of weights needs")
+        magic, version = stream.read(6), tuple(stream.read(2))
+        if magic != b"\x93NUMPY" or version not in _LENGTH_BYTES:
+            raise ValueError(f"{member.filename!r} is no array in NumPy's format, version 1 or 2")
+        length = int.from_bytes(stream.read(_LENGTH_BYTES[version]), "little")
+        header = stream.read(min(length, _LONGEST_HEADER)).decode("latin-1")
+    parts = _HEADER.fullmatch(header)
+    if parts is None:
+        raise ValueError(f"{member.filename!r} holds no plain numbers, but {header!r}")
+    dtype, fortran_order = np.dtype(parts[1]), parts[2] == "True"
+    shape = tuple(int(size) for size in parts[3].replace(",", " ").split())
     strides = c_strides(shape[::-1])[::-1] if fortran_order else c_strides(shape)
-    storage = ZipStorage(archive, member, header_size)
+    storage = ZipStorage(archive, member, 8 + _LENGTH_BYTES[version] + length)
     entry = StoredArray(storage, dtype.name, dtype.str, dtype.newbyteorder("="), shape, strides)
     if entry.nbytes != storage.size:
-        raise ValueError(f"{member.filename} has {storage.size} bytes for an array of {entry.nbytes}")
+        raise ValueError(f"{member.filename!r} has {storage.size} bytes for an array of {entry.nbytes}")
     return entry
