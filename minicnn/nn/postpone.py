@@ -35,6 +35,7 @@ _waiting = _Waiting()
 def postponed() -> Iterator[None]:
     """While this is open, initialisation waits; when it closes, what nothing else has filled is initialised.
 
+    Only for building and loading: until it closes, the values of the parameters are arbitrary, and so are copies.
     If the block raises, all that waits is initialised before the error goes on: nobody is handed a parameter of
     arbitrary memory. Inside of another `postponed` it does nothing: the outer one decides.
     """

@@ -9,6 +9,7 @@ are read by a machine that knows tensors and nothing else (data/safe_pickle.py).
 """
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -20,7 +21,8 @@ import numpy as np
 from minicnn.tensor import Tensor
 from minicnn.weights import npz_format, pytorch_legacy, pytorch_zip, safetensors_format
 from minicnn.weights.atomic import write_atomically
-from minicnn.weights.stored import WeightFile
+from minicnn.weights.stored import PIECE, WeightFile
+from minicnn.weights.torchvision_files import known_by_file_name
 
 SUFFIXES = (".safetensors", ".npz")
 OF_PYTORCH = (".pth", ".pt", ".ckpt", ".bin", ".tar")  # .tar, for many scripts write "checkpoint.pth.tar"
@@ -62,10 +64,25 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
             return npz_format.open_file(file, size, str(path))
         is_zip = file.read(4) == b"PK\x03\x04"
         file.seek(0)
-        return (pytorch_zip if is_zip else pytorch_legacy).open_file(file, size, str(path))
+        if is_zip:
+            return pytorch_zip.open_file(file, size, str(path))
+        opened = pytorch_legacy.open_file(file, size, str(path))
+        known = known_by_file_name(path.name)
+        if known is not None:  # the form has no checksums, but the names of these files have one
+            opened.check = lambda: _compare_hash(path, known.sha256)
+        return opened
     except BaseException:
         file.close()
         raise
+
+
+def _compare_hash(path: Path, sha256: str) -> None:
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while piece := file.read(PIECE):
+            digest.update(piece)
+    if not digest.hexdigest().startswith(sha256):
+        raise ValueError(f"its SHA-256 should begin with {sha256}, as its name says, but is {digest.hexdigest()}")
 
 
 def load(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -1,9 +1,13 @@
 """Weights get into a network whole, renamed or adapted as asked, and the report tells what was done."""
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import minicnn.functional as F
+import minicnn.weights
 from minicnn import nn, random
 from minicnn.tensor import Tensor
 from minicnn.weights import WeightsInformation, adapt_input_channels, load, load_weights, open_weights, save
@@ -199,6 +203,30 @@ def test_a_damaged_file_leaves_the_model_as_it_was(tmp_path):
     with pytest.raises(ValueError, match="CRC"):
         load_weights(model, tmp_path / "a.pth")
     np.testing.assert_equal(model.state_dict(), before)
+
+
+@pytest.mark.parametrize("form", [*FORMS, "safetensors", "npz"])
+def test_loading_takes_the_memory_of_the_parameters_and_little_more(tmp_path, form):
+    state = {"weight": np.ones((1000, 5000), np.float32), "bias": np.zeros(1000, np.float32)}  # 20 MB
+    path = tmp_path / (f"a.{form}" if form not in FORMS else "a.pth")
+    if form in FORMS:
+        path.write_bytes(FORMS[form](*whole(state)))
+    else:
+        save(state, path)
+    load_weights(nn.Linear(5000, 1000), path)  # so that what is imported is not counted
+    tracemalloc.start()
+    with nn.init.postponed():
+        model = nn.Linear(5000, 1000)
+        load_weights(model, path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert path.stat().st_size <= peak < 1.2 * path.stat().st_size
+    assert_holds(model, state)
+
+
+def test_weights_know_nothing_of_backbones():
+    for file in Path(minicnn.weights.__file__).parent.glob("*.py"):
+        assert "backbones" not in file.read_text(encoding="utf-8"), file.name
 
 
 def test_parts_for_which_a_file_is_known_to_have_no_values_stay_fresh(tmp_path):

@@ -208,7 +208,7 @@ def outcome(path):
     try:
         arrays = load(path)
     except ValueError as error:
-        clear = str(path) in str(error) and str(error).isprintable()
+        clear = str(path) in str(error) and str(error).isprintable() and "MemoryError" not in str(error)
         return "refused" if clear else f"unclear: {error!r}"
     return "loaded" if all(isinstance(array, np.ndarray) for array in arrays.values()) else "odd"
 

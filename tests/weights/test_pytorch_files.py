@@ -1,6 +1,7 @@
 """PyTorch's files give the arrays that PyTorch saved, and a hostile or damaged one gives an error that says why."""
 
 import contextlib
+import hashlib
 import os
 import pickle
 import struct
@@ -12,7 +13,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from minicnn.weights import load, open_weights
+from minicnn.weights import WeightsInformation, files, load, open_weights
 from tests.weights.pytorch_writer import FORMS, View, global_name, legacy_form, text, whole, zip_form
 
 ARRAYS = {
@@ -209,6 +210,20 @@ def test_a_changed_number_is_noticed_by_the_checksum_of_the_zip(tmp_path):
     changed = good[: place + 5] + bytes([good[place + 5] ^ 1]) + good[place + 6 :]
     with pytest.raises(ValueError, match=r"a\.pth is damaged: Bad CRC-32 for file 'archive/data/0'"):
         load(written(tmp_path, changed))
+
+
+def test_a_changed_number_of_the_legacy_form_is_noticed_where_the_name_has_a_known_hash(tmp_path, monkeypatch):
+    """torchvision's VGGs are of this form, which has no checksums; their names hold the hash of the whole file."""
+    good = legacy_form(*whole(ARRAYS))
+    place = good.index(ARRAYS["conv.weight"].tobytes())
+    changed = good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :]
+    assert load(written(tmp_path, changed))  # nothing in the file says what it should be
+    head = hashlib.sha256(good).hexdigest()[:8]
+    known = WeightsInformation(sha256=head)
+    monkeypatch.setattr(files, "known_by_file_name", lambda name: known if name == f"vgg16-{head}.pth" else None)
+    assert_same(load(written(tmp_path, good, f"vgg16-{head}.pth")), ARRAYS)
+    with pytest.raises(ValueError, match=f"SHA-256 should begin with {head}, as its name says"):
+        load(written(tmp_path, changed, f"vgg16-{head}.pth"))
 
 
 @pytest.mark.parametrize(
