@@ -9,6 +9,7 @@ are read by a machine that knows tensors and nothing else (data/safe_pickle.py).
 """
 
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -69,7 +70,7 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
         opened = pytorch_legacy.open_file(file, size, str(path))
         known = known_by_file_name(path.name)
         if known is not None:  # the form has no checksums, but the names of these files have one
-            opened.check = lambda: _compare_hash(path, known.sha256)
+            opened.check = functools.cache(lambda: _compare_hash(path, known.sha256))
         return opened
     except BaseException:
         file.close()

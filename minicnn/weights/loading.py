@@ -33,8 +33,8 @@ def load_weights(
 ) -> nn.LoadReport:
     """A report, after filling `model` from a file (its path, or as open_weights gives it) or a dictionary of arrays.
 
-    classifiers        dotted names of the layers that may have another number of classes in the source, or be missing
-                       from the model: then they keep their fresh weights
+    classifiers        dotted names of layers that may have another number of classes in the source, and then keep their
+                       fresh weights; and of parts, such as a whole head, that the model may be without
     first_convolution  dotted name of the convolution that may have another number of input channels in the source: its
                        weights are summed or repeated (adapt_input_channels)
     strict             as in Module.load_state_dict
@@ -125,20 +125,19 @@ def _leave_out_void(file: WeightFile, shapes: Mapping[str, tuple[int, ...]], ada
 def _leave_out_classifier(
     file: WeightFile, shapes: Mapping[str, tuple[int, ...]], name: str, adapted: dict[str, str]
 ) -> None:
-    """Drop the entries of a linear layer that differs from the model's in nothing but its number of classes."""
-    weight, bias = f"{name}.weight", f"{name}.bias"
-    if weight not in file.entries:
-        return
-    there, here = file.entries[weight].shape, shapes.get(weight)
-    if here is None:
-        what = f"left out: the model has no such layer, the source one of {there[0]} classes"
-    elif there[1:] == here[1:] and there != here:
+    """Drop the entries of a part that the model has not, or of a layer of which it has another number of classes."""
+    weight, dot = f"{name}.weight", f"{name}."
+    there = file.entries[weight].shape if weight in file.entries else ()
+    here = shapes.get(weight, ())
+    if not any(other.startswith(dot) for other in shapes):
+        what = "left out: the model has no such part"
+    elif there and here and there[1:] == here[1:] and there != here:
         what = f"keeps its fresh weights: {there[0]} classes in the source, {here[0]} in the model"
     else:
         return
-    for entry in (weight, bias):
-        if file.entries.pop(entry, None) is not None:
-            adapted[entry] = what
+    for entry in [entry for entry in file.entries if entry.startswith(dot)]:
+        del file.entries[entry]
+        adapted[entry] = what
 
 
 def _adapt_convolution(

@@ -11,6 +11,7 @@ The format has no checksum. Files that minicnn writes carry one in their metadat
 files of other programs, which have none, are read without.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -74,6 +75,7 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
     if ours is not None:
         text, expected = ours
 
+        @functools.cache  # the whole file is read for it, once
         def check() -> None:
             contents = ((name, e.dtype, e.shape, e.storage.pieces()) for name, e in entries.items())
             if _digest(contents, text) != expected:

@@ -103,7 +103,8 @@ def test_another_number_of_classes_is_an_error_unless_asked_for(source_of):
     assert report
     what = "keeps its fresh weights: 7 classes in the source, 10 in the model"
     assert report.adapted == {"fc.weight": what, "fc.bias": what}
-    assert "2 adapted:\n  fc.weight: keeps" in repr(report)
+    assert "\n2 adapted:\n" in repr(report)
+    assert "\n  fc.weight: keeps its fresh" in repr(report)
     np.testing.assert_array_equal(model.fc.weight.data, before["fc.weight"])
     assert_holds(model, state, but=["fc.weight", "fc.bias"])
 
@@ -126,8 +127,20 @@ def test_a_model_without_a_classifier_leaves_the_files_out(source_of):
         load_weights(model, source_of(state))
     report = load_weights(model, source_of(state), classifiers=["fc"])
     assert report
-    assert report.adapted["fc.bias"] == "left out: the model has no such layer, the source one of 10 classes"
+    what = "left out: the model has no such part"
+    assert report.adapted == {"fc.weight": what, "fc.bias": what}
     assert_holds(model, state)
+
+
+def test_a_whole_head_may_be_left_out_of_a_model(source_of):
+    state, model = random_state(num_classes=0), Network(num_classes=0)
+    heads = {"head.0.weight": np.ones((3, 4), np.float32), "head.0.bias": np.ones(3, np.float32), "header": np.ones(1)}
+    with pytest.raises(ValueError, match=r"1 unexpected .*\n  header"):
+        load_weights(model, source_of(state | heads), classifiers=["head", "head.0"])
+    del heads["header"]
+    report = load_weights(model, source_of(state | heads), classifiers=["head", "head.0"])
+    assert report
+    assert report.adapted.keys() == heads.keys()
 
 
 @pytest.mark.parametrize("in_chans", [1, 2, 4, 6])
