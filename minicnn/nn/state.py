@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from minicnn.kernels import memory
 from minicnn.nn import postpone
 from minicnn.tensor import Tensor
 
@@ -122,18 +123,17 @@ def _compared(
 
 
 def _read_into(targets: Mapping[str, Tensor], state: StoredState) -> None:
-    """Fill the Tensors from a file that may turn out to be damaged on the way: then no values of theirs are lost.
+    """Fill the Tensors from a file that may turn out to be damaged on the way.
 
-    A Tensor whose initialisation is postponed has no values yet, and is filled where it lies; others are filled once
-    the whole file has been read.
+    Nothing is changed before the whole file has been read. A Tensor whose initialisation is postponed has no values
+    yet, and memory that was never touched: it takes the array that was read as its own.
     """
-    arrays = {
-        name: tensor.data if postpone.is_waiting(tensor) else np.empty_like(tensor.data)
-        for name, tensor in targets.items()
-    }
+    arrays = {name: memory.mapped(tensor.shape, tensor.dtype) for name, tensor in targets.items()}
     state.read_into(arrays)
     for name, tensor in targets.items():
-        if arrays[name] is not tensor.data:
+        if postpone.is_waiting(tensor):
+            tensor.data = arrays[name]
+        else:
             tensor.data[...] = arrays[name]
 
 

@@ -128,3 +128,17 @@ def test_many_threads_share_the_pool():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("shape", [(), (3, 5), (1100, 1000), (0, 7)])
+def test_mapped_memory_is_zeros_of_its_own(own_pool, shape):
+    first, second = memory.mapped(shape), memory.mapped(shape, np.float64)
+    assert (first.shape, first.dtype, second.dtype) == (shape, np.float32, np.float64)
+    assert first.flags.c_contiguous
+    assert first.flags.writeable
+    first[...] = 1
+    assert (second == 0).all()
+    assert (first == 1).all()
+    assert first.ctypes.data % memory.CACHE_LINE == 0 or first.nbytes < memory.HUGE
+    del first, second
+    assert own_pool.blocks == []

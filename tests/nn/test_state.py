@@ -185,6 +185,14 @@ def test_a_file_damaged_in_its_middle_changes_nothing():
     assert not any((array == 4).any() for array in waiting.state_dict().values())
 
 
+def test_what_waits_takes_the_array_that_was_read():
+    with nn.init.postponed():
+        waiting = network()
+        assert waiting.load_state_dict(Stored(filled(4)))
+    assert all((array == 4).all() for array in waiting.state_dict().values())
+    assert all(tensor.data.flags.writeable for tensor in waiting.state_tensors().values())
+
+
 def test_names_in_a_report_do_nothing_to_a_terminal():
     report = network().load_state_dict({**filled(1), "\x1b[2J": np.zeros(1)}, strict=False)
     assert report.unexpected == ["\x1b[2J"]

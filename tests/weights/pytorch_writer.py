@@ -21,6 +21,7 @@ class View:
     offset: int = 0
     kind: str = "FloatStorage"
     elements: int | None = None  # what its persistent id claims; None: the truth
+    part: tuple | None = None  # of the legacy form: (first element, elements) of the storage that it calls its own
 
 
 def text(value):
@@ -43,10 +44,14 @@ def numbers(values):
 def tensor(view, elements, legacy):
     claimed = elements if view.elements is None else view.elements
     identity = b"(" + text("storage") + global_name("torch", view.kind) + text(view.key) + text("cpu")
-    identity += integer(claimed) + (b"N" if legacy else b"") + b"tQ"
+    identity += integer(claimed) + (_part(view) if legacy else b"") + b"tQ"
     hooks = global_name("collections", "OrderedDict") + b")R"
     arguments = b"(" + identity + integer(view.offset) + numbers(view.shape) + numbers(view.strides) + b"\x89" + hooks
     return global_name("torch._utils", "_rebuild_tensor_v2") + arguments + b"tR"
+
+
+def _part(view):
+    return b"N" if view.part is None else b"(" + text("any") + b"".join(map(integer, view.part)) + b"t"
 
 
 def program(tensors, storages, legacy, before=b"", after=b""):

@@ -65,6 +65,17 @@ def test_views_of_one_storage_come_back_as_arrays_of_their_own(form, tmp_path):
     assert loaded["part"][0, 0, 0] == 20
 
 
+def test_the_oldest_files_have_views_of_storages(tmp_path):
+    base = np.arange(60, dtype=np.float32)
+    tensors = {"a": View("0", (2, 3), (3, 1), 4, part=(10, 20)), "b": View("0", (5,), (1,), part=(55, 5))}
+    loaded = load(written(tmp_path, legacy_form(tensors, {"0": base})))
+    assert_same(loaded, {"a": np.arange(14, 20, dtype=np.float32).reshape(2, 3), "b": base[55:]})
+    for part in [(55, 6), (-1, 3), (0, 1 << 62)]:
+        content = legacy_form({"a": View("0", (1,), (1,), part=part)}, {"0": base})
+        with pytest.raises(ValueError, match=r"reaches beyond|whole number"):
+            load(written(tmp_path, content))
+
+
 @forms
 def test_a_storage_is_read_once_however_many_views_it_has(form, tmp_path, monkeypatch):
     from minicnn.weights import stored
