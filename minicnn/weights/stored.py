@@ -6,11 +6,14 @@ storage is read once, piece by piece, straight to where its numbers shall be: lo
 parameters and no more, however large the file.
 """
 
+import contextlib
 import math
 import struct
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
@@ -25,6 +28,8 @@ LARGEST = 1 << 62  # of a size or a number of elements: more is damage or malice
 # A few bytes can describe an enormous array: by compression, or by a stride of 0. Honest files stay far below this.
 MOST_TIMES_FILE = 8
 MOST_BESIDES = 64 << 20  # bytes
+
+_one_reader = threading.Lock()  # of the place in an open file: a checksum is computed beside the reading
 
 # What reading damaged bytes may raise.
 DAMAGE = (ValueError, EOFError, NotImplementedError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
@@ -48,8 +53,9 @@ class FileStorage(Storage):
 
     def pieces(self) -> Iterator[bytes]:
         for place in range(0, self.size, PIECE):
-            self.file.seek(self.start + place)
-            piece = self.file.read(min(PIECE, self.size - place))
+            with _one_reader:
+                self.file.seek(self.start + place)
+                piece = self.file.read(min(PIECE, self.size - place))
             if len(piece) < min(PIECE, self.size - place):
                 raise ValueError("it is cut short")
             yield piece
@@ -140,7 +146,7 @@ class WeightFile:
     entries   name -> where the array lies; or an array in memory, where one was changed to fit
     metadata  what was saved with the arrays
     ignored   name -> type, of what a file of PyTorch holds beside arrays, such as an epoch
-    check     raises ValueError if a checksum of the whole file does not fit
+    check     raises ValueError if a checksum of the whole file does not fit; None if there is none
     """
 
     source: str
@@ -150,7 +156,7 @@ class WeightFile:
     close: Callable[[], Any] = lambda: None
     metadata: dict[str, Any] = field(default_factory=dict)
     ignored: dict[str, str] = field(default_factory=dict)
-    check: Callable[[], None] = lambda: None
+    check: Callable[[], None] | None = None
 
     def __enter__(self) -> "WeightFile":
         return self
@@ -197,11 +203,23 @@ class WeightFile:
             else:
                 target[...] = entry
         try:
-            self.check()
-            for views in by_storage.values():
-                _read_storage(views)
+            with _beside(self.check):
+                for views in by_storage.values():
+                    _read_storage(views)
         except DAMAGE as error:
             raise ValueError(f"{self.source} is damaged: {plain(error)}; get or save the file anew") from error
+
+
+@contextlib.contextmanager
+def _beside(check: Callable[[], None] | None) -> Iterator[None]:
+    """Compute a checksum on another core while the block reads; raises what `check` raises when both have ended."""
+    if check is None:
+        yield
+        return
+    with ThreadPoolExecutor(1) as pool:
+        verdict = pool.submit(check)
+        yield
+        verdict.result()
 
 
 def _read_storage(views: list[tuple[StoredArray, np.ndarray]]) -> None:
