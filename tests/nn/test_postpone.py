@@ -77,6 +77,23 @@ def test_what_is_drawn_twice_is_drawn_once(monkeypatch):
     assert (weight.data < 5).all()
 
 
+def test_of_one_stream_the_last_requests_draw_in_their_order():
+    def draw():
+        generator = np.random.default_rng(3)
+        first, second = (nn.Parameter(np.zeros((2, 2), np.float32)) for _ in range(2))
+        for weight in (first, second, second, first):
+            init.normal_(weight, generator=np.random.default_rng(9) if weight is first else None)
+        for weight in (second, first):
+            init.normal_(weight, 0.0, 1.0, generator)
+        return first, second
+
+    at_once = draw()
+    with init.postponed():
+        waiting = draw()
+    for one, other in zip(at_once, waiting, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+
+
 def test_what_was_loaded_is_not_drawn_and_the_rest_is(monkeypatch):
     fresh = Twice().state_dict()
     random.manual_seed(0)

@@ -243,6 +243,76 @@ def test_a_wrong_header_is_named(tmp_path, header, complaint):
         load(path)
 
 
+def entry(begin, end, shape=None, dtype="F32"):
+    return {"dtype": dtype, "shape": [(end - begin) // 4] if shape is None else shape, "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"a": entry(0, 8), "b": entry(0, 8)},  # in one place
+        {"a": entry(0, 8), "b": entry(4, 12)},  # overlapping
+        {"a": entry(0, 4), "b": entry(12, 16)},  # a hole
+        {"a": entry(4, 16)},  # a hole in front
+        {"a": entry(0, 12)},  # bytes left over
+        {"a": entry(0, 20)},  # beyond the end
+        {"a": entry(8, 0, [2]), "b": entry(0, 16)},
+        {"a": entry(0, 16, [3])},
+        {"a": entry(0, 16, [-4])},
+        {"a": entry(0, 16, [2, -1, -2])},
+        {"a": entry(0, 16, [True, 4])},
+        {"a": entry(0, 16, [4.0])},
+        {"a": entry(0, 16, "4")},
+        {"a": entry(0, 16, [1] * 70 + [4])},
+        {"a": entry(0, 16, [1 << 63, 4])},
+        {"a": entry(0.0, 16.0, [4])},
+        {"a": entry(0, 16) | {"data_offsets": [0]}},
+        {"a": entry(0, 16) | {"dtype": ["F32"]}},
+        {"a": {"dtype": "F32"}},
+        {"a": 7},
+        [],
+        {"__metadata__": {"note": "1"}},
+    ],
+)
+def test_a_header_that_contradicts_itself_or_the_file_is_refused(tmp_path, entries):
+    from safetensors import SafetensorError, deserialize
+
+    header = json.dumps(entries).encode()
+    content = struct.pack("<Q", len(header)) + header + bytes(16)
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.safetensors (is damaged|is no safetensors)"):
+        load_metadata(tmp_path / "a.safetensors")
+    if len(json.dumps(entries)) < 200:  # the package allows more than 64 axes, NumPy does not
+        with pytest.raises(SafetensorError):
+            deserialize(content)
+
+
+def test_a_name_that_stands_in_a_header_twice_is_refused(tmp_path):
+    one = b'"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+    header = b"{" + one + b"," + one.replace(b"0,8", b"8,16") + b"}"
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
+    with pytest.raises(ValueError, match="stands in it twice"):
+        load(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (4,), }",
+        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4,), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (__import__('os').getpid(),), }",
+        "(" * 5000,
+    ],
+)
+def test_a_header_of_numpys_that_describes_something_else_is_refused(tmp_path, header):
+    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(16)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", content)
+    with pytest.raises(ValueError, match=r"holds no plain numbers|has 16 bytes for an array of 12"):
+        load(tmp_path / "a.npz")
+
+
 def test_a_header_that_claims_to_be_huge_is_not_read(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(struct.pack("<Q", 2**60) + b"{}")
