@@ -15,20 +15,7 @@ from minicnn.backbones.backbone import Backbone
 from minicnn.random import stream
 
 BUILDERS: dict[str, Callable[..., Backbone]] = {
-    "googlenet": googlenet.googlenet,
     "lenet5": lenet.lenet5,
-    "resnet8": cifar_resnet.resnet8,
-    "resnet14": cifar_resnet.resnet14,
-    "resnet18": resnet.resnet18,
-    "resnet20": cifar_resnet.resnet20,
-    "resnet32": cifar_resnet.resnet32,
-    "resnet34": resnet.resnet34,
-    "resnet44": cifar_resnet.resnet44,
-    "resnet50": resnet.resnet50,
-    "resnet56": cifar_resnet.resnet56,
-    "resnet101": resnet.resnet101,
-    "resnet110": cifar_resnet.resnet110,
-    "resnet152": resnet.resnet152,
     "vgg6": vgg.vgg6,
     "vgg6_bn": vgg.vgg6_bn,
     "vgg11": vgg.vgg11,
@@ -39,12 +26,25 @@ BUILDERS: dict[str, Callable[..., Backbone]] = {
     "vgg16_bn": vgg.vgg16_bn,
     "vgg19": vgg.vgg19,
     "vgg19_bn": vgg.vgg19_bn,
+    "googlenet": googlenet.googlenet,
+    "resnet8": cifar_resnet.resnet8,
+    "resnet14": cifar_resnet.resnet14,
+    "resnet20": cifar_resnet.resnet20,
+    "resnet32": cifar_resnet.resnet32,
+    "resnet44": cifar_resnet.resnet44,
+    "resnet56": cifar_resnet.resnet56,
+    "resnet110": cifar_resnet.resnet110,
+    "resnet18": resnet.resnet18,
+    "resnet34": resnet.resnet34,
+    "resnet50": resnet.resnet50,
+    "resnet101": resnet.resnet101,
+    "resnet152": resnet.resnet152,
 }
 OF_EVERY_BACKBONE = ("num_classes", "in_chans", "generator")
 
 
 def list() -> builtins.list[str]:
-    """The names that create() knows: families together, each from its smallest network to its largest."""
+    """The names that create() knows, family by family: the residual networks for small images before the others."""
     return builtins.list(BUILDERS)
 
 
