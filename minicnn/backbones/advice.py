@@ -1,12 +1,13 @@
 """Advice: three mistakes that let a network run and cost an afternoon. Each is said once a model, through `warnings`.
 
-    an ImageNet stem on small images      the last map has a few places only, and accuracy is far below the usual
-    evaluation with batch statistics      a prediction depends on the other images of its batch
-    images that look unnormalised         weights meet numbers of another scale than those they were trained on
+an ImageNet stem on small images      the last map has a few places only, and accuracy is far below the usual
+evaluation with batch statistics      a prediction depends on the other images of its batch
+images that look unnormalised         weights meet numbers of another scale than those they were trained on
 """
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,15 @@ class Advice:
     def _say(self, topic: str, text: str | None) -> None:
         if text is not None and topic not in self._said:
             self._said.add(topic)
-            warnings.warn(text, stacklevel=6)  # the line that called the model
+            warnings.warn(text, stacklevel=_calls_to_outside())
+
+
+def _calls_to_outside() -> int:
+    """The stacklevel, seen from the caller, of the innermost line that is not minicnn's: the one that can be mended."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("minicnn."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _small_map(model: Backbone, images: Tensor, last: Tensor) -> str | None:

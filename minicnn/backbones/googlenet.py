@@ -270,13 +270,13 @@ class GoogLeNet(Backbone):
         super().reset_classifier(num_classes, generator)
         for head in (self.aux1, self.aux2):
             if head is not None:
-                head.fc2 = linear_or_identity(head.fc1.out_features, num_classes, generator)
+                head.fc2 = linear_or_identity(head.fc1.out_features, num_classes, generator).train(self.training)
 
 
 def auxiliary_loss(outputs: GoogLeNetOutputs | Tensor, target: Any, weight: float = 0.3) -> Tensor:
     """The cross-entropy of the logits plus `weight` times that of each auxiliary head: the paper's, section 5.
 
-    For `training.fit(model, ..., loss=auxiliary_loss)`. Without auxiliary logits, as in evaluation, cross-entropy alone.
+    For `training.fit(model, ..., loss=auxiliary_loss)`. Without auxiliary logits, as in evaluation, that of the logits.
     """
     if not isinstance(outputs, GoogLeNetOutputs):
         return F.cross_entropy(outputs, target)
