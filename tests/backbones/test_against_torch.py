@@ -17,10 +17,6 @@ twins = pytest.importorskip("minicnn.bench.twins")
 pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
 
 
-def narrow_vgg(blocks, width, **settings):
-    return twins.VGG(twins.narrowed(blocks, width), **settings)
-
-
 TWINS = {
     "resnet20": (lambda: twins.CifarResNet(3), {}, (3, 32)),
     "resnet14 of option B": (lambda: twins.CifarResNet(2, 6, "B"), {"shortcut": "B", "width": 6}, (3, 20)),
