@@ -127,9 +127,13 @@ class InputTransform(nn.Module):
 
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+    def scale_and_shift(self) -> tuple[list[float], list[float]]:
+        """Of each channel: (x * std + mean - 0.5) / 0.5 = x * scale + shift."""
+        return [std / 0.5 for std in self.std], [(mean - 0.5) / 0.5 for mean in self.mean]
+
     def forward(self, x: Tensor) -> Tensor:
-        mean, std = (np.array(each, x.dtype)[:, None, None] for each in (self.mean, self.std))  # (3,) -> (3, 1, 1)
-        return x * (std / 0.5) + (mean - 0.5) / 0.5
+        scale, shift = (np.array(each, x.dtype)[:, None, None] for each in self.scale_and_shift())  # (3,) -> (3, 1, 1)
+        return x * scale + shift
 
 
 class GoogLeNetOutputs(NamedTuple):

@@ -19,6 +19,7 @@ COMMANDS = {
     "tour": "train a small network, look into it, transfer it, and write a page about it",
     "train": "train a backbone on a data set",
     "summary": "show the layers of a backbone: shapes, parameters, multiply-adds, receptive fields",
+    "export": "write a backbone as a file for other programs",
     "partworld": "draw PartWorld pictures, or measure how well they separate models",
     "bench": "measure kernels, training steps and inference, beside other libraries",
     "lesson": "list and run the lessons, check exercises, make notebooks",
