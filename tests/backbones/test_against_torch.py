@@ -34,7 +34,7 @@ TWINS = {
     "vgg6_bn": (twins.vgg6_bn, {}, (3, 24)),
     "vgg11_bn": (lambda: twins.vgg11_bn(0.25), {"stem": "small", "width": 0.25, "dropout": 0.0}, (3, 64)),
     "vgg16": (lambda: twins.vgg16(0.05), {"width": 0.05, "dropout": 0.0}, (3, 64)),
-    "googlenet": (lambda: twins.GoogLeNet(0.25), {"width": 0.25, "dropout": 0.0}, (3, 96)),
+    "googlenet": (lambda: twins.GoogLeNet(0.25), {"width": 0.25, "dropout": 0.0}, (3, 112)),  # each pooling rounds up
     "googlenet with auxiliary heads and 5x5 windows": (
         lambda: twins.GoogLeNet(0.125, 5, auxiliary=True),
         {"width": 0.125, "dropout": 0.0, "dropout_aux": 0.0, "branch3_kernel": 5, "aux_logits": True},
