@@ -1,7 +1,7 @@
 """What all tests share.
 
 Hypothesis without a deadline, because the first example of a kernel compiles it; a local server that serves files well
-or badly; and folders that stand in for a user's.
+or badly; folders that stand in for a user's; and backbones so narrow that a test of them is quick.
 """
 
 import http.server
@@ -10,7 +10,7 @@ import threading
 import pytest
 from hypothesis import settings
 
-settings.register_profile("minicnn", deadline=None)
+settings.register_profile("minicnn", deadline=None)  # the first example of a kernel compiles it
 settings.load_profile("minicnn")
 
 
@@ -73,3 +73,18 @@ def unplugged(monkeypatch, tmp_path):
     monkeypatch.delenv("MINICNN_DATA", raising=False)
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
     return tmp_path / "cache" / "minicnn"
+def narrow_settings(name):
+    """Settings with which the backbone `name` is narrow and, where it would be deep, shallow."""
+    if name.startswith("vgg"):
+        return {"width": 0.0625, "stem": "small", "dropout": 0.0}
+    if name == "googlenet":
+        return {"width": 0.125, "stem": "small", "dropout": 0.0}
+    if name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
+        return {"width": 4, "stem": "small", "blocks": (1, 2, 1, 1)}
+    return {"width": 4, "blocks": 2} if name.startswith("resnet") else {}
+
+
+@pytest.fixture
+def narrow():
+    """narrow(name, **settings) -> settings, those given before those that make the backbone narrow."""
+    return lambda name, **given: narrow_settings(name) | given

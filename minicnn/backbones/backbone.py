@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minicnn import nn
+from minicnn.backbones.advice import Advice
 from minicnn.functional.arguments import are_ints
 from minicnn.tensor import Tensor, as_tensor
 
@@ -96,6 +97,8 @@ class Backbone(nn.Module):
     feature_info      the levels, from the image upwards
     num_features      channels of the last map
     classifier_name   the path of its last linear layer
+    input_size        (C, H, W) of the images that it is made for
+    stem              "imagenet" if it begins and ends as for photographs; "small" is the default
 
     With `out_indices` set (create(features_only=True) does it) a call returns the maps of those levels, not logits.
     """
@@ -104,11 +107,14 @@ class Backbone(nn.Module):
     num_features: int
     num_classes: int
     classifier_name: str
+    input_size: tuple[int, int, int]
+    stem: str = "small"
     out_indices: list[int] | None
 
     def __init__(self) -> None:
         super().__init__()
         self.out_indices = None
+        self._advice = Advice()
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last map (N, num_features, H, W) of images (N, in_chans, H, W)."""
@@ -121,7 +127,7 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor) -> Any:
         if self.out_indices is not None:
             return self.forward_intermediates(x, self.out_indices, intermediates_only=True)
-        return self.forward_head(self.forward_features(self._batch(x)))
+        return self.forward_head(self._checked_features(x))
 
     def forward_intermediates(
         self, x: Tensor, indices: int | Sequence[int] | None = None, intermediates_only: bool = False
@@ -129,9 +135,16 @@ class Backbone(nn.Module):
         """(last map, maps of the levels asked for), or only the latter; `indices` as in FeatureInfo.positions."""
         positions = self.feature_info.positions(indices)
         with self._recording([self.feature_info[position].module for position in positions]) as maps:
-            last = self.forward_features(self._batch(x))
+            last = self._checked_features(x)
         intermediates = [maps[self.feature_info[position].module] for position in positions]
         return intermediates if intermediates_only else (last, intermediates)
+
+    def _checked_features(self, x: Any) -> Tensor:
+        """The last map of `x`, after a look at both."""
+        images = self._batch(x)
+        last = self.forward_features(images)
+        self._advice.look(self, images, last)
+        return last
 
     def _batch(self, x: Any) -> Tensor:
         """The images, checked: without a batch axis, some layers would take the channels for it."""
@@ -189,6 +202,15 @@ def check_stem(stem: str) -> None:
     """Raise ValueError unless `stem` names a beginning that networks have: for photographs, or for small images."""
     if stem not in ("imagenet", "small"):
         raise ValueError(f"stem must be 'imagenet' (for images of about 224x224) or 'small' (32x32), but is {stem!r}")
+
+
+def scaled(width: float, channels: int) -> int:
+    """`width` times as many channels, at least 1. Raises TypeError for what is no number, ValueError below 0."""
+    if isinstance(width, bool) or not isinstance(width, (int, float)):
+        raise TypeError(f"width must be a number that multiplies channels, such as 0.25, but is {width!r}")
+    if not 0 < width < float("inf"):
+        raise ValueError(f"width multiplies every number of channels and must be above 0, but is {width}")
+    return max(1, round(width * channels))
 
 
 def linear_or_identity(features: int, num_classes: int, generator: np.random.Generator | None = None) -> nn.Module:

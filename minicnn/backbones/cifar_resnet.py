@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minicnn import functional as F
 from minicnn import nn
 from minicnn.backbones.backbone import Backbone, FeatureInfo, FeatureLevel, linear_or_identity
-from minicnn.backbones.residual import draw_residual_weights, residual_stage
+from minicnn.backbones.residual import BasicBlock, PlainBlock, draw_residual_weights, field_behind_stage, residual_stage
 from minicnn.functional.arguments import need_count
 from minicnn.nn.receptive_field import ReceptiveField
 from minicnn.tensor import Tensor
@@ -22,8 +24,10 @@ class CifarResNet(Backbone):
         layer3              blocks x BasicBlock, 4 * width        8x8
         linear              of the mean over the map
 
-    Initialisation: normal, variance 2 / fan_out (He et al. 2015, rectifiers). Raises ValueError for blocks or width
-    below 1 and for a shortcut other than "A" or "B".
+    A shortcut of another size than its block's input is of option "A" (zero channels, the paper's for these networks:
+    they have no parameters more than plain ones) or "B" (1x1 convolutions). "none" leaves out all shortcuts: the plain
+    network that the paper compares with. Initialisation: normal, variance 2 / fan_out (He et al. 2015, rectifiers).
+    Raises ValueError for blocks or width below 1 and for another shortcut.
     """
 
     classifier_name = "linear"
@@ -41,19 +45,19 @@ class CifarResNet(Backbone):
         super().__init__()
         need_count("CifarResNet", "blocks", blocks)
         need_count("CifarResNet", "width (the channels of the first stage)", width)
-        if shortcut not in ("A", "B"):
-            raise ValueError(f"shortcut must be 'A' (zero channels) or 'B' (1x1 convolution), but is {shortcut!r}")
+        block = PlainBlock if shortcut == "none" else BasicBlock
         self.conv1 = nn.Conv2d(in_chans, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
-        self.layer1 = residual_stage(blocks, width, width, 1, shortcut)
-        self.layer2 = residual_stage(blocks, width, 2 * width, 2, shortcut)
-        self.layer3 = residual_stage(blocks, 2 * width, 4 * width, 2, shortcut)
+        self.layer1 = residual_stage(block, blocks, width, width, 1, shortcut)
+        self.layer2 = residual_stage(block, blocks, width, 2 * width, 2, shortcut)
+        self.layer3 = residual_stage(block, blocks, 2 * width, 4 * width, 2, shortcut)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.linear = linear_or_identity(4 * width, num_classes)
 
         self.feature_info = _levels(blocks, width)
         self.num_features, self.num_classes = 4 * width, num_classes
+        self.input_size = in_chans, 32, 32
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
@@ -75,52 +79,44 @@ def _levels(blocks: int, width: int) -> FeatureInfo:
     field = ReceptiveField().after(3, padding=1)
     levels = [FeatureLevel(width, 1, "relu", field.size)]
     for name, channels, stride in (("layer1", width, 1), ("layer2", 2 * width, 2), ("layer3", 4 * width, 2)):
-        field = field.after(3, stride, padding=1)
-        for _ in range(2 * blocks - 1):
-            field = field.after(3, padding=1)
+        field = field_behind_stage(field, BasicBlock, blocks, stride)
         levels.append(FeatureLevel(channels, int(field.stride), name, field.size))
     return FeatureInfo(levels)
 
 
-def resnet8(
-    num_classes: int = 10,
-    in_chans: int = 3,
-    width: int = 16,
-    shortcut: str = "A",
-    generator: np.random.Generator | None = None,
-) -> CifarResNet:
-    """One block a stage: the smallest of the family, for quick experiments (not in the paper)."""
-    return CifarResNet(1, num_classes, in_chans, width, shortcut, generator)
+# The networks by their layers, 6 * blocks + 2. `settings` are those of CifarResNet: width, shortcut, generator.
 
 
-def resnet14(
-    num_classes: int = 10,
-    in_chans: int = 3,
-    width: int = 16,
-    shortcut: str = "A",
-    generator: np.random.Generator | None = None,
-) -> CifarResNet:
-    """Two blocks a stage (not in the paper)."""
-    return CifarResNet(2, num_classes, in_chans, width, shortcut, generator)
+def resnet8(num_classes: int = 10, in_chans: int = 3, blocks: int = 1, **settings: Any) -> CifarResNet:
+    """Eight layers, one block a stage: the smallest of the family, for quick experiments (not in the paper)."""
+    return CifarResNet(blocks, num_classes, in_chans, **settings)
 
 
-def resnet20(
-    num_classes: int = 10,
-    in_chans: int = 3,
-    width: int = 16,
-    shortcut: str = "A",
-    generator: np.random.Generator | None = None,
-) -> CifarResNet:
-    """Three blocks a stage: 269,722 parameters, 40.55 million multiply-adds for a 32x32 colour image."""
-    return CifarResNet(3, num_classes, in_chans, width, shortcut, generator)
+def resnet14(num_classes: int = 10, in_chans: int = 3, blocks: int = 2, **settings: Any) -> CifarResNet:
+    """14 layers (not in the paper)."""
+    return CifarResNet(blocks, num_classes, in_chans, **settings)
 
 
-def resnet32(
-    num_classes: int = 10,
-    in_chans: int = 3,
-    width: int = 16,
-    shortcut: str = "A",
-    generator: np.random.Generator | None = None,
-) -> CifarResNet:
-    """Five blocks a stage: 464,154 parameters."""
-    return CifarResNet(5, num_classes, in_chans, width, shortcut, generator)
+def resnet20(num_classes: int = 10, in_chans: int = 3, blocks: int = 3, **settings: Any) -> CifarResNet:
+    """20 layers: 269,722 parameters, 40.55 million multiply-adds for a 32x32 colour image."""
+    return CifarResNet(blocks, num_classes, in_chans, **settings)
+
+
+def resnet32(num_classes: int = 10, in_chans: int = 3, blocks: int = 5, **settings: Any) -> CifarResNet:
+    """32 layers: 464,154 parameters, 68.86 million multiply-adds."""
+    return CifarResNet(blocks, num_classes, in_chans, **settings)
+
+
+def resnet44(num_classes: int = 10, in_chans: int = 3, blocks: int = 7, **settings: Any) -> CifarResNet:
+    """44 layers: 658,586 parameters, 97.17 million multiply-adds."""
+    return CifarResNet(blocks, num_classes, in_chans, **settings)
+
+
+def resnet56(num_classes: int = 10, in_chans: int = 3, blocks: int = 9, **settings: Any) -> CifarResNet:
+    """56 layers: 853,018 parameters, 125.49 million multiply-adds."""
+    return CifarResNet(blocks, num_classes, in_chans, **settings)
+
+
+def resnet110(num_classes: int = 10, in_chans: int = 3, blocks: int = 18, **settings: Any) -> CifarResNet:
+    """110 layers: 1,727,962 parameters, 252.89 million multiply-adds."""
+    return CifarResNet(blocks, num_classes, in_chans, **settings)

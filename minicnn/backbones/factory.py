@@ -5,64 +5,120 @@ from __future__ import annotations
 import builtins
 import difflib
 import inspect
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from minicnn.backbones import cifar_resnet, lenet, resnet, vgg
+from minicnn import weights as files
+from minicnn.backbones import cifar_resnet, googlenet, lenet, resnet, vgg
 from minicnn.backbones.backbone import Backbone
 from minicnn.random import stream
 
 BUILDERS: dict[str, Callable[..., Backbone]] = {
     "lenet5": lenet.lenet5,
-    "resnet8": cifar_resnet.resnet8,
-    "resnet14": cifar_resnet.resnet14,
-    "resnet18": resnet.resnet18,
-    "resnet20": cifar_resnet.resnet20,
-    "resnet32": cifar_resnet.resnet32,
     "vgg6": vgg.vgg6,
     "vgg6_bn": vgg.vgg6_bn,
+    "vgg11": vgg.vgg11,
     "vgg11_bn": vgg.vgg11_bn,
+    "vgg13": vgg.vgg13,
+    "vgg13_bn": vgg.vgg13_bn,
+    "vgg16": vgg.vgg16,
+    "vgg16_bn": vgg.vgg16_bn,
+    "vgg19": vgg.vgg19,
+    "vgg19_bn": vgg.vgg19_bn,
+    "googlenet": googlenet.googlenet,
+    "resnet8": cifar_resnet.resnet8,
+    "resnet14": cifar_resnet.resnet14,
+    "resnet20": cifar_resnet.resnet20,
+    "resnet32": cifar_resnet.resnet32,
+    "resnet44": cifar_resnet.resnet44,
+    "resnet56": cifar_resnet.resnet56,
+    "resnet110": cifar_resnet.resnet110,
+    "resnet18": resnet.resnet18,
+    "resnet34": resnet.resnet34,
+    "resnet50": resnet.resnet50,
+    "resnet101": resnet.resnet101,
+    "resnet152": resnet.resnet152,
 }
+OF_EVERY_BACKBONE = ("num_classes", "in_chans", "generator")
 
 
 def list() -> builtins.list[str]:
-    """The names that create() knows."""
-    return sorted(BUILDERS)
+    """The names that create() knows, family by family: the residual networks for small images before the others."""
+    return builtins.list(BUILDERS)
 
 
 def create(
     name: str,
     *,
-    num_classes: int = 10,
+    num_classes: int = 1000,
     in_chans: int = 3,
+    weights: Mapping[str, Any] | str | os.PathLike | None = None,
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
+    stem: str | None = None,
     seed: int | None = None,
     **settings: Any,
 ) -> Backbone:
-    """A backbone with fresh weights.
+    """A backbone, with fresh weights or with those of `weights`: a state_dict, or the path of a file that holds one.
 
     With `features_only` it has no classifier, and a call returns the list of maps (N, C, H, W) of the levels
-    `out_indices` (all if None; negatives count from the end). `seed` draws the weights from a stream of their own: the
-    same seed gives the same bits whatever was drawn before; None takes the next of the stream that manual_seed set.
-    `settings` are those of the network, such as width=8 or shortcut="B".
-    Raises ValueError for an unknown name (saying which are close), for a level out of range, and for out_indices
-    without features_only; TypeError for a setting that this network has not.
+    `out_indices` (all if None; the last n for an int n; negatives count from the end). `stem` is "imagenet" or "small";
+    None takes the network's own. `seed` draws the weights from a stream of their own: the same seed gives the same bits
+    whatever was drawn before; None takes the next of the stream that manual_seed set. `settings` are those of the
+    network, such as width=8 or shortcut="B".
+    Raises ValueError for an unknown name (saying which are close), a level out of range, out_indices without
+    features_only, a stem that the network can't have, and weights that don't fit; TypeError for a setting that this
+    network has not; FileNotFoundError where there is no such file.
+    """
+    if out_indices is not None and not features_only:
+        raise ValueError(f"out_indices={out_indices} is for features_only=True; a classifier returns logits")
+    known = settings_of(name)
+    if not known.issuperset(settings):
+        unknown = sorted(set(settings) - known)[0]
+        raise TypeError(f"{name} has no setting {unknown!r}; beside those of every backbone it has {sorted(known)}")
+    if "stem" in known and stem is not None:
+        settings["stem"] = stem
+    elif stem not in (None, "small"):
+        raise ValueError(f"{name} has one stem, for small images; leave out stem={stem!r}")
+    if "head" in known and features_only:
+        settings.setdefault("head", False)
+    generator = None if seed is None else stream("init", seed=seed)
+    model = BUILDERS[name](
+        num_classes=0 if features_only else num_classes, in_chans=in_chans, generator=generator, **settings
+    )
+    if weights is not None:
+        _load(model, weights, features_only)
+    if features_only:
+        model.out_indices = model.feature_info.positions(out_indices)
+    return model
+
+
+def settings_of(name: str) -> set[str]:
+    """What create() takes for this network alone: the arguments of its function, and of its class behind `**settings`.
+
+    Raises ValueError for an unknown name, saying which are close.
     """
     if name not in BUILDERS:
         close = difflib.get_close_matches(str(name), BUILDERS, n=3)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {list()}"
         raise ValueError(f"no backbone is called {name!r}; {hint}")
-    if out_indices is not None and not features_only:
-        raise ValueError(f"out_indices={out_indices} is for features_only=True; a classifier returns logits")
-    known = set(inspect.signature(BUILDERS[name]).parameters)
-    if not known.issuperset(settings):
-        unknown, offered = sorted(set(settings) - known), sorted(known - {"num_classes", "in_chans", "generator"})
-        raise TypeError(f"{name} has no setting {unknown[0]!r}; beside those of every backbone it has {offered}")
-    generator = None if seed is None else stream("init", seed=seed)
-    model = BUILDERS[name](
-        num_classes=0 if features_only else num_classes, in_chans=in_chans, generator=generator, **settings
-    )
+    signature = inspect.signature(BUILDERS[name], eval_str=True)
+    names = set(signature.parameters)
+    if "settings" in names:
+        names |= set(inspect.signature(signature.return_annotation).parameters)
+    return names - {"settings", *OF_EVERY_BACKBONE}
+
+
+def own_classes(name: str) -> int:
+    """How many classes a network's own function gives it: 1000 for photographs, 10 for small images."""
+    return inspect.signature(BUILDERS[name]).parameters["num_classes"].default
+
+
+def _load(model: Backbone, weights: Any, features_only: bool) -> None:
+    """Put a state_dict, or what a file holds, into the model; what is of its head is left aside if it has none."""
+    state = weights if isinstance(weights, Mapping) else files.load(weights)
     if features_only:
-        model.out_indices = model.feature_info.positions(out_indices)
-    return model
+        own = model.state_dict()
+        state = {name: array for name, array in state.items() if name in own}
+    model.load_state_dict(state)

@@ -69,6 +69,7 @@ class LeNet5(Backbone):
             ]
         )
         self.num_features, self.num_classes, self.image_size = 16, num_classes, image_size
+        self.input_size = in_chans, image_size, image_size
 
     @property
     def head_features(self) -> int:

@@ -1,4 +1,4 @@
-"""What residual networks are made of: the basic block, its shortcuts, and a row of blocks.
+"""What residual networks are made of: their blocks, their shortcuts, and a row of blocks.
 
 Source: He, Zhang, Ren and Sun, "Deep residual learning" (2015), section 3.
 """
@@ -11,6 +11,7 @@ from minicnn import functional as F
 from minicnn import nn
 from minicnn.kernels import layout
 from minicnn.nn import init
+from minicnn.nn.receptive_field import ReceptiveField
 from minicnn.random import next_stream
 from minicnn.tensor import Tensor, make_result
 
@@ -56,7 +57,7 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions, and a shortcut past them.
 
         x --+-- conv3x3 -- bn -- relu -- conv3x3 -- bn --(+)-- relu -->
-            |          (stride)                           |
+            |   (stride)                                  |
             +----------- shortcut: x itself, or ----------+
                          option A: subsample, zero channels
                          option B: conv1x1 (stride) -- bn
@@ -65,26 +66,104 @@ class BasicBlock(nn.Module):
     before it: the first by `bn1`, the second by the sum.
     """
 
+    expansion = 1  # output channels for each of `channels`
     fusable = (("conv1", "bn1"), ("conv2", "bn2"))
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, shortcut: str = "A"):
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: str = "A"):
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNormAct2d(out_channels)  # with its ReLU
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels)
-        self.downsample: nn.Module | None = None
-        if stride != 1 or in_channels != out_channels:
-            self.downsample = _shortcut(in_channels, out_channels, stride, shortcut)
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNormAct2d(channels)  # with its ReLU
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = _shortcut(in_channels, channels, stride, shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.bn1(self.conv1(x))  # (N, C_in, H, W) -> (N, C_out, H / stride, W / stride)
+        x = self.bn1(self.conv1(x))  # (N, C_in, H, W) -> (N, C, H / stride, W / stride)
         x = self.bn2(self.conv2(x))
         return F.add_relu(x, shortcut)
 
+    @staticmethod
+    def field_behind(field: ReceptiveField, stride: int) -> ReceptiveField:
+        """The receptive field behind such a block on a map with the field `field`."""
+        return field.after(3, stride, padding=1).after(3, padding=1)
 
-def _shortcut(in_channels: int, out_channels: int, stride: int, option: str) -> nn.Module:
+
+class PlainBlock(nn.Module):
+    """A basic block without its shortcut: what residual networks are measured against (section 4.2, figure 3 middle).
+
+        x -- conv3x3 -- bn -- relu -- conv3x3 -- bn -- relu -->
+             (stride)
+
+    Names and shapes of the parameters are those of a BasicBlock of option A.
+    """
+
+    expansion = 1
+    fusable = (("conv1", "bn1"), ("conv2", "bn2"))
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: str = "none"):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNormAct2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNormAct2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn1(self.conv1(x))  # (N, C_in, H, W) -> (N, C, H / stride, W / stride)
+        return self.bn2(self.conv2(x))
+
+    field_behind = staticmethod(BasicBlock.field_behind)
+
+
+class Bottleneck(nn.Module):
+    """A 3x3 convolution of few channels between two of 1x1, which lead down to them and up again; and a shortcut.
+
+        x --+-- conv1x1 -- bn -- relu -- conv3x3 -- bn -- relu -- conv1x1 -- bn --(+)-- relu -->
+            |   C_in -> C               C -> C (stride)          C -> 4 * C        |
+            +------------- shortcut: x itself, or option A or B of BasicBlock -----+
+
+    The 3x3 of 256 channels in a basic block has 590 thousand weights; these three of 256 -> 64 -> 64 -> 256 have 70.
+    The stride is that of the 3x3, as in torchvision (the paper has it in the first 1x1, which then skips three pixels
+    of four). ReLUs are taken as in BasicBlock.
+    """
+
+    expansion = 4
+    fusable = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"))
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: str = "B"):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)
+        self.bn1 = nn.BatchNormAct2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNormAct2d(channels)
+        self.conv3 = nn.Conv2d(channels, 4 * channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * channels)
+        self.downsample = _shortcut(in_channels, 4 * channels, stride, shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.bn1(self.conv1(x))  # (N, C_in, H, W) -> (N, C, H, W)
+        x = self.bn2(self.conv2(x))  # (N, C, H, W) -> (N, C, H / stride, W / stride)
+        x = self.bn3(self.conv3(x))  # (N, C, H / stride, W / stride) -> (N, 4*C, H / stride, W / stride)
+        return F.add_relu(x, shortcut)
+
+    @staticmethod
+    def field_behind(field: ReceptiveField, stride: int) -> ReceptiveField:
+        """The receptive field behind such a block on a map with the field `field`."""
+        return field.after(3, stride, padding=1)
+
+
+Block = type[BasicBlock] | type[PlainBlock] | type[Bottleneck]
+
+
+def _shortcut(in_channels: int, out_channels: int, stride: int, option: str) -> nn.Module | None:
+    """The way past a block's convolutions; None where it is the input itself."""
+    if option not in ("A", "B"):
+        raise ValueError(
+            f"shortcut must be 'A' (zero channels), 'B' (1x1 convolution) or 'none' (plain), but is {option!r}"
+        )
+    if stride == 1 and in_channels == out_channels:
+        return None
     if option == "A":
         return ZeroPadShortcut(in_channels, out_channels, stride)
     return nn.Sequential(
@@ -93,12 +172,21 @@ def _shortcut(in_channels: int, out_channels: int, stride: int, option: str) -> 
     )
 
 
-def residual_stage(blocks: int, in_channels: int, out_channels: int, stride: int, shortcut: str) -> nn.Sequential:
-    """A row of blocks; the first changes the channels and the size."""
+def residual_stage(
+    block: Block, blocks: int, in_channels: int, channels: int, stride: int, shortcut: str
+) -> nn.Sequential:
+    """A row of blocks; the first changes the channels, to `channels` times the block's expansion, and the size."""
     return nn.Sequential(
-        BasicBlock(in_channels, out_channels, stride, shortcut),
-        *(BasicBlock(out_channels, out_channels) for _ in range(1, blocks)),
+        block(in_channels, channels, stride, shortcut),
+        *(block(channels * block.expansion, channels, 1, shortcut) for _ in range(1, blocks)),
     )
+
+
+def field_behind_stage(field: ReceptiveField, block: Block, blocks: int, stride: int) -> ReceptiveField:
+    """The receptive field behind such a row on a map with the field `field`."""
+    for position in range(blocks):
+        field = block.field_behind(field, stride if position == 0 else 1)
+    return field
 
 
 def draw_residual_weights(model: nn.Module, generator: np.random.Generator | None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from minicnn import nn
-from minicnn.backbones.backbone import Backbone, FeatureInfo, FeatureLevel, check_stem, linear_or_identity
+from minicnn.backbones.backbone import Backbone, FeatureInfo, FeatureLevel, check_stem, linear_or_identity, scaled
 from minicnn.nn import init
 from minicnn.nn.receptive_field import ReceptiveField
 from minicnn.random import next_stream
@@ -16,45 +17,51 @@ from minicnn.tensor import Tensor
 # A column of the table: the output channels of the convolutions between two poolings.
 Blocks = Sequence[Sequence[int]]
 
-SIX = ((32, 32), (64, 64), (128, 128))  # not in the paper
 A = ((64,), (128,), (256, 256), (512, 512), (512, 512))
+B = ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512))
+D = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+E = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
+SIX = ((32, 32), (64, 64), (128, 128))  # not in the paper
 
 
 class VGG(Backbone):
     """Blocks of 3x3 convolutions, each ended by 2x2 maximum pooling; then a head of linear layers.
 
         image --[ conv3x3 - (bn) - relu ]--[ conv3x3 - (bn) - relu ]-- maxpool --[ ... ]-- maxpool -- head
-                 \\________________ one block, such as (32, 32) ____________/
+                 \\________________ one block, such as (64, 64) ____________/
 
         stem        its head
         "imagenet"  mean over 7x7 places - linear 4096 - relu - dropout - linear 4096 - relu - dropout - linear
         "small"     mean over the map - dropout - linear
 
     Both begin alike: what sets photographs apart is the paper's head, which holds most of its weights and reads a map
-    of 7x7 places. `features` and that head number their layers as torchvision does. `width` multiplies every number of
+    of 7x7 places; with `head=False` a network for photographs has the other one, as a backbone for other models should.
+    `features` and the paper's head number their layers as torchvision does. `width` multiplies every number of
     channels, and the 4096. The levels are the maps before each pooling, and the last one behind it.
-    Raises ValueError for an unknown stem.
+    Raises ValueError for an unknown stem, TypeError for `blocks` that are no rows of ints.
     Initialisation: normal, variance 2 / fan_out (He et al. 2015); the paper had to train shallow nets first.
     """
 
     def __init__(
         self,
         blocks: Blocks,
-        num_classes: int = 10,
+        num_classes: int = 1000,
         in_chans: int = 3,
-        batch_norm: bool = True,
+        batch_norm: bool = False,
         width: float = 1.0,
-        dropout: float = 0.0,
-        stem: str = "small",
+        dropout: float = 0.5,
+        stem: str = "imagenet",
+        head: bool = True,
         generator: np.random.Generator | None = None,
     ):
         super().__init__()
         check_stem(stem)
+        _check_blocks(blocks)
         layers: list[nn.Module] = []
         levels: list[FeatureLevel] = []
         field, reduction, channels = ReceptiveField(), 1, in_chans
         for block in blocks:
-            for out_channels in (max(1, round(width * size)) for size in block):
+            for out_channels in (scaled(width, size) for size in block):
                 layers.append(nn.Conv2d(channels, out_channels, 3, padding=1))
                 layers += [nn.BatchNorm2d(out_channels)] if batch_norm else []
                 layers.append(nn.ReLU())
@@ -65,8 +72,8 @@ class VGG(Backbone):
         levels.append(FeatureLevel(channels, reduction, f"features.{len(layers) - 1}", field.size))
 
         self.features = nn.Sequential(*layers)
-        if stem == "imagenet":
-            self._head_features = max(1, round(width * 4096))
+        if stem == "imagenet" and head:
+            self._head_features = scaled(width, 4096)
             self.avgpool = nn.AdaptiveAvgPool2d(7)
             self.classifier = _three_layers(49 * channels, self._head_features, num_classes, dropout)
         else:
@@ -76,6 +83,7 @@ class VGG(Backbone):
         self.classifier_name = f"classifier.{len(self.classifier) - 1}"
         self.feature_info = FeatureInfo(levels)
         self.num_features, self.num_classes = channels, num_classes
+        self.stem, self.input_size = stem, (in_chans, 224, 224) if stem == "imagenet" else (in_chans, 32, 32)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
@@ -101,6 +109,14 @@ class VGG(Backbone):
         return self.classifier[:-1](x) if pre_logits else self.classifier(x)
 
 
+def _check_blocks(blocks: Blocks) -> None:
+    if not blocks or not all(isinstance(block, Sequence) and len(block) for block in blocks):
+        raise TypeError(
+            "blocks must be rows of channels, one row for the convolutions before each pooling, such as "
+            f"((64,), (128, 128)), but is {blocks!r}"
+        )
+
+
 def _three_layers(features: int, hidden: int, num_classes: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(features, hidden),
@@ -113,38 +129,74 @@ def _three_layers(features: int, hidden: int, num_classes: int, dropout: float) 
     )
 
 
+# Each function below is a column of the table. `settings` are those of VGG: width, dropout, stem, head, generator.
+
+
+def vgg11(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = A, **settings: Any) -> VGG:
+    """Column A, eight convolutions and three linear layers: 132,863,336 parameters with 1000 classes.
+
+    With the small stem and 10 classes 9,225,610, and 152.8 million multiply-adds for a 32x32 image.
+    """
+    return VGG(blocks, num_classes, in_chans, batch_norm=False, **settings)
+
+
+def vgg11_bn(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = A, **settings: Any) -> VGG:
+    """Column A with batch norm: 132,868,840 parameters with 1000 classes."""
+    return VGG(blocks, num_classes, in_chans, batch_norm=True, **settings)
+
+
+def vgg13(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = B, **settings: Any) -> VGG:
+    """Column B, ten convolutions and three linear layers: 133,047,848 parameters with 1000 classes."""
+    return VGG(blocks, num_classes, in_chans, batch_norm=False, **settings)
+
+
+def vgg13_bn(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = B, **settings: Any) -> VGG:
+    """Column B with batch norm: 133,053,736 parameters with 1000 classes."""
+    return VGG(blocks, num_classes, in_chans, batch_norm=True, **settings)
+
+
+def vgg16(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = D, **settings: Any) -> VGG:
+    """Column D, 13 convolutions and three linear layers: 138,357,544 parameters with 1000 classes.
+
+    15.47 thousand million multiply-adds for a 224x224 image; with the small stem 313.2 million for one of 32x32.
+    """
+    return VGG(blocks, num_classes, in_chans, batch_norm=False, **settings)
+
+
+def vgg16_bn(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = D, **settings: Any) -> VGG:
+    """Column D with batch norm: 138,365,992 parameters with 1000 classes."""
+    return VGG(blocks, num_classes, in_chans, batch_norm=True, **settings)
+
+
+def vgg19(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = E, **settings: Any) -> VGG:
+    """Column E, 16 convolutions and three linear layers: 143,667,240 parameters with 1000 classes."""
+    return VGG(blocks, num_classes, in_chans, batch_norm=False, **settings)
+
+
+def vgg19_bn(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = E, **settings: Any) -> VGG:
+    """Column E with batch norm: 143,678,248 parameters with 1000 classes."""
+    return VGG(blocks, num_classes, in_chans, batch_norm=True, **settings)
+
+
 def vgg6(
     num_classes: int = 10,
     in_chans: int = 3,
-    width: float = 1.0,
+    blocks: Blocks = SIX,
+    stem: str = "small",
     dropout: float = 0.0,
-    generator: np.random.Generator | None = None,
+    **settings: Any,
 ) -> VGG:
-    """Six convolutions, 32-32-64-64-128-128, for images of about 32x32."""
-    return VGG(SIX, num_classes, in_chans, False, width, dropout, generator=generator)
+    """Six convolutions, 32-32-64-64-128-128, for images of about 32x32 (not in the paper)."""
+    return VGG(blocks, num_classes, in_chans, batch_norm=False, stem=stem, dropout=dropout, **settings)
 
 
 def vgg6_bn(
     num_classes: int = 10,
     in_chans: int = 3,
-    width: float = 1.0,
+    blocks: Blocks = SIX,
+    stem: str = "small",
     dropout: float = 0.0,
-    generator: np.random.Generator | None = None,
+    **settings: Any,
 ) -> VGG:
-    """Six convolutions, 32-32-64-64-128-128, with batch norm, for images of about 32x32."""
-    return VGG(SIX, num_classes, in_chans, True, width, dropout, generator=generator)
-
-
-def vgg11_bn(
-    num_classes: int = 1000,
-    in_chans: int = 3,
-    width: float = 1.0,
-    dropout: float = 0.5,
-    stem: str = "imagenet",
-    generator: np.random.Generator | None = None,
-) -> VGG:
-    """Eight convolutions with batch norm and three linear layers: 132,868,840 parameters with 1000 classes.
-
-    With the small stem and 10 classes 9,231,114, and 152.8 million multiply-adds for a 32x32 image.
-    """
-    return VGG(A, num_classes, in_chans, True, width, dropout, stem, generator)
+    """Six convolutions, 32-32-64-64-128-128, with batch norm, for images of about 32x32 (not in the paper)."""
+    return VGG(blocks, num_classes, in_chans, batch_norm=True, stem=stem, dropout=dropout, **settings)

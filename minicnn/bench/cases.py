@@ -184,3 +184,11 @@ NETWORKS = (
     Network("ResNet-18, 3x3 stem", "resnet18", 64, (3, 32, 32), {"stem": "small"}),
     Network("ResNet-18", "resnet18", 8, (3, 224, 224)),
 )
+
+# Whole networks for photographs, in inference only: a training step of them takes seconds.
+PHOTOGRAPHS = (
+    Network("ResNet-50", "resnet50", 1, (3, 224, 224), mode=INFERENCE),
+    Network("ResNet-50", "resnet50", 16, (3, 224, 224), mode=INFERENCE),
+    Network("VGG-16", "vgg16", 1, (3, 224, 224), mode=INFERENCE),
+    Network("GoogLeNet", "googlenet", 1, (3, 224, 224), mode=INFERENCE),
+)

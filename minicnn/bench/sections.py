@@ -14,6 +14,7 @@ from minicnn.bench.cases import (
     INFERENCE,
     NETWORKS,
     NORMALISATIONS,
+    PHOTOGRAPHS,
     POOLINGS,
     TRAINING,
     Network,
@@ -62,9 +63,10 @@ def training_steps(session: Session) -> Iterator[Row]:
 def inference(session: Session) -> Iterator[Row]:
     """Logits of whole networks, without gradients."""
     plan = replace(session.plan, settle=max(session.plan.settle, ONNXRUNTIME_SPINS))
-    for case in NETWORKS:
+    whole = () if session.quick else PHOTOGRAPHS
+    for case in (*(replace(case, mode=INFERENCE) for case in NETWORKS), *whole):
         libraries = session.processes("minicnn", "torch", "onnxruntime")
-        yield from measure(replace(case, mode=INFERENCE), libraries, plan)
+        yield from measure(case, libraries, plan)
 
 
 def memory(session: Session) -> Iterator[Row]:

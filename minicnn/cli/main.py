@@ -21,6 +21,7 @@ COMMANDS = {
     "summary": "show the layers of a backbone: shapes, parameters, multiply-adds, receptive fields",
     "inspect": "show what is in a file of weights, a stranger's too: nothing in it is run",
     "convert": "write the weights of a file, such as PyTorch's, in another format",
+    "export": "write a backbone as a file for other programs",
     "partworld": "draw PartWorld pictures, or measure how well they separate models",
     "bench": "measure kernels, training steps and inference, beside other libraries",
     "lesson": "list and run the lessons, check exercises, make notebooks",

@@ -1,6 +1,5 @@
 """What `minicnn train` puts together: loaders, optimiser and schedule, from settings given by name."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from minicnn import optim
 from minicnn.backbones import create as create_backbone
 from minicnn.backbones.backbone import Backbone
-from minicnn.backbones.factory import BUILDERS
+from minicnn.backbones.factory import BUILDERS, own_classes, settings_of
 from minicnn.data import DataLoader, channel_statistics, create, stratified_split
 from minicnn.data import list as known_sets
 from minicnn.data.dataset import Dataset
@@ -90,31 +89,39 @@ def _augmentation(name: str, image_shape: tuple[int, ...]) -> list[Any]:
     return chosen[name]
 
 
-def make_model(settings: dict[str, Any], classes: int, image_shape: tuple[int, ...]) -> Backbone:
-    """The backbone with fresh weights. Raises ValueError for a name or an option that it can't be made with."""
+def make_model(settings: dict[str, Any], classes: int | None, image_shape: tuple[int, ...] | None) -> Backbone:
+    """The backbone with fresh weights; without classes or an image shape (C, H, W), as it is by itself for colours.
+
+    Raises ValueError for a name or an option that it can't be made with.
+    """
     options = model_settings(settings, image_shape)
+    if classes is None and settings["model"] in BUILDERS:
+        classes = own_classes(settings["model"])
     try:
         return create_backbone(
-            settings["model"], num_classes=classes, in_chans=image_shape[0], seed=settings.get("seed", 0), **options
+            settings["model"],
+            num_classes=1000 if classes is None else classes,
+            in_chans=3 if image_shape is None else image_shape[0],
+            seed=settings.get("seed", 0),
+            **options,
         )
     except TypeError as error:  # an option of another type, such as width=wide
         raise ValueError(f"{settings['model']} cannot be made with {options}: {error}") from error
 
 
-def model_settings(settings: dict[str, Any], image_shape: tuple[int, ...]) -> dict[str, Any]:
+def model_settings(settings: dict[str, Any], image_shape: tuple[int, ...] | None) -> dict[str, Any]:
     """The options of the backbone: those given, and the image size for networks that are made for one.
 
     Raises ValueError for an option that this backbone has not, naming those that it has.
     """
     options = dict(settings["model_options"])
-    builder = BUILDERS.get(settings["model"])
-    if builder is None:  # create() says which names there are
+    if settings["model"] not in BUILDERS:  # create() says which names there are
         return options
-    known = set(inspect.signature(builder).parameters) - {"num_classes", "in_chans", "generator"}
+    known = settings_of(settings["model"])
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(f"{settings['model']} has no option {unknown[0]!r}; it has {sorted(known)}")
-    if "image_size" in known:
+    if "image_size" in known and image_shape is not None:
         options.setdefault("image_size", image_shape[1])
     return options
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,8 @@ def extract(
 
     `taps` are dotted module names ("layer2", "features.3"). Whole activations, (N, C, h, w), are large; `reduce(maps,
     pictures)` may shrink each batch's, given the slice of pictures that it covers, before the next one is computed.
-    Raises ValueError for a name that the model does not have.
+    Raises ValueError for a name that the model does not have, and for a module that does not run in evaluation or puts
+    out more than one map.
     """
     names = dict(model.named_modules())
     unknown = [tap for tap in taps if tap not in names]
@@ -44,12 +46,16 @@ def extract(
                     hooks.enter_context(names[tap].register_forward_hook(_keep_output(seen, tap)))
                 model(Tensor(images[pictures]))
             for tap in taps:
+                if tap not in seen:
+                    raise ValueError(f"tap {tap!r} was not run: the model does not use that module in evaluation")
                 pieces[tap].append(seen[tap] if reduce is None else reduce(seen[tap], pictures))
     return {tap: np.concatenate(arrays) for tap, arrays in pieces.items()}
 
 
 def _keep_output(seen: dict[str, np.ndarray], tap: str):
-    def hook(module: Module, inputs: tuple, output: Tensor) -> None:
+    def hook(module: Module, inputs: tuple, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            raise ValueError(f"tap {tap!r} puts out {type(output).__name__}; tap the modules inside it")
         seen[tap] = output.data
 
     return hook

@@ -153,10 +153,17 @@ def concat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     like_images = all(layout.is_channels_last(tensor.data) for tensor in inputs)
     result = np.concatenate([layout.as_channels_last(t.data) if like_images else t.data for t in inputs], axis)
 
-    def backward(gradient: np.ndarray):  # keeps nothing
-        return np.split(gradient, ends, axis)
+    def backward(gradient: np.ndarray):  # keeps nothing; a piece of an image is written out, to lie as an image does
+        pieces = np.split(gradient, ends, axis)
+        return [_written_out(piece) for piece in pieces] if like_images else pieces
 
     return make_result(result, inputs, backward, "concat")
+
+
+def _written_out(piece: np.ndarray) -> np.ndarray:
+    image = layout.empty(piece.shape, piece.dtype)
+    image[...] = piece
+    return image
 
 
 def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:

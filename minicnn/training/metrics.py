@@ -1,6 +1,7 @@
 """How often a classifier is right: accuracy, top-k accuracy, the confusion matrix. Arrays or Tensors in, numbers out.
 
-Scores are (N, K) or (N, K, ...), a row of K classes for each picture or pixel. Targets are labels (N, ...), or
+Scores are (N, K) or (N, K, ...), a row of K classes for each picture or pixel; of a tuple, as networks with auxiliary
+heads return it in training, the first counts. Targets are labels (N, ...), or
 probabilities of the scores' shape, as mixup makes them: then the most probable class is the right one.
 """
 
@@ -64,7 +65,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _scores_and_labels(outputs: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
-    scores, labels = _array(outputs), _array(targets)
+    scores, labels = _array(outputs[0] if isinstance(outputs, tuple) else outputs), _array(targets)
     if scores.ndim < 2:
         raise ValueError(f"outputs must be scores (N, K) or (N, K, ...), but have the shape {scores.shape}")
     if labels.shape == scores.shape and labels.dtype.kind == "f":

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn import backbones, nn
 from minicnn.tensor import Tensor, no_grad
 
 SIZES = {"lenet5": (1, 28)}
-SETTINGS = {"vgg11_bn": {"stem": "small", "width": 0.25}, "resnet18": {"width": 8}}  # as quick as the others
+KINDS = ("lenet5", "vgg6_bn", "vgg11", "vgg16_bn", "googlenet", "resnet8", "resnet18", "resnet50")
 
 
 def images(name, n=2):
@@ -15,19 +16,22 @@ def images(name, n=2):
     return Tensor(np.random.default_rng(0).standard_normal((n, channels, side, side), dtype=np.float32))
 
 
-def make(name, **settings):
-    return create(name, in_chans=SIZES.get(name, (3, 32))[0], seed=0, **settings).eval()
+@pytest.fixture
+def make(narrow):
+    """make(name, **settings): the backbone, narrow and in evaluation mode."""
+
+    def build(name, seed=0, **settings):
+        settings = narrow(name, **{"in_chans": SIZES.get(name, (3, 32))[0], "num_classes": 10} | settings)
+        return backbones.create(name, seed=seed, **settings).eval()
+
+    return build
 
 
-def create(name, **settings):
-    return backbones.create(name, **SETTINGS.get(name, {}), **settings)
+every_kind = pytest.mark.parametrize("name", KINDS)
 
 
-every_backbone = pytest.mark.parametrize("name", backbones.list())
-
-
-@every_backbone
-def test_the_levels_describe_the_maps_that_come_out(name):
+@every_kind
+def test_the_levels_describe_the_maps_that_come_out(name, make):
     model, x = make(name), images(name)
     with no_grad():
         last, maps = model.forward_intermediates(x)
@@ -40,8 +44,8 @@ def test_the_levels_describe_the_maps_that_come_out(name):
     np.testing.assert_array_equal(last.data, model.forward_features(x).data)
 
 
-@every_backbone
-def test_the_levels_receptive_fields_are_those_that_the_graph_shows(name):
+@every_kind
+def test_the_levels_receptive_fields_are_those_that_the_graph_shows(name, make):
     model = make(name)
     fields = {row.path: row.receptive_field for row in nn.summary(model, images(name).shape[1:]).rows}
     for level in model.feature_info:
@@ -51,8 +55,8 @@ def test_the_levels_receptive_fields_are_those_that_the_graph_shows(name):
         assert behind[-1] == (level.receptive_field, level.receptive_field)
 
 
-@every_backbone
-def test_features_and_head_make_the_whole(name):
+@every_kind
+def test_features_and_head_make_the_whole(name, make):
     model, x = make(name, num_classes=7), images(name)
     logits = model(x)
     assert logits.shape == (2, 7)
@@ -63,8 +67,8 @@ def test_features_and_head_make_the_whole(name):
     np.testing.assert_allclose(model.get_classifier()(vectors).data, logits.data, rtol=1e-6)
 
 
-@every_backbone
-def test_features_only_returns_the_levels_asked_for_in_their_order(name):
+@every_kind
+def test_features_only_returns_the_levels_asked_for_in_their_order(name, make):
     x = images(name)
     whole = make(name).forward_intermediates(x, intermediates_only=True)
     model = make(name, features_only=True, out_indices=(-1, 0))
@@ -77,8 +81,8 @@ def test_features_only_returns_the_levels_asked_for_in_their_order(name):
     assert len(make(name, features_only=True, out_indices=2)(x)) == 2
 
 
-@every_backbone
-def test_a_level_out_of_range_is_refused_by_name(name):
+@every_kind
+def test_a_level_out_of_range_is_refused_by_name(name, make):
     last = make(name).feature_info[-1].module
     with pytest.raises(ValueError, match=rf"level 9 does not exist.*\({last}\)"):
         make(name, features_only=True, out_indices=[0, 9])
@@ -86,8 +90,8 @@ def test_a_level_out_of_range_is_refused_by_name(name):
         make(name).forward_intermediates(images(name), indices=[-9])
 
 
-@every_backbone
-def test_the_classifier_can_be_replaced_and_taken_off(name):
+@every_kind
+def test_the_classifier_can_be_replaced_and_taken_off(name, make):
     model, x = make(name), images(name)
     features = model.forward_features(x)
     model.reset_classifier(4)
@@ -101,22 +105,22 @@ def test_the_classifier_can_be_replaced_and_taken_off(name):
         model.reset_classifier(-1)
 
 
-@every_backbone
-def test_a_seed_fixes_every_bit_whatever_was_drawn_before(name):
+@every_kind
+def test_a_seed_fixes_every_bit_whatever_was_drawn_before(name, make):
     first = make(name).state_dict()
     make(name)
     nn.Linear(3, 3)
     second, other = (
         make(name).state_dict(),
-        create(name, in_chans=SIZES.get(name, (3,))[0], seed=1).state_dict(),
+        make(name, seed=1).state_dict(),
     )
     for key, array in first.items():
         assert array.tobytes() == second[key].tobytes()
     assert any(not np.array_equal(array, other[key]) for key, array in first.items())
 
 
-@every_backbone
-def test_no_hook_is_left_behind(name):
+@every_kind
+def test_no_hook_is_left_behind(name, make):
     model = make(name, features_only=True)
     model(images(name))
     with pytest.raises(ValueError, match="channels"):
@@ -124,11 +128,11 @@ def test_no_hook_is_left_behind(name):
     assert not any(module._forward_hooks for module in model.modules())
 
 
-@every_backbone
-def test_input_channels_are_an_argument(name):
+@every_kind
+def test_input_channels_are_an_argument(name, make):
     side = SIZES.get(name, (3, 32))[1]
-    model = create(name, in_chans=2)
-    assert model.eval()(Tensor(np.zeros((1, 2, side, side), np.float32))).shape == (1, 10)
+    model = make(name, in_chans=2)
+    assert model(Tensor(np.zeros((1, 2, side, side), np.float32))).shape == (1, 10)
 
 
 def test_an_unknown_name_suggests_close_ones():
@@ -147,20 +151,86 @@ def test_width_and_shortcut_are_plain_arguments():
     narrow = backbones.create("resnet8", width=4)
     assert narrow.feature_info.channels() == [4, 4, 8, 16]
     assert backbones.create("vgg6_bn", width=0.25).feature_info.channels() == [8, 16, 32, 32]
+    assert backbones.create("googlenet", width=0.125, stem="small").feature_info.channels() == [24, 60, 104, 128]
     option_b = backbones.create("resnet20", shortcut="B").state_dict()
     assert option_b["layer2.0.downsample.0.weight"].shape == (32, 16, 1, 1)
     assert "layer2.0.downsample.1.running_mean" in option_b
     assert "layer2.1.downsample.0.weight" not in option_b
-    with pytest.raises(ValueError, match=r"'A' .* or 'B'"):
+    with pytest.raises(ValueError, match=r"'A' .* or 'none'"):
         backbones.create("resnet20", shortcut="C")
     with pytest.raises(ValueError, match=r"width \(the channels of the first stage\) must be at least 1, but is 0"):
         backbones.create("resnet8", width=0)
     with pytest.raises(TypeError, match=r"width .* must be an int, but is float: 0\.5"):
         backbones.create("resnet8", width=0.5)
-    with pytest.raises(TypeError, match=r"resnet8 has no setting 'num_class'; .* it has \['shortcut', 'width'\]"):
+    with pytest.raises(ValueError, match=r"width multiplies every number of channels and must be above 0, but is -1"):
+        backbones.create("vgg6", width=-1)
+    with pytest.raises(TypeError, match="width must be a number that multiplies channels"):
+        backbones.create("googlenet", width="wide")
+
+
+def test_depth_is_a_plain_argument():
+    def convolutions(name, **settings):
+        return sum(isinstance(module, nn.Conv2d) for module in backbones.create(name, **settings).modules())
+
+    assert convolutions("resnet20", width=2) == 1 + 3 * 3 * 2
+    assert convolutions("resnet20", width=2, blocks=4) == 1 + 3 * 4 * 2
+    assert convolutions("resnet50", width=2, blocks=(1, 1, 1, 1)) == 1 + 4 * 3 + 4  # and a shortcut a stage
+    assert convolutions("vgg16", width=0.02, blocks=((8,), (8, 16))) == 3
+    with pytest.raises(ValueError, match=r"each of four stages, but is \(3, 4\)"):
+        backbones.create("resnet50", blocks=(3, 4))
+    with pytest.raises(TypeError, match=r"blocks must be rows of channels.*but is \(64, 128\)"):
+        backbones.create("vgg16", blocks=(64, 128))
+
+
+def test_a_setting_that_a_network_has_not_is_refused_beside_those_that_it_has():
+    with pytest.raises(
+        TypeError, match=r"resnet8 has no setting 'num_class'; .* it has \['blocks', 'shortcut', 'width'\]"
+    ):
         backbones.create("resnet8", num_class=5)
+    with pytest.raises(TypeError, match=r"vgg16 has no setting 'shortcut'; .*'blocks', 'dropout', 'head', 'stem'"):
+        backbones.create("vgg16", shortcut="A")
     with pytest.raises(TypeError, match="num_classes must be an int, but is str: '5'"):
-        narrow.reset_classifier("5")
+        backbones.create("resnet8", width=2).reset_classifier("5")
+
+
+def test_a_stem_is_chosen_where_there_are_two():
+    sizes = {stem: backbones.create("resnet18", width=2, stem=stem).conv1.kernel_size for stem in (None, "small")}
+    assert sizes == {None: (7, 7), "small": (3, 3)}
+    assert backbones.create("resnet20", width=2, stem="small").input_size == (3, 32, 32)
+    assert backbones.create("googlenet", width=0.1, stem="small").conv1.conv.kernel_size == (3, 3)
+    with pytest.raises(ValueError, match="resnet20 has one stem, for small images; leave out stem='imagenet'"):
+        backbones.create("resnet20", stem="imagenet")
+    for name in ("resnet50", "vgg11", "googlenet"):
+        with pytest.raises(ValueError, match=r"stem must be 'imagenet' .* or 'small' .*, but is 'cifar'"):
+            backbones.create(name, stem="cifar")
+
+
+def test_a_network_has_a_thousand_classes_unless_told_otherwise():
+    assert backbones.create("resnet8", width=2).get_classifier().out_features == 1000
+    assert backbones.resnet8(width=2).get_classifier().out_features == 10
+
+
+@every_kind
+def test_weights_are_taken_from_a_dictionary_or_a_file(name, make, tmp_path):
+    source, x = make(name, seed=3), images(name)
+    minicnn.save(source, tmp_path / "weights.safetensors")
+    for weights in (source.state_dict(), tmp_path / "weights.safetensors", str(tmp_path / "weights.safetensors")):
+        np.testing.assert_array_equal(make(name, weights=weights)(x).data, source(x).data)
+    levels = source.forward_intermediates(x, intermediates_only=True)
+    maps = make(name, weights=source.state_dict(), features_only=True)(x)  # the head's are left aside
+    for level, features in zip(levels, maps, strict=True):
+        np.testing.assert_array_equal(features.data, level.data)
+
+
+def test_weights_that_do_not_fit_are_refused():
+    state = backbones.create("resnet8", width=4, num_classes=10).state_dict()
+    with pytest.raises(ValueError, match=r"linear\.weight: \(10, 16\) in the state, \(5, 16\) in the model"):
+        backbones.create("resnet8", width=4, num_classes=5, weights=state)
+    del state["conv1.weight"]
+    with pytest.raises(ValueError, match=r"missing .*\n.*conv1\.weight"):
+        backbones.create("resnet8", width=4, features_only=True, weights=state)
+    with pytest.raises(FileNotFoundError):
+        backbones.create("resnet8", weights="no-such-file.safetensors")
 
 
 def test_lenet_fits_its_image_size_and_says_when_an_image_does_not():
@@ -175,12 +245,11 @@ def test_lenet_fits_its_image_size_and_says_when_an_image_does_not():
         backbones.create("lenet5", in_chans=1)(Tensor(np.zeros((1, 1, 32, 32), np.float32)))
 
 
-def test_parameter_counts_are_those_of_the_papers():
+def test_parameter_counts_of_small_networks_are_those_on_paper():
     def count(name, **settings):
-        return sum(parameter.numel() for parameter in backbones.create(name, **settings).parameters())
+        model = backbones.create(name, num_classes=10, **settings)
+        return sum(parameter.numel() for parameter in model.parameters())
 
-    assert count("resnet20") == 269_722
-    assert count("resnet32") == 464_154
     assert count("lenet5", in_chans=1) == 61_706
     convolutions = sum(i * o * 9 + o for i, o in [(3, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128)])
     assert count("vgg6") == convolutions + 128 * 10 + 10
@@ -196,9 +265,9 @@ def test_convolutions_begin_with_he_spread_and_the_head_small():
     assert (vgg.get_classifier().bias.data == 0).all()
 
 
-@pytest.mark.parametrize("name", backbones.list())
-def test_one_image_without_a_batch_axis_is_refused_with_advice(name):
-    model = create(name, in_chans=1)
+@every_kind
+def test_one_image_without_a_batch_axis_is_refused_with_advice(name, make):
+    model = make(name, in_chans=1)
     with pytest.raises(
         ValueError, match=r"batch of images \(N, C, H, W\), but the shape is \(1, 28, 28\); add .*unsqueeze"
     ):
@@ -207,9 +276,9 @@ def test_one_image_without_a_batch_axis_is_refused_with_advice(name):
         model.forward_intermediates(Tensor(np.zeros((1, 28, 28), np.float32)))
 
 
-@pytest.mark.parametrize("name", backbones.list())
-def test_arrays_and_lists_of_pictures_are_taken_as_tensors_are(name):
-    model = create(name, in_chans=1, seed=0).eval()
+@every_kind
+def test_arrays_and_lists_of_pictures_are_taken_as_tensors_are(name, make):
+    model = make(name, in_chans=1)
     side = SIZES.get(name, (1, 32))[1]
     pictures = np.random.default_rng(0).random((2, 1, side, side), dtype=np.float32)
     logits = model(Tensor(pictures)).data

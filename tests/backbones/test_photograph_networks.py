@@ -1,86 +1,16 @@
-"""VGG and ResNet as torchvision has them: the same keys and shapes, the papers' counts, the same numbers as a twin."""
-
-import json
-from pathlib import Path
+"""What is particular to networks for photographs: VGG's large head, GoogLeNet's auxiliary ones, plain networks."""
 
 import numpy as np
 import pytest
 
 import minicnn
-from minicnn import backbones, nn, optim
+from minicnn import backbones, optim, training
 from minicnn import functional as F
+from minicnn.backbones.googlenet import GoogLeNetOutputs
 from minicnn.kernels import layout
 from minicnn.tensor import Tensor
 
-MANIFEST = Path(__file__).parents[3] / "shared" / "state_dict_manifest.json"  # used where it lies beside the project
-
-
-def vgg11_bn_keys():
-    """Names and shapes, written down from torchvision's rule: conv, bn, relu, and a pooling after some of them."""
-    keys, number, channels = [], 0, 3
-    for block in ((64,), (128,), (256, 256), (512, 512), (512, 512)):
-        for out in block:
-            keys += [(f"features.{number}.weight", (out, channels, 3, 3)), (f"features.{number}.bias", (out,))]
-            keys += batch_norm_keys(f"features.{number + 1}", out)
-            number, channels = number + 3, out
-        number += 1
-    for layer, shape in ((0, (4096, 512 * 7 * 7)), (3, (4096, 4096)), (6, (1000, 4096))):
-        keys += [(f"classifier.{layer}.weight", shape), (f"classifier.{layer}.bias", shape[:1])]
-    return dict(keys)
-
-
-def resnet18_keys():
-    keys = [("conv1.weight", (64, 3, 7, 7)), *batch_norm_keys("bn1", 64)]
-    channels = 64
-    for stage, out in enumerate((64, 128, 256, 512), start=1):
-        for block in (0, 1):
-            name = f"layer{stage}.{block}"
-            keys += [(f"{name}.conv1.weight", (out, channels, 3, 3)), *batch_norm_keys(f"{name}.bn1", out)]
-            keys += [(f"{name}.conv2.weight", (out, out, 3, 3)), *batch_norm_keys(f"{name}.bn2", out)]
-            if channels != out:
-                keys += [(f"{name}.downsample.0.weight", (out, channels, 1, 1))]
-                keys += batch_norm_keys(f"{name}.downsample.1", out)
-            channels = out
-    return dict([*keys, ("fc.weight", (1000, 512)), ("fc.bias", (1000,))])
-
-
-def batch_norm_keys(name, channels):
-    rows = [(f"{name}.{part}", (channels,)) for part in ("weight", "bias", "running_mean", "running_var")]
-    return [*rows, (f"{name}.num_batches_tracked", ())]
-
-
-def shapes(model):
-    return {key: array.shape for key, array in model.state_dict().items()}
-
-
-KEYS = {"vgg11_bn": vgg11_bn_keys, "resnet18": resnet18_keys}
-
-
-@pytest.mark.parametrize("name", KEYS)
-def test_keys_and_shapes_are_torchvisions(name):
-    model = backbones.create(name, num_classes=1000)
-    assert list(shapes(model).items()) == list(KEYS[name]().items())
-    if MANIFEST.exists():
-        entry = json.loads(MANIFEST.read_text())[name]
-        assert shapes(model) == {key: tuple(shape) for key, shape in entry["shapes"].items()}
-        assert sum(parameter.numel() for parameter in model.parameters()) == entry["stats"]["params"]
-
-
-def test_counts_for_small_images_are_those_of_the_reference():
-    report = nn.summary(backbones.create("vgg11_bn", stem="small"), (3, 32, 32))
-    assert report.parameters == 9_225_610 + 2 * (64 + 128 + 256 + 256 + 4 * 512)
-    assert round(report.multiply_adds / 1e6, 1) == 152.8
-    report = nn.summary(backbones.create("resnet18", stem="small"), (3, 32, 32))
-    assert report.parameters == 11_173_962
-    assert round(report.multiply_adds / 1e6, 1) == 555.4
-
-
-def test_receptive_fields_and_reductions_are_those_of_the_literature():
-    info = backbones.create("resnet18", width=2).feature_info
-    assert info.receptive_field() == [7, 43, 99, 211, 435]
-    assert info.reduction() == [2, 4, 8, 16, 32]
-    assert backbones.create("resnet18", stem="small", width=2).feature_info.reduction() == [1, 1, 2, 4, 8]
-    assert backbones.create("vgg11_bn", width=0.05).feature_info.reduction() == [1, 2, 4, 8, 16, 32]
+pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of", "ignore:images look unnormalised")
 
 
 def test_the_papers_head_of_vgg_can_be_cut_and_replaced():
@@ -104,14 +34,97 @@ def test_the_papers_head_of_vgg_trains_without_a_change_of_layout():
     assert layout.conversions() == before
 
 
-@pytest.mark.parametrize("name", KEYS)
-def test_an_unknown_stem_is_refused(name):
-    with pytest.raises(ValueError, match=r"stem must be 'imagenet' .* or 'small' .*, but is 'cifar'"):
-        backbones.create(name, stem="cifar")
+def test_vgg_as_a_backbone_goes_without_the_papers_head():
+    whole, bare = (backbones.create("vgg11", width=0.03, seed=0, head=head).eval() for head in (True, False))
+    assert whole.get_submodule("classifier.0").in_features == 49 * 15
+    assert sum(parameter.numel() for parameter in bare.classifier.parameters()) == 15 * 1000 + 1000
+    images = np.random.default_rng(0).standard_normal((1, 3, 64, 64), dtype=np.float32)
+    np.testing.assert_array_equal(bare.forward_features(images).data, whole.forward_features(images).data)
+    assert bare(images).shape == (1, 1000)
+    features = backbones.create("vgg11", width=0.03, features_only=True)
+    assert {name.split(".")[0] for name, _ in features.named_parameters()} == {"features"}
+
+
+def small_googlenet(**settings):
+    return backbones.create("googlenet", num_classes=4, width=0.125, stem="small", seed=0, **settings)
+
+
+def small_batch(n=4):
+    generator = np.random.default_rng(0)
+    return generator.standard_normal((n, 3, 32, 32), dtype=np.float32), generator.integers(0, 4, n)
+
+
+def test_auxiliary_heads_answer_in_training_only():
+    model, (images, _) = small_googlenet(aux_logits=True), small_batch()
+    outputs = model(images)
+    assert isinstance(outputs, GoogLeNetOutputs)
+    assert [each.shape for each in outputs] == [(4, 4)] * 3
+    assert isinstance(model.eval()(images), Tensor)
+    assert isinstance(small_googlenet()(images), Tensor)
+    features = small_googlenet(aux_logits=True, features_only=True)
+    assert len(features(images)) == len(features.feature_info)
+
+
+def test_the_auxiliary_loss_weighs_the_heads_as_the_paper_does():
+    model, (images, labels) = small_googlenet(aux_logits=True), small_batch()
+    outputs = model(images)
+    logits, aux2, aux1 = (F.cross_entropy(each, labels).item() for each in outputs)
+    assert backbones.auxiliary_loss(outputs, labels).item() == pytest.approx(logits + 0.3 * (aux1 + aux2), rel=1e-6)
+    assert backbones.auxiliary_loss(outputs.logits, labels).item() == pytest.approx(logits, rel=1e-6)
+
+
+def test_a_network_with_auxiliary_heads_is_trained_by_fit():
+    model, batch = small_googlenet(aux_logits=True, dropout=0.0, dropout_aux=0.0), small_batch(8)
+    optimizer = optim.SGD(model.parameters(), lr=0.05)
+    records = training.fit(
+        model, [batch] * 3, optimizer, epochs=2, loss=backbones.auxiliary_loss, validation=[batch], progress=False
+    )
+    assert records[1]["loss"] < records[0]["loss"]
+    assert 0 <= records[1]["accuracy"] <= 1
+
+
+def test_resetting_the_classifier_resets_the_auxiliary_ones():
+    model = small_googlenet(aux_logits=True)
+    model.reset_classifier(7)
+    assert [each.shape[1] for each in model(small_batch()[0])] == [7, 7, 7]
+
+
+def test_transformed_images_have_the_other_normalisation():
+    """(0.485, 0.456, 0.406) is the mean: its pixels become (mean - 0.5) / 0.5."""
+    model, plain = small_googlenet(transform_input=True).eval(), small_googlenet().eval()
+    pixels = np.random.default_rng(0).random((2, 3, 32, 32), dtype=np.float32)
+    mean, std = (np.array(each, np.float32)[:, None, None] for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    np.testing.assert_allclose(
+        model((pixels - mean) / std).data, plain((pixels - 0.5) / 0.5).data, rtol=1e-3, atol=1e-6
+    )
+    with pytest.raises(ValueError, match="transform_input=True is for images of 3 channels, but in_chans=1"):
+        small_googlenet(transform_input=True, in_chans=1)
+
+
+def test_the_window_of_the_third_branch_is_torchvisions_or_the_papers():
+    kernels = {
+        size: small_googlenet(branch3_kernel=size).get_submodule("inception4c.branch3.1.conv").kernel_size
+        for size in (3, 5)
+    }
+    assert kernels == {3: (3, 3), 5: (5, 5)}
+    with pytest.raises(ValueError, match=r"branch3_kernel must be 3 .* or 5 .*, but is 7"):
+        small_googlenet(branch3_kernel=7)
+
+
+def test_a_plain_network_is_a_residual_one_without_its_shortcuts():
+    """Where a block's own map is nothing, the residual network passes its input on, and the plain one nothing."""
+    plain, residual = (backbones.create("resnet8", width=4, shortcut=each, seed=0).eval() for each in ("none", "A"))
+    assert list(plain.state_dict()) == list(residual.state_dict())
+    for model in (plain, residual):
+        model.get_submodule("layer1.0.bn2").weight.data[...] = 0
+    images = np.random.default_rng(0).standard_normal((1, 3, 8, 8), dtype=np.float32)
+    stem, behind = residual.forward_intermediates(images, [0, 1], intermediates_only=True)
+    np.testing.assert_array_equal(behind.data, stem.data)
+    assert not plain.forward_intermediates(images, [1], intermediates_only=True)[0].data.any()
 
 
 def test_widths_and_blocks_below_one_are_refused():
     with pytest.raises(ValueError, match=r"blocks \(of every stage\) must be at least 1"):
-        backbones.resnet.ResNet((1, 0, 1, 1))
+        backbones.create("resnet18", blocks=(1, 0, 1, 1))
     with pytest.raises(ValueError, match=r"width \(the channels of the first stage\) must be at least 1"):
         backbones.create("resnet18", width=0)

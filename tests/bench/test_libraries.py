@@ -12,6 +12,7 @@ from minicnn.bench.cases import (
     INFERENCE,
     NETWORKS,
     NORMALISATIONS,
+    PHOTOGRAPHS,
     POOLINGS,
     TRAINING,
     Convolution,
@@ -54,6 +55,7 @@ def test_every_kind_of_layer_runs_in_both_libraries(name, case):
             run()
 
 
+@pytest.mark.filterwarnings("ignore:.*leaves a map of")
 @pytest.mark.parametrize("case", NETWORKS, ids=str)
 def test_torch_starts_training_from_the_same_loss(case):
     torch, few = library("torch"), replace(case, batch=2, image=(case.image[0], *[min(64, case.image[1])] * 2))
@@ -72,6 +74,17 @@ def test_inference_gives_the_same_logits(name, case):
     np.testing.assert_allclose(with_minicnn.prepare(case, "minicnn fused")[INFERENCE](), expected, atol=1e-4)
     for variant in module.variants(case):
         np.testing.assert_allclose(module.prepare(case, variant)[INFERENCE](), expected, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*leaves a map of")
+@pytest.mark.parametrize("backbone", ["resnet50", "googlenet"])
+def test_networks_for_photographs_have_twins_of_the_same_logits(backbone):
+    torch, case = library("torch"), next(case for case in PHOTOGRAPHS if case.backbone == backbone)
+    case = replace(case, batch=1, image=(3, 64, 64))
+    expected = with_minicnn.prepare(case, "minicnn")[INFERENCE]()
+    scale = np.abs(expected).max()
+    for variant in torch.variants(case):
+        np.testing.assert_allclose(torch.prepare(case, variant)[INFERENCE](), expected, rtol=0, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize("name", ["dezero", "mygrad"])

@@ -10,6 +10,16 @@ def test_it_counts_the_parameters(capsys):
     assert "61,706" in capsys.readouterr().out
 
 
+def test_the_size_and_the_classes_are_those_that_the_network_is_made_for(capsys):
+    assert main(["summary", "resnet50", "--set", "width=8"]) == 0
+    printed = capsys.readouterr().out
+    assert "64x56x56" not in printed  # narrower than the paper's
+    assert "32x56x56" in printed
+    assert printed.splitlines()[-1].startswith("ResNet for an input of 3x224x224")
+    assert main(["summary", "resnet20"]) == 0
+    assert "CifarResNet for an input of 3x32x32: 269,722 parameters" in capsys.readouterr().out
+
+
 def test_it_takes_options_of_the_backbone(capsys):
     assert main(["summary", "resnet20", "--num-classes", "7"]) == 0
     usual = capsys.readouterr().out

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from minicnn import nn
+from minicnn import backbones, nn
 from minicnn.features.extract import average_pool, extract, pool_under_masks
 
 
@@ -50,6 +50,33 @@ def test_hooks_are_gone_after_an_error_too():
 def test_an_unknown_tap_names_those_there_are():
     with pytest.raises(ValueError, match=r"'layer9'.*'0', '1', '2', '3'"):
         extract(small_network(), pictures(), ["layer9"])
+
+
+@pytest.mark.parametrize("name", ["vgg16_bn", "googlenet", "resnet50"])
+def test_any_module_of_a_backbone_can_be_tapped(name, narrow):
+    model = backbones.create(name, seed=0, **narrow(name, num_classes=10)).eval()
+    taps = [path for path, _ in model.named_modules() if path]
+    images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
+    maps = extract(model, images, taps)
+    assert list(maps) == taps
+    for level, expected in zip(
+        model.feature_info, model.forward_intermediates(images, intermediates_only=True), strict=True
+    ):
+        np.testing.assert_array_equal(maps[level.module], expected.data)
+    assert all(not module._forward_hooks for module in model.modules())
+
+
+def test_a_module_that_does_not_run_is_named():
+    model = backbones.create("googlenet", width=0.1, stem="small", aux_logits=True)
+    with pytest.raises(ValueError, match=r"tap 'aux1\.fc1' was not run: .* in evaluation"):
+        extract(model, np.zeros((1, 3, 32, 32), np.float32), ["aux1.fc1"])
+    assert all(not module._forward_hooks for module in model.modules())
+
+
+def test_a_module_that_puts_out_several_maps_is_named():
+    model = nn.Sequential(nn.MaxPool2d(2, return_indices=True))
+    with pytest.raises(ValueError, match="tap '0' puts out tuple"):
+        extract(model, pictures(), ["0"])
 
 
 def test_reduce_sees_each_batch_with_its_slice():

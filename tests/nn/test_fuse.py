@@ -13,9 +13,9 @@ from minicnn.backbones.residual import BasicBlock
 from minicnn.nn import evaluation_mode
 from minicnn.tensor import Tensor, no_grad
 
-SMALL = {"vgg11_bn": {"stem": "small", "width": 0.25}, "resnet18": {"width": 8}}  # as quick as the others
+KINDS = ("lenet5", "vgg6", "vgg11_bn", "googlenet", "resnet8", "resnet18", "resnet50")
 
-every_backbone = pytest.mark.parametrize("name", backbones.list())
+every_backbone = pytest.mark.parametrize("name", KINDS)
 
 
 def with_random_statistics(model, seed=0):
@@ -33,11 +33,16 @@ def with_random_statistics(model, seed=0):
     return model.eval()
 
 
-def backbone_and_images(name, **settings):
-    channels, side = (1, 28) if name == "lenet5" else (3, 32)
-    settings = SMALL.get(name, {}) | settings
-    model = with_random_statistics(backbones.create(name, in_chans=channels, seed=1, **settings))
-    return model, Tensor(np.random.default_rng(2).standard_normal((2, channels, side, side), dtype=np.float32))
+@pytest.fixture
+def backbone_and_images(narrow):
+    """backbone_and_images(name, **settings) -> the backbone, narrow, and two images."""
+
+    def make(name, **settings):
+        channels, side = (1, 28) if name == "lenet5" else (3, 32)
+        model = with_random_statistics(backbones.create(name, seed=1, **narrow(name, in_chans=channels, **settings)))
+        return model, Tensor(np.random.default_rng(2).standard_normal((2, channels, side, side), dtype=np.float32))
+
+    return make
 
 
 def kinds(model):
@@ -50,7 +55,7 @@ def assert_close(result, expected):
 
 
 @every_backbone
-def test_a_fused_backbone_gives_the_same_logits_and_the_same_map_at_every_level(name):
+def test_a_fused_backbone_gives_the_same_logits_and_the_same_map_at_every_level(name, backbone_and_images):
     model, images = backbone_and_images(name)
     fused = model.fuse()
     assert type(fused) is type(model)
@@ -63,7 +68,7 @@ def test_a_fused_backbone_gives_the_same_logits_and_the_same_map_at_every_level(
 
 
 @every_backbone
-def test_a_fused_backbone_has_no_batch_norm_left_and_every_path_it_had(name):
+def test_a_fused_backbone_has_no_batch_norm_left_and_every_path_it_had(name, backbone_and_images):
     model, _ = backbone_and_images(name)
     fused = nn.fuse(model)
     assert nn.BatchNorm2d not in kinds(fused)
@@ -74,7 +79,7 @@ def test_a_fused_backbone_has_no_batch_norm_left_and_every_path_it_had(name):
 
 
 @every_backbone
-def test_the_original_is_untouched_and_shares_no_memory_with_the_copy(name):
+def test_the_original_is_untouched_and_shares_no_memory_with_the_copy(name, backbone_and_images):
     model, _ = backbone_and_images(name)
     model.train()
     before, modes, shown = model.state_dict(), [module.training for module in model.modules()], repr(model)
@@ -90,7 +95,7 @@ def test_the_original_is_untouched_and_shares_no_memory_with_the_copy(name):
 
 
 @every_backbone
-def test_fusing_twice_changes_nothing_more(name):
+def test_fusing_twice_changes_nothing_more(name, backbone_and_images):
     model, images = backbone_and_images(name)
     once = nn.fuse(model)
     twice = nn.fuse(once)
@@ -100,7 +105,7 @@ def test_fusing_twice_changes_nothing_more(name):
 
 
 @every_backbone
-def test_what_a_class_declares_is_what_its_forward_does(name):
+def test_what_a_class_declares_is_what_its_forward_does(name, backbone_and_images):
     """The children of a row run one directly behind the other, each on the result of the one before, once a pass."""
     model, images = backbone_and_images(name)
     for module in model.modules():
@@ -125,13 +130,13 @@ def calls_of(modules, run):
 
 
 @pytest.mark.parametrize("shortcut", ["A", "B"])
-def test_both_kinds_of_shortcuts(shortcut):
+def test_both_kinds_of_shortcuts(shortcut, backbone_and_images):
     model, images = backbone_and_images("resnet8", shortcut=shortcut)
     with no_grad():
         assert_close(nn.fuse(model)(images), model(images))
 
 
-def test_features_only_backbones_are_fused_too():
+def test_features_only_backbones_are_fused_too(backbone_and_images):
     model, images = backbone_and_images("resnet8", features_only=True, out_indices=(0, -1))
     with no_grad():
         for fused, true in zip(nn.fuse(model)(images), model(images), strict=True):
@@ -258,7 +263,7 @@ def test_a_fused_model_is_for_evaluation_only():
     assert whole.unfreeze().train()[0][2].training is False
 
 
-def test_gradients_for_the_input_pass_through_a_fused_model():
+def test_gradients_for_the_input_pass_through_a_fused_model(backbone_and_images):
     model, images = backbone_and_images("resnet8", width=4)
     gradients = []
     for net in (model, nn.fuse(model)):
@@ -313,7 +318,7 @@ def test_only_modules_are_fused():
         nn.fuse([nn.Conv2d(3, 4, 3)])
 
 
-def test_a_fused_model_is_saved_and_loaded_like_any_other():
+def test_a_fused_model_is_saved_and_loaded_like_any_other(backbone_and_images):
     model, images = backbone_and_images("vgg6_bn", width=0.25)
     fused = nn.fuse(model)
     again = nn.fuse(with_random_statistics(copy.deepcopy(model), seed=9))

@@ -17,7 +17,7 @@ def fields_of(model, shape):
 
 
 def test_resnet20_has_the_papers_numbers():
-    report = nn.summary(backbones.create("resnet20"), (3, 32, 32))
+    report = nn.summary(backbones.create("resnet20", num_classes=10), (3, 32, 32))
     assert report.parameters == 269_722
     assert round(report.multiply_adds / 1e6, 2) == 40.55
     fields = {row.path: row.receptive_field for row in report.rows}
@@ -145,7 +145,7 @@ def test_rows_show_shapes_memory_and_multiply_adds_and_count_a_shared_layer_once
 
 
 def test_the_table_is_aligned_and_ends_with_the_totals():
-    lines = str(nn.summary(backbones.create("lenet5", in_chans=1), (1, 28, 28))).split("\n")
+    lines = str(nn.summary(backbones.create("lenet5", in_chans=1, num_classes=10), (1, 28, 28))).split("\n")
     assert lines[0].split() == ["layer", "type", "output", "parameters", "multiply-adds", "sees", "KiB"]
     assert len({len(line) for line in lines[:-1]}) == 1
     assert "61,706 parameters (61,706 trainable), 0.42 M multiply-adds" in lines[-1]

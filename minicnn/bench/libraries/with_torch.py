@@ -110,6 +110,9 @@ TWINS: dict[tuple[str, str | None], Callable[[], torch.nn.Module]] = {
     ("vgg11_bn", "small"): twins.vgg11_bn,
     ("resnet18", "small"): lambda: twins.ResNet((2, 2, 2, 2), "small"),
     ("resnet18", None): lambda: twins.ResNet((2, 2, 2, 2), "imagenet"),
+    ("resnet50", None): lambda: twins.ResNet((3, 4, 6, 3), "imagenet", bottleneck=True),
+    ("vgg16", None): twins.vgg16,
+    ("googlenet", None): twins.GoogLeNet,
 }
 
 

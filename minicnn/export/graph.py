@@ -1,0 +1,113 @@
+"""A network as a list of steps: what a forward pass computes, in its order, read off the graph that it leaves behind.
+
+A hook on every layer (a module without children) notes which layer made which result. Between layers, the graph of the
+operations tells what was added, stacked or reshaped. A layer is one step, whatever it computes inside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minicnn.nn import Module, evaluation_mode
+from minicnn.tensor import Node, Tensor, enable_grad
+
+IMAGES = "images"  # the name of the input
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a layer of the network, or an operation between layers. Shapes are those of a batch of two."""
+
+    name: str  # of the step and of its result: the layer's path or the operation's name, numbered from the second on
+    operation: str  # the layer's type, or the operation's name: "add_relu", "concat", "reshape" ...
+    layer: Module | None
+    inputs: tuple[str, ...]
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shape: tuple[int, ...]
+
+
+def steps_of(model: Module, input_size: Sequence[int]) -> tuple[list[Step], list[str]]:
+    """(steps, names of the outputs) of `model` for images of `input_size` (C, H, W), in evaluation mode.
+
+    Runs one forward pass of two blank images, so that what depends on the batch shows. Raises ValueError where an
+    output does not come from the images, or comes by a way that the graph does not show.
+    """
+    images = Tensor(np.zeros((2, *input_size), np.float32), requires_grad=True)
+    recorder = _Recorder(images)
+    with evaluation_mode(model), enable_grad(), contextlib.ExitStack() as hooks:
+        for path, module in model.named_modules():
+            if not list(module.children()):
+                hooks.enter_context(module.register_forward_hook(recorder.hook(path)))
+        result = model(images)
+        outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+        return recorder.steps, [recorder.name_of(output) for output in outputs]
+
+
+class _Recorder:
+    """Names for all values of one pass, and the steps that make them."""
+
+    def __init__(self, images: Tensor):
+        self.steps: list[Step] = []
+        self._names: dict[Node | None, str] = {images.node: IMAGES}
+        self._taken = {IMAGES}
+
+    def hook(self, path: str) -> Any:
+        """What is to be called after the layer at `path` has run."""
+
+        def note(layer: Module, inputs: tuple, output: Any) -> None:
+            if not isinstance(output, Tensor):
+                raise ValueError(f"layer {path!r} returns {type(output).__name__}, which can't be exported")
+            if len(inputs) != 1 or not isinstance(inputs[0], Tensor):
+                raise ValueError(f"layer {path!r} takes more than one map, which can't be exported")
+            before = self.name_of(inputs[0])
+            if output.node is not inputs[0].node:  # else it did nothing: Identity, or dropout in evaluation
+                kind = type(layer).__name__
+                self._add(path or kind, kind, layer, (before,), (inputs[0].shape,), output.node)
+
+        return note
+
+    def name_of(self, value: Tensor) -> str:
+        """The name of a value; the steps that lead to it from the named ones are added."""
+        if value.node is None:
+            raise ValueError(f"a value of shape {value.shape} does not come from the images, and can't be exported")
+        stack = [value.node]
+        while stack:  # iterative: a network may be deep
+            node = stack[-1]
+            waiting = [child for child in node.inputs if child not in self._names]
+            if node in self._names:
+                stack.pop()
+            elif any(child is None or not child.inputs for child in waiting):
+                raise ValueError(
+                    f"operation {node.name!r} takes a parameter or a constant outside of a layer; give it a Module of "
+                    "its own, so that it can be exported"
+                )
+            elif waiting:
+                stack.extend(child for child in waiting if child is not None)
+            else:
+                names = tuple(self._names[child] for child in node.inputs)
+                self._add(node.name, node.name, None, names, tuple(child.shape for child in node.inputs if child), node)
+                stack.pop()
+        return self._names[value.node]
+
+    def _add(
+        self,
+        name: str,
+        operation: str,
+        layer: Module | None,
+        inputs: tuple[str, ...],
+        shapes: tuple[tuple[int, ...], ...],
+        node: Node | None,
+    ) -> None:
+        if node is None:
+            raise ValueError(f"layer {name!r} gives a result that does not come from the images")
+        unique, number = name, 1
+        while unique in self._taken:
+            unique, number = f"{name}_{number}", number + 1
+        self._taken.add(unique)
+        self._names[node] = unique
+        self.steps.append(Step(unique, operation, layer, inputs, shapes, node.shape))

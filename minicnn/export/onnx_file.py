@@ -1,0 +1,148 @@
+"""save_onnx: a network as an ONNX file, weights included, for onnxruntime and other programs that run networks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import minicnn
+from minicnn.backbones import Backbone
+from minicnn.export.graph import IMAGES, Step, steps_of
+from minicnn.export.onnx_layers import WRITERS
+from minicnn.nn import Module
+from minicnn.tensor import Tensor
+from minicnn.weights import write_atomically
+
+OPSET, FORMAT = 17, 8  # versions of the operators and of the file: those of 2022, which every runtime in use reads
+LARGEST = 2**31 - 2**20  # bytes that one such file can hold
+
+
+class Writer:
+    """The nodes and the arrays of a file while it is put together."""
+
+    def __init__(self, model: Module):
+        self.nodes: list[Any] = []
+        self.arrays: dict[str, np.ndarray] = {}
+        self._paths = {module: path for path, module in model.named_modules()}
+
+    def add(self, operator: str, step: Step, inputs: Sequence[str], part: str = "", **attributes: Any) -> str:
+        """The name of the result of one more node; `part` names what is only on the way to the step's result."""
+        name = f"{step.name}.{part}" if part else step.name
+        self.nodes.append(_onnx().helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def constant(self, name: str, array: np.ndarray) -> str:
+        """The name of an array that no layer owns."""
+        self.arrays[name] = array
+        return name
+
+    def parameters(self, layer: Any, *names: str) -> list[str]:
+        """The names, as state_dict has them, of a layer's parameters and buffers; those that are None are left out."""
+        path = self._paths[layer]
+        tensors: dict[str, Tensor] = {f"{path}.{name}" if path else name: getattr(layer, name) for name in names}
+        kept = {name: tensor.data for name, tensor in tensors.items() if tensor is not None}
+        self.arrays.update(kept)
+        return list(kept)
+
+
+def save_onnx(
+    model: Module,
+    path: str | os.PathLike,
+    input_size: Sequence[int] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write `model`, in evaluation mode, to an ONNX file for batches of any number of images of `input_size` (C, H, W).
+
+    The input is called "images", the output "logits"; a backbone with features_only has one for each of its levels,
+    such as "level.layer2". Without input_size a backbone's own is taken. Weights have the names of state_dict, and
+    `metadata` is stored as it is. The file is written whole or not at all.
+    Raises ModuleNotFoundError without the package onnx (`pip install "minicnn[onnx]"`), TypeError for what is no Module
+    of float32 parameters, ValueError for a missing input_size, for a layer that has no form in ONNX here (naming those
+    that have), and for more than 2 GB of weights; OSError if the file can't be written.
+    """
+    content = to_onnx(model, input_size, metadata).SerializeToString()
+    write_atomically(path, content)
+
+
+def to_onnx(model: Module, input_size: Sequence[int] | None = None, metadata: Mapping[str, str] | None = None) -> Any:
+    """What save_onnx writes, as an onnx.ModelProto; raises as it does."""
+    _check(model)
+    if input_size is None and isinstance(model, Backbone):
+        input_size = model.input_size
+    if input_size is None or len(input_size) != 3:
+        raise ValueError(f"input_size must be that of one image, (C, H, W), but is {input_size}")
+    helper = _onnx().helper
+
+    steps, results = steps_of(model, input_size)
+    writer = Writer(model)
+    shapes = {}
+    for step in steps:
+        if step.operation not in WRITERS:
+            raise ValueError(f"{step.name!r} ({step.operation}) has no form in ONNX here; these have: {list(WRITERS)}")
+        WRITERS[step.operation](step, writer)
+        shapes[step.name] = step.output_shape
+    outputs = _output_names(model, results)
+    for result, output in zip(results, outputs, strict=True):
+        writer.nodes.append(helper.make_node("Identity", [result], [output], name=output))
+    named = {output: shapes[result] for output, result in zip(outputs, results, strict=True)}
+    return _assembled(writer, input_size, named, metadata or {})
+
+
+def _assembled(
+    writer: Writer, size: Sequence[int], outputs: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str]
+) -> Any:
+    """The file's content. The first axis of the input and of all outputs is the batch, N, of any size."""
+    onnx = _onnx()
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+
+    def described(name: str, shape: Sequence[int]) -> Any:
+        return helper.make_tensor_value_info(name, floats, ["N", *shape])
+
+    arrays = [onnx.numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in writer.arrays.items()]
+    graph = helper.make_graph(
+        writer.nodes,
+        "minicnn",
+        [described(IMAGES, size)],
+        [described(name, shape[1:]) for name, shape in outputs.items()],
+        arrays,
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=FORMAT,
+        producer_name="minicnn",
+        producer_version=minicnn.__version__,
+    )
+    helper.set_model_props(model, dict(metadata))
+    return model
+
+
+def _output_names(model: Module, results: Sequence[str]) -> list[str]:
+    """Names for the outputs, which must be none of those inside."""
+    if isinstance(model, Backbone) and model.out_indices is not None:
+        return [f"level.{model.feature_info[index].module}" for index in model.out_indices]
+    return ["logits"] if len(results) == 1 else [f"output.{number}" for number in range(len(results))]
+
+
+def _check(model: Any) -> None:
+    if not isinstance(model, Module):
+        raise TypeError(f"save_onnx takes a Module, but got {type(model).__name__}: {model!r}")
+    others = {str(parameter.dtype) for parameter in model.parameters()} - {"float32"}
+    if others:
+        raise TypeError(
+            f"save_onnx writes float32 weights, but some are {', '.join(sorted(others))}; call float() first"
+        )
+    total = sum(tensor.data.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    if total > LARGEST:
+        raise ValueError(f"an ONNX file holds 2 GB, but the weights take {total / 1e9:.1f} GB")
+
+
+def _onnx() -> Any:
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError('writing ONNX files takes the package onnx: pip install "minicnn[onnx]"') from error
+    return onnx

@@ -1,0 +1,221 @@
+"""What save_onnx writes, onnxruntime runs to the same numbers; what it can't write, it refuses by name."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import backbones, nn, no_grad
+from minicnn import functional as F
+from minicnn.cli.main import main
+from minicnn.export import save_onnx
+from minicnn.tensor import Tensor
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
+
+
+def with_random_statistics(model):
+    """`model` in evaluation mode, with running statistics that matter."""
+    rng = np.random.default_rng(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.data = rng.normal(0, 0.3, module.num_features).astype(np.float32)
+            module.running_var.data = rng.uniform(0.5, 2, module.num_features).astype(np.float32)
+    return model.eval()
+
+
+def run(path, images):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"images": images}), strict=True))
+
+
+def assert_same_numbers(model, path, size, batch=3):
+    """Of the file, which must be valid, and of the model, on a batch of another size than it was exported with."""
+    onnx.checker.check_model(str(path), full_check=True)
+    images = np.random.default_rng(1).standard_normal((batch, *size), dtype=np.float32)
+    with no_grad():
+        expected = model(Tensor(images))
+    expected = expected if isinstance(expected, list) else [expected]
+    results = run(path, images)
+    assert len(results) == len(expected)
+    for result, reference in zip(results.values(), expected, strict=True):
+        scale = max(1e-6, float(np.abs(reference.data).max()))
+        np.testing.assert_allclose(result, reference.data, rtol=0, atol=1e-5 * scale)
+    return results
+
+
+FAMILIES = {
+    "lenet5": ({"in_chans": 1}, (1, 28, 28)),
+    "lenet5 as in the paper": ({"in_chans": 1, "classic": True}, (1, 28, 28)),
+    "vgg6_bn": ({"width": 0.25}, (3, 32, 32)),
+    "vgg16 with the paper's head, on maps of 2x3 places": ({"width": 0.05}, (3, 64, 96)),
+    "vgg11 with the paper's head, on maps of 7x7": ({"width": 0.05}, (3, 224, 224)),
+    "resnet8": ({"width": 4}, (3, 32, 32)),
+    "resnet8 of an odd width": ({"width": 3, "in_chans": 1}, (1, 9, 15)),
+    "resnet8 of option B": ({"width": 4, "shortcut": "B"}, (3, 16, 16)),
+    "resnet8 without shortcuts": ({"width": 4, "shortcut": "none"}, (3, 16, 16)),
+    "resnet18": ({"width": 4}, (3, 64, 64)),
+    "resnet50": ({"width": 4, "blocks": (1, 2, 1, 1), "stem": "small"}, (3, 32, 48)),
+    "googlenet": ({"width": 0.1, "transform_input": True, "aux_logits": True}, (3, 64, 80)),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("fused", [False, True])
+def test_onnxruntime_gives_the_logits_of_every_family(name, fused, tmp_path):
+    settings, size = FAMILIES[name]
+    model = with_random_statistics(backbones.create(name.split()[0], num_classes=5, seed=0, **settings))
+    save_onnx(model.fuse() if fused else model, tmp_path / "model.onnx", size)
+    assert list(assert_same_numbers(model, tmp_path / "model.onnx", size)) == ["logits"]
+
+
+def test_levels_become_outputs_by_their_names(tmp_path):
+    model = backbones.create("resnet18", width=4, features_only=True, out_indices=(0, -1), seed=0).eval()
+    save_onnx(model, tmp_path / "model.onnx", (3, 64, 64))
+    assert list(assert_same_numbers(model, tmp_path / "model.onnx", (3, 64, 64))) == ["level.relu", "level.layer4"]
+
+
+def test_weights_keep_their_names_and_values(tmp_path):
+    model = backbones.create("resnet8", width=4, seed=0)
+    save_onnx(model, tmp_path / "model.onnx")
+    file = onnx.load(tmp_path / "model.onnx")
+    arrays = {each.name: onnx.numpy_helper.to_array(each) for each in file.graph.initializer}
+    for name, array in model.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            np.testing.assert_array_equal(arrays[name], array)
+    assert model.training  # and the model is left in the mode that it had
+
+
+LAYERS = {
+    "strides, dilation and groups": nn.Conv2d(4, 6, (2, 3), (2, 1), (1, 2), (1, 2), groups=2),
+    "same padding, an odd pixel": nn.Conv2d(4, 3, (2, 4), padding="same", bias=False),
+    "reflected borders": nn.Conv2d(4, 3, 3, padding=1, padding_mode="reflect"),
+    "repeated borders": nn.Conv2d(4, 3, 3, padding=(2, 1), padding_mode="replicate"),
+    "batch norm without parameters": nn.BatchNorm2d(4, affine=False),
+    "batch norm with relu": nn.BatchNormAct2d(4, eps=0.1),
+    "maxima, rounded up": nn.MaxPool2d(3, 2, 1, ceil_mode=True),
+    "maxima, dilated": nn.MaxPool2d(2, (1, 2), dilation=2),
+    "means": nn.AvgPool2d((3, 2), 2, 1, count_include_pad=False),
+    "means with the padding": nn.AvgPool2d(3, 2, 1),
+    "means of regions": nn.AdaptiveAvgPool2d((3, 5)),
+    "means of more regions than there are pixels": nn.AdaptiveAvgPool2d((11, 2)),
+    "flattened and weighted": nn.Sequential(nn.Flatten(), nn.Linear(4 * 7 * 9, 3, bias=False)),
+    "axes joined": nn.Sequential(nn.Flatten(2), nn.LogSoftmax(1)),
+    "leaky": nn.LeakyReLU(0.2),
+    "elu": nn.ELU(0.7),
+    "silu": nn.SiLU(),
+    "hardswish": nn.Hardswish(),
+    "sigmoid and tanh": nn.Sequential(nn.Sigmoid(), nn.Tanh()),
+    "softmax": nn.Softmax(1),
+    "neighbours": nn.LocalResponseNorm(3, alpha=0.1, beta=0.5, k=2.0),
+    "nothing and dropout": nn.Sequential(nn.Identity(), nn.ReLU(), nn.Dropout(0.5)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_single_layers_give_the_same_numbers(name, tmp_path):
+    model = LAYERS[name].eval()
+    save_onnx(model, tmp_path / "layer.onnx", (4, 7, 9))
+    assert_same_numbers(model, tmp_path / "layer.onnx", (4, 7, 9))
+
+
+class Branches(nn.Module):
+    """Sums and stacks, and one layer called twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(4, 4, 1), nn.ReLU()
+
+    def forward(self, x):
+        first = self.relu(self.conv(x))
+        second = self.relu(self.conv(first))
+        return F.concat([F.relu(first + second), x, first], 1)
+
+
+def test_what_happens_between_layers_is_exported(tmp_path):
+    model = Branches()
+    save_onnx(model, tmp_path / "model.onnx", (4, 5, 6))
+    assert_same_numbers(model, tmp_path / "model.onnx", (4, 5, 6))
+
+
+class Between(nn.Module):
+    """Something that can't be exported, in place of a layer."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.relu, self.scale = function, nn.ReLU(), nn.Parameter(np.ones(1, np.float32))
+
+    def forward(self, x):
+        return self.relu(self.function(self, x))
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (nn.PixelShuffle(2), r"'PixelShuffle' \(PixelShuffle\) has no form in ONNX here; these have: .*'Conv2d'"),
+        (Between(lambda self, x: F.exp(x)), r"'exp' \(exp\) has no form"),
+        (Between(lambda self, x: x * self.scale), "operation 'mul' takes a parameter or a constant outside of a layer"),
+        (Between(lambda self, x: x.detach()), "does not come from the images"),
+        (Between(lambda self, x: x.reshape(-1, 3, 3)), "reshapes a batch"),
+        (nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"), "padding_mode='circular' can't be exported"),
+        (nn.AvgPool2d(2, divisor_override=3), "divisor_override can't be exported"),
+        (nn.BatchNorm2d(4, track_running_stats=False), "keeps no running statistics"),
+        (nn.LocalResponseNorm(2), "size=2 is even"),
+        (nn.Linear(9, 2), r"exported for inputs \(N, F\), but gets \(2, 4, 6, 9\)"),
+        (nn.MaxPool2d(2, return_indices=True), "returns tuple"),
+    ],
+)
+def test_what_cannot_be_exported_is_named(model, complaint, tmp_path):
+    with pytest.raises(ValueError, match=complaint):
+        save_onnx(model, tmp_path / "model.onnx", (4, 6, 9))
+    assert not list(tmp_path.iterdir())
+
+
+def test_arguments_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"input_size must be that of one image, \(C, H, W\), but is None"):
+        save_onnx(nn.ReLU(), tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match=r"but is \(1, 3, 8, 8\)"):
+        save_onnx(nn.ReLU(), tmp_path / "model.onnx", (1, 3, 8, 8))
+    with pytest.raises(TypeError, match=r"some are float64; call float\(\) first"):
+        save_onnx(nn.Conv2d(1, 1, 1).double(), tmp_path / "model.onnx", (1, 8, 8))
+    with pytest.raises(TypeError, match="takes a Module, but got str"):
+        save_onnx("resnet50", tmp_path / "model.onnx", (1, 8, 8))
+
+
+def test_the_command_writes_what_a_training_left(tmp_path, capsys):
+    model = backbones.create("resnet8", width=4, num_classes=3, in_chans=1, seed=7).eval()
+    about = {"model": "resnet8", "model_options": {"width": 4}, "num_classes": 3, "image_shape": [1, 8, 8],
+             "classes": ["a", "b", "c"], "mean": [0.5], "std": [0.25]}  # fmt: skip
+    minicnn.save(model, tmp_path / "weights.safetensors", metadata=about)
+    file = tmp_path / "model.onnx"
+    assert main(["export", "--weights", str(tmp_path / "weights.safetensors"), "--onnx", str(file)]) == 0
+    assert "resnet8 with the weights of" in capsys.readouterr().out
+    assert_same_numbers(model, file, (1, 8, 8))
+    properties = {each.key: each.value for each in onnx.load(file).metadata_props}
+    assert json.loads(properties["classes"]) == ["a", "b", "c"]
+    assert json.loads(properties["std"]) == [0.25]
+
+
+def test_the_command_writes_fresh_networks_and_names_what_is_missing(tmp_path, capsys):
+    file = tmp_path / "model.onnx"
+    assert main(["export", "resnet8", "--set", "width=2", "--input", "3", "8", "8", "--onnx", str(file)]) == 0
+    assert "resnet8 with fresh weights, for images (N, 3, 8, 8)" in capsys.readouterr().out
+    assert run(file, np.zeros((1, 3, 8, 8), np.float32))["logits"].shape == (1, 10)
+    assert main(["export", "--onnx", str(file)]) == 2
+    assert "which backbone?" in capsys.readouterr().err
+    assert main(["export", "resnet8", "--onnx", str(tmp_path / "no" / "folder.onnx")]) == 2
+    assert "folder" in capsys.readouterr().err
+
+
+def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "minicnn\[onnx\]"'):
+        save_onnx(nn.ReLU(), tmp_path / "model.onnx", (1, 8, 8))
+    assert main(["export", "resnet8", "--onnx", str(tmp_path / "model.onnx")]) == 2
+    assert "minicnn: error: writing ONNX files takes the package onnx" in capsys.readouterr().err
