@@ -73,6 +73,8 @@ def unplugged(monkeypatch, tmp_path):
     monkeypatch.delenv("MINICNN_DATA", raising=False)
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
     return tmp_path / "cache" / "minicnn"
+
+
 def narrow_settings(name):
     """Settings with which the backbone `name` is narrow and, where it would be deep, shallow."""
     if name.startswith("vgg"):

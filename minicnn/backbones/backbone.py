@@ -18,6 +18,7 @@ from minicnn import nn
 from minicnn.backbones.advice import Advice
 from minicnn.functional.arguments import are_ints
 from minicnn.tensor import Tensor, as_tensor
+from minicnn.weights import WeightsInformation
 
 B = TypeVar("B", bound="Backbone")
 
@@ -100,6 +101,9 @@ class Backbone(nn.Module):
     input_size        (C, H, W) of the images that it is made for
     stem              "imagenet" if it begins and ends as for photographs; "small" is the default
 
+    create(weights=...) sets two more: `load_report`, what became of every array of the file, and `weights`, what is
+    known of it: how images are prepared, the names of the classes. Both are None where weights are fresh.
+
     With `out_indices` set (create(features_only=True) does it) a call returns the maps of those levels, not logits.
     """
 
@@ -110,10 +114,12 @@ class Backbone(nn.Module):
     input_size: tuple[int, int, int]
     stem: str = "small"
     out_indices: list[int] | None
+    load_report: nn.LoadReport | None
+    weights: WeightsInformation | None
 
     def __init__(self) -> None:
         super().__init__()
-        self.out_indices = None
+        self.out_indices = self.load_report = self.weights = None
         self._advice = Advice()
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -180,6 +186,11 @@ class Backbone(nn.Module):
     def out_channels(self) -> list[int]:
         """The channels of the maps that a call with features_only returns (of all levels without it)."""
         return [self.feature_info[position].channels for position in self.feature_info.positions(self.out_indices)]
+
+    @property
+    def classifiers(self) -> list[str]:
+        """The paths of all layers that end in classes: the classifier's, and those of auxiliary heads there may be."""
+        return [self.classifier_name]
 
     def get_classifier(self) -> nn.Module:
         """The last linear layer (or the Identity in its place)."""

@@ -9,9 +9,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from minicnn import weights as files
+from minicnn import nn
 from minicnn.backbones import cifar_resnet, googlenet, lenet, resnet, vgg
 from minicnn.backbones.backbone import Backbone
+from minicnn.backbones.pretrained import fill, opened, own_settings
 from minicnn.random import stream
 
 BUILDERS: dict[str, Callable[..., Backbone]] = {
@@ -41,6 +42,7 @@ BUILDERS: dict[str, Callable[..., Backbone]] = {
     "resnet152": resnet.resnet152,
 }
 OF_EVERY_BACKBONE = ("num_classes", "in_chans", "generator")
+IMAGENET_CLASSES, COLOURS = 1000, 3  # what published weights are for
 
 
 def list() -> builtins.list[str]:
@@ -51,8 +53,8 @@ def list() -> builtins.list[str]:
 def create(
     name: str,
     *,
-    num_classes: int = 1000,
-    in_chans: int = 3,
+    num_classes: int = IMAGENET_CLASSES,
+    in_chans: int = COLOURS,
     weights: Mapping[str, Any] | str | os.PathLike | None = None,
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
@@ -60,7 +62,13 @@ def create(
     seed: int | None = None,
     **settings: Any,
 ) -> Backbone:
-    """A backbone, with fresh weights or with those of `weights`: a state_dict, or the path of a file that holds one.
+    """A backbone with fresh weights, or with `weights`: a state_dict, the path of a file, or one of torchvision's sets.
+
+    Such a set, "IMAGENET1K_V1", is downloaded into the cache unless it is there. What was loaded is told by the
+    backbone's `load_report`; how images are to be prepared, and what the classes are, by its `weights` (a
+    WeightsInformation; None if nothing is known of the file). Another `num_classes` than 1000, or `in_chans` than 3,
+    asks for weights to be adapted: a classifier stays fresh if the file's has other classes, and the first convolution
+    is summed or repeated over its input channels.
 
     With `features_only` it has no classifier, and a call returns the list of maps (N, C, H, W) of the levels
     `out_indices` (all if None; the last n for an int n; negatives count from the end). `stem` is "imagenet" or "small";
@@ -68,8 +76,8 @@ def create(
     whatever was drawn before; None takes the next of the stream that manual_seed set. `settings` are those of the
     network, such as width=8 or shortcut="B".
     Raises ValueError for an unknown name (saying which are close), a level out of range, out_indices without
-    features_only, a stem that the network can't have, and weights that don't fit; TypeError for a setting that this
-    network has not; FileNotFoundError where there is no such file.
+    features_only, a stem that the network can't have, and weights that are damaged or don't fit; TypeError for a
+    setting that this network has not; FileNotFoundError where there is no such file.
     """
     if out_indices is not None and not features_only:
         raise ValueError(f"out_indices={out_indices} is for features_only=True; a classifier returns logits")
@@ -83,12 +91,14 @@ def create(
         raise ValueError(f"{name} has one stem, for small images; leave out stem={stem!r}")
     if "head" in known and features_only:
         settings.setdefault("head", False)
-    generator = None if seed is None else stream("init", seed=seed)
-    model = BUILDERS[name](
-        num_classes=0 if features_only else num_classes, in_chans=in_chans, generator=generator, **settings
-    )
-    if weights is not None:
-        _load(model, weights, features_only)
+    settings["generator"] = None if seed is None else stream("init", seed=seed)
+    classes = 0 if features_only else num_classes
+    if weights is None:
+        model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **settings)
+    else:
+        with opened(name, weights) as source, nn.init.postponed():
+            model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **(own_settings(source) | settings))
+            fill(model, source, other_classes=num_classes != IMAGENET_CLASSES, other_channels=in_chans != COLOURS)
     if features_only:
         model.out_indices = model.feature_info.positions(out_indices)
     return model
@@ -113,12 +123,3 @@ def settings_of(name: str) -> set[str]:
 def own_classes(name: str) -> int:
     """How many classes a network's own function gives it: 1000 for photographs, 10 for small images."""
     return inspect.signature(BUILDERS[name]).parameters["num_classes"].default
-
-
-def _load(model: Backbone, weights: Any, features_only: bool) -> None:
-    """Put a state_dict, or what a file holds, into the model; what is of its head is left aside if it has none."""
-    state = weights if isinstance(weights, Mapping) else files.load(weights)
-    if features_only:
-        own = model.state_dict()
-        state = {name: array for name, array in state.items() if name in own}
-    model.load_state_dict(state)

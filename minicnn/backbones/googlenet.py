@@ -13,6 +13,7 @@ from minicnn.nn import init
 from minicnn.nn.receptive_field import ReceptiveField
 from minicnn.random import next_stream
 from minicnn.tensor import Tensor
+from minicnn.weights.information import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Width(NamedTuple):
@@ -119,23 +120,6 @@ class AuxiliaryHead(nn.Module):
         return self.fc2(self.dropout(x))
 
 
-class InputTransform(nn.Module):
-    """Images that are normalised as torchvision's, as they would be with mean 0.5 and standard deviation 0.5.
-
-    The published weights were trained by another library on images normalised so. No parameters.
-    """
-
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-    def scale_and_shift(self) -> tuple[list[float], list[float]]:
-        """Of each channel: (x * std + mean - 0.5) / 0.5 = x * scale + shift."""
-        return [std / 0.5 for std in self.std], [(mean - 0.5) / 0.5 for mean in self.mean]
-
-    def forward(self, x: Tensor) -> Tensor:
-        scale, shift = (np.array(each, x.dtype)[:, None, None] for each in self.scale_and_shift())  # (3,) -> (3, 1, 1)
-        return x * scale + shift
-
-
 class GoogLeNetOutputs(NamedTuple):
     """What a GoogLeNet with auxiliary heads returns in training; names and order are torchvision's."""
 
@@ -194,7 +178,7 @@ class GoogLeNet(Backbone):
         def block(name: str, in_channels: int) -> Inception:
             return Inception(in_channels, rows[name], branch3_kernel)
 
-        self.input_transform = InputTransform() if transform_input else nn.Identity()
+        self.input_transform = _from_imagenet_to_half() if transform_input else nn.Identity()
         if large:
             self.conv1 = BasicConv2d(in_chans, narrow, kernel_size=7, stride=2, padding=3)
         else:
@@ -269,12 +253,25 @@ class GoogLeNet(Backbone):
         x = self.dropout(x)
         return x if pre_logits else self.fc(x)
 
+    @property
+    def classifiers(self) -> list[str]:
+        return [self.classifier_name, "aux1.fc2", "aux2.fc2"]
+
     def reset_classifier(self, num_classes: int, generator: np.random.Generator | None = None) -> None:
         """Put fresh last layers in place, in the auxiliary heads too, for another number of classes; 0 means none."""
         super().reset_classifier(num_classes, generator)
         for head in (self.aux1, self.aux2):
             if head is not None:
                 head.fc2 = linear_or_identity(head.fc1.out_features, num_classes, generator).train(self.training)
+
+
+def _from_imagenet_to_half() -> nn.Normalize:
+    """What turns images normalised as torchvision's into such with mean 0.5 and standard deviation 0.5.
+
+    The published weights were trained by another library on images normalised so.
+    """
+    half = [(0.5 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+    return nn.Normalize(half, [0.5 / std for std in IMAGENET_STD])
 
 
 def auxiliary_loss(outputs: GoogLeNetOutputs | Tensor, target: Any, weight: float = 0.3) -> Tensor:

@@ -63,8 +63,10 @@ class VGG(Backbone):
         for block in blocks:
             for out_channels in (scaled(width, size) for size in block):
                 layers.append(nn.Conv2d(channels, out_channels, 3, padding=1))
-                layers += [nn.BatchNorm2d(out_channels)] if batch_norm else []
-                layers.append(nn.ReLU())
+                if batch_norm:  # with its ReLU, whose place stays free so that later layers keep torchvision's numbers
+                    layers += [nn.BatchNormAct2d(out_channels), nn.Identity()]
+                else:
+                    layers.append(nn.ReLU())
                 field, channels = field.after(3, padding=1), out_channels
             levels.append(FeatureLevel(channels, reduction, f"features.{len(layers) - 1}", field.size))
             layers.append(nn.MaxPool2d(2))

@@ -36,16 +36,25 @@ def run(arguments: argparse.Namespace) -> int:
         {"model": name, "model_options": options}, arguments.num_classes or known.get("num_classes"), shape
     )
     if arguments.weights is not None:
-        model.load_state_dict(minicnn.load(arguments.weights))
+        minicnn.weights.load_weights(model, arguments.weights)
     size = tuple(shape or model.input_size)
-    save_onnx(model, arguments.onnx, size, _described(name, known))
+    save_onnx(model, arguments.onnx, size, _described(name, arguments.weights))
     weights = "fresh weights" if arguments.weights is None else f"the weights of {arguments.weights}"
     print(f"{arguments.onnx}: {name} with {weights}, for images (N, {', '.join(map(str, size))})")
     return 0
 
 
-def _described(name: str, known: dict) -> dict[str, str]:
-    """What a program that runs the file must know besides: classes and normalisation, as texts of JSON."""
+def _described(name: str, weights: Path | None) -> dict[str, str]:
+    """What a program that runs the file must know besides: classes and preparation of images, as texts of JSON."""
     import json
+    from dataclasses import asdict
 
-    return {"model": name, **{key: json.dumps(known[key]) for key in ("classes", "mean", "std") if key in known}}
+    from minicnn.weights import information_of, open_weights
+
+    if weights is None:
+        return {"model": name}
+    with open_weights(weights) as file:
+        information = information_of(file)
+    known = {} if information is None else asdict(information)
+    wanted = ("resize", "crop", "interpolation", "mean", "std", "categories")
+    return {"model": name, **{key: json.dumps(known[key]) for key in wanted if key in known}}

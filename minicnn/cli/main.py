@@ -19,6 +19,7 @@ COMMANDS = {
     "tour": "train a small network, look into it, transfer it, and write a page about it",
     "train": "train a backbone on a data set",
     "summary": "show the layers of a backbone: shapes, parameters, multiply-adds, receptive fields",
+    "predict": "name what pictures show",
     "inspect": "show what is in a file of weights, a stranger's too: nothing in it is run",
     "convert": "write the weights of a file, such as PyTorch's, in another format",
     "export": "write a backbone as a file for other programs",

@@ -135,14 +135,12 @@ def train(folder: Path, settings: dict[str, Any], arguments: argparse.Namespace)
         "model": settings["model"],
         "model_options": model_settings(settings, data.image_shape),
         "data": settings["data"],
-        "classes": list(data.classes),
         "num_classes": classes,
         "image_shape": list(data.image_shape),
-        "mean": list(data.mean),
-        "std": list(data.std),
         "settings": settings,
         "command": arguments.command_line,
         "versions": recorded_versions(),
+        **data.information(settings["model"]).as_metadata(),
     }
     # Saved before the test as well: test pictures that can't be had must not cost the training.
     save(model, folder / "weights.safetensors", metadata=metadata | results)

@@ -13,6 +13,7 @@ from minicnn.data import DataLoader, channel_statistics, create, stratified_spli
 from minicnn.data import list as known_sets
 from minicnn.data.dataset import Dataset
 from minicnn.data.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip
+from minicnn.weights import WeightsInformation
 
 WARM_UP = 0.05  # the share of all steps that the cosine schedule begins with
 EVALUATION_BATCH = 256
@@ -31,6 +32,12 @@ class Data:
     image_shape: tuple[int, int, int]  # (C, H, W)
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def information(self, model: str) -> WeightsInformation:
+        """What travels with the weights: other pictures are scaled and cut to the size of these."""
+        _, height, width = self.image_shape
+        side = height if height == width else None
+        return WeightsInformation(model, side, side, mean=self.mean, std=self.std, categories=tuple(self.classes))
 
 
 def make_data(settings: dict[str, Any]) -> Data:

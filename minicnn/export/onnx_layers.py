@@ -155,10 +155,10 @@ def zero_pad_shortcut(step: Step, writer: Writer) -> str:
     return writer.add("Pad", step, [kept, amounts])
 
 
-def input_transform(step: Step, writer: Writer) -> str:
-    """GoogLeNet's other normalisation: x * scale + shift for each channel."""
+def normalize(step: Step, writer: Writer) -> str:
+    """Normalize: x * scale + shift for each channel."""
     layer: Any = step.layer
-    scale, shift = (np.array(each, np.float32)[:, None, None] for each in layer.scale_and_shift())  # (3,) -> (3, 1, 1)
+    scale, shift = layer.scale_and_shift()
     scaled = writer.add("Mul", step, [step.inputs[0], writer.constant(f"{step.name}.scale", scale)], "scaled")
     return writer.add("Add", step, [scaled, writer.constant(f"{step.name}.shift", shift)])
 
@@ -208,12 +208,12 @@ WRITERS: dict[str, Callable[[Step, Writer], str]] = {
     "ELU": _plain("Elu", "alpha"),
     "Flatten": reshape,
     "Hardswish": _plain("HardSwish"),
-    "InputTransform": input_transform,
     "LeakyReLU": leaky_relu,
     "Linear": linear,
     "LocalResponseNorm": local_response_norm,
     "LogSoftmax": softmax,
     "MaxPool2d": max_pooling,
+    "Normalize": normalize,
     "ReLU": _plain("Relu"),
     "SiLU": silu,
     "Sigmoid": _plain("Sigmoid"),

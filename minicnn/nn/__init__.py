@@ -42,6 +42,7 @@ from minicnn.nn.normalization import GroupNorm as GroupNorm
 from minicnn.nn.normalization import InstanceNorm2d as InstanceNorm2d
 from minicnn.nn.normalization import LayerNorm as LayerNorm
 from minicnn.nn.normalization import LocalResponseNorm as LocalResponseNorm
+from minicnn.nn.normalization import Normalize as Normalize
 from minicnn.nn.padding import CircularPad2d as CircularPad2d
 from minicnn.nn.padding import ConstantPad2d as ConstantPad2d
 from minicnn.nn.padding import ReflectionPad2d as ReflectionPad2d

@@ -211,3 +211,33 @@ class LocalResponseNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class Normalize(Module):
+    """(input - mean) / std, channel by channel of images (N, C, H, W): the statistics are given, not learned.
+
+    As the first layer of a network it lets the network take images as they are. No parameters, nothing in state_dict.
+    Raises ValueError if mean and std differ in length, or a std is not above 0.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+        super().__init__()
+        self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
+        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
+            raise ValueError(f"mean {self.mean} and std {self.std} must be as many, and every std above 0")
+
+    def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
+        """(C, 1, 1) each, float32: the layer computes input * scale + shift."""
+        mean, std = np.array(self.mean)[:, None, None], np.array(self.std)[:, None, None]
+        return (1 / std).astype(np.float32), (-mean / std).astype(np.float32)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim < 3 or input.shape[-3] != len(self.mean):
+            raise ValueError(
+                f"Normalize has {len(self.mean)} means and needs (N, {len(self.mean)}, H, W), but got {input.shape}"
+            )
+        scale, shift = self.scale_and_shift()
+        return input * scale.astype(input.dtype) + shift.astype(input.dtype)
+
+    def extra_repr(self) -> str:
+        return f"mean={self.mean}, std={self.std}"

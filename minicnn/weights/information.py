@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import nn
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
@@ -74,6 +76,14 @@ class WeightsInformation:
         if self.crop is not None:
             steps.append(CenterCrop(self.crop))
         return Compose([*steps, Normalize(self.mean, self.std)])
+
+    def normalization(self) -> nn.Normalize:
+        """The last step of `transforms` as a layer, to stand before a model that is to take images in [0, 1]."""
+        return nn.Normalize(self.mean, self.std)
+
+    def category(self, number: int) -> str:
+        """The name of a class, or "class 7" where names are not known."""
+        return self.categories[number] if number < len(self.categories) else f"class {number}"
 
     def as_metadata(self) -> dict[str, Any]:
         """What `save(..., metadata=)` takes, for `from_metadata` to find again."""

@@ -13,7 +13,6 @@ import pytest
 from minicnn import Tensor, backbones, no_grad
 from minicnn.cli import train_parts
 from minicnn.cli.main import main
-from minicnn.data.transforms import Normalize
 from minicnn.training import accuracy, read_history
 from minicnn.weights import load, load_metadata
 
@@ -46,7 +45,7 @@ def test_the_folder_holds_all_of_the_run(finished):
     metadata = load_metadata(finished / "weights.safetensors")
     assert metadata["model"] == "lenet5"
     assert metadata["image_shape"] == [3, 24, 24]
-    assert len(metadata["classes"]) == metadata["num_classes"] == 10
+    assert len(metadata["weights"]["categories"]) == metadata["num_classes"] == 10
     assert metadata["settings"]["seed"] == 0
     assert {"python", "minicnn", "numpy", "numba"} <= set(metadata["versions"])
     assert metadata["command"].startswith("minicnn train --model lenet5 --data partworld")
@@ -61,14 +60,14 @@ def test_the_file_alone_is_enough_to_repeat_its_accuracy(finished):
         metadata["model"],
         num_classes=metadata["num_classes"],
         in_chans=metadata["image_shape"][0],
+        weights=finished / "weights.safetensors",
         **metadata["model_options"],
     )
-    model.load_state_dict(load(finished / "weights.safetensors"))
     for split in ("val", "test"):
         pictures = PartWorld(split, size=40, image_size=24)
         images, labels = pictures.batch(np.arange(40))
         with no_grad():
-            scores = model.eval()(Tensor(Normalize(metadata["mean"], metadata["std"])(images)))
+            scores = model.eval()(Tensor(model.weights.transforms()(images)))
         name = {"val": "validation_accuracy", "test": "test_accuracy"}[split]
         assert metadata[name] == pytest.approx(accuracy(scores, labels))
 

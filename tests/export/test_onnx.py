@@ -12,6 +12,7 @@ from minicnn import functional as F
 from minicnn.cli.main import main
 from minicnn.export import save_onnx
 from minicnn.tensor import Tensor
+from minicnn.weights import WeightsInformation
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -190,15 +191,15 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
 
 def test_the_command_writes_what_a_training_left(tmp_path, capsys):
     model = backbones.create("resnet8", width=4, num_classes=3, in_chans=1, seed=7).eval()
-    about = {"model": "resnet8", "model_options": {"width": 4}, "num_classes": 3, "image_shape": [1, 8, 8],
-             "classes": ["a", "b", "c"], "mean": [0.5], "std": [0.25]}  # fmt: skip
+    about = {"model": "resnet8", "model_options": {"width": 4}, "num_classes": 3, "image_shape": [1, 8, 8]}
+    about |= WeightsInformation(mean=(0.5,), std=(0.25,), categories=("a", "b", "c")).as_metadata()
     minicnn.save(model, tmp_path / "weights.safetensors", metadata=about)
     file = tmp_path / "model.onnx"
     assert main(["export", "--weights", str(tmp_path / "weights.safetensors"), "--onnx", str(file)]) == 0
     assert "resnet8 with the weights of" in capsys.readouterr().out
     assert_same_numbers(model, file, (1, 8, 8))
     properties = {each.key: each.value for each in onnx.load(file).metadata_props}
-    assert json.loads(properties["classes"]) == ["a", "b", "c"]
+    assert json.loads(properties["categories"]) == ["a", "b", "c"]
     assert json.loads(properties["std"]) == [0.25]
 
 

@@ -1,0 +1,61 @@
+"""Weights from elsewhere, into a backbone: found, fitted to its classes and channels where asked for, reported.
+
+file, dictionary or "IMAGENET1K_V1" --- opened ---> source --- filled ---> backbone, with its load_report
+                                                                           and what is known of the weights
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from minicnn import nn, weights
+from minicnn.backbones.backbone import Backbone
+
+Source = weights.WeightFile | Mapping[str, Any]
+
+
+def opened(name: str, given: Mapping[str, Any] | str | os.PathLike) -> contextlib.AbstractContextManager[Source]:
+    """A context manager that gives the weights for the backbone `name` as load_weights takes them.
+
+    A dictionary is given as it is, a file is open meanwhile. What is written like "IMAGENET1K_V1", and is no file, is
+    torchvision's name for a set of weights: its file is looked for in MINICNN_DATA and in the cache, and downloaded.
+    Raises ValueError for a set that torchvision does not have and as open_weights does, FileNotFoundError.
+    """
+    if isinstance(given, Mapping):
+        return contextlib.nullcontext(given)
+    if isinstance(given, str) and re.fullmatch(r"[A-Z0-9]+(_[A-Z0-9]+)+", given) and not Path(given).exists():
+        return weights.open_weights(weights.obtain_pretrained(weights.pretrained(name, given)))
+    return weights.open_weights(given)
+
+
+def own_settings(source: Source) -> dict[str, Any]:
+    """The settings that a network must have for these weights, whatever their shapes."""
+    information = None if isinstance(source, Mapping) else weights.information_of(source)
+    return {"transform_input": True} if information and information.name.startswith("googlenet.") else {}
+
+
+def fill(model: Backbone, source: Source, other_classes: bool, other_channels: bool) -> None:
+    """Load the weights into the model; sets its `load_report` and its `weights`.
+
+    With `other_classes` the source may have another number of classes, and the classifiers then stay as they are; with
+    `other_channels` its first convolution is fitted to the model's input channels. Heads that the model is without are
+    left aside. Raises ValueError, and loads nothing, where something else does not fit.
+    """
+    there = [name.partition(".")[0] for name in model.state_tensors()]
+    heads = {name.partition(".")[0] for name in model.classifiers}
+    model.load_report = weights.load_weights(
+        model,
+        source,
+        classifiers=[*(model.classifiers if other_classes else ()), *sorted(heads.difference(there))],
+        first_convolution=_first_convolution(model) if other_channels else None,
+    )
+    model.weights = None if isinstance(source, Mapping) else weights.information_of(source)
+
+
+def _first_convolution(model: Backbone) -> str | None:
+    return next((name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), None)

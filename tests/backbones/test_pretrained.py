@@ -1,0 +1,142 @@
+"""create(weights=...): where weights come from, what fits, what is adapted on request, and what is said about it."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, backbones, nn, weights
+from minicnn.weights import torchvision_files
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    return backbones.create("resnet18", width=4, seed=1)
+
+
+@pytest.fixture(scope="module")
+def file(resnet, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "resnet18.safetensors"
+    information = weights.WeightsInformation(name="resnet18.ours", resize=40, crop=32, categories=("a", "b"))
+    weights.save(resnet, path, information.as_metadata())
+    return path
+
+
+def assert_same(model, other, names):
+    states = model.state_dict(), other.state_dict()
+    for name in names:
+        np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
+
+
+def test_a_file_and_a_dictionary_fill_the_network_and_are_reported(resnet, file):
+    for source in (file, str(file), resnet.state_dict()):
+        model = backbones.create("resnet18", width=4, seed=2, weights=source)
+        assert_same(model, resnet, resnet.state_dict())
+        assert len(model.load_report.loaded) == 122
+        assert not model.load_report.adapted
+        assert (model.weights is None) == isinstance(source, dict)
+    assert resnet.load_report is None
+    assert resnet.weights is None
+
+
+def test_what_is_known_of_the_file_prepares_images(file):
+    model = backbones.create("resnet18", width=4, weights=file)
+    assert model.weights.name == "resnet18.ours"
+    assert model.weights.transforms()(np.zeros((3, 50, 80), np.uint8)).shape == (3, 32, 32)
+    assert [model.weights.category(number) for number in (1, 2)] == ["b", "class 2"]
+
+
+def test_a_normalisation_in_front_of_the_network_takes_images_as_they_are(file):
+    model = backbones.create("resnet18", width=4, weights=file).eval()
+    picture = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
+    prepared = weights.WeightsInformation(resize=None, crop=None).transforms()(picture)[None]
+    whole = nn.Sequential(model.weights.normalization(), model).eval()
+    raw = (picture / np.float32(255))[None]
+    np.testing.assert_allclose(whole(Tensor(raw)).data, model(Tensor(prepared)).data, rtol=1e-4, atol=1e-5)
+    assert whole.state_dict().keys() == {f"1.{name}" for name in model.state_dict()}
+    with pytest.raises(ValueError, match=r"3 means and needs \(N, 3, H, W\), but got \(1, 1, 8, 8\)"):
+        nn.Normalize([0, 0, 0], [1, 1, 1])(Tensor(np.zeros((1, 1, 8, 8), np.float32)))
+    with pytest.raises(ValueError, match="every std above 0"):
+        nn.Normalize([0.5], [0.0])
+
+
+def test_other_classes_and_channels_are_adapted_on_request(resnet, file):
+    model, again = (
+        backbones.create("resnet18", width=4, num_classes=5, in_chans=1, seed=2, weights=file) for _ in range(2)
+    )
+    assert_same(model, again, ["fc.weight", "fc.bias"])
+    assert 0 < np.abs(model.state_dict()["fc.weight"]).max() < 1  # drawn, as a fresh layer is
+    assert_same(model, resnet, [name for name in resnet.state_dict() if name[:2] != "fc" and name != "conv1.weight"])
+    np.testing.assert_allclose(
+        model.state_dict()["conv1.weight"], resnet.state_dict()["conv1.weight"].sum(axis=1, keepdims=True), rtol=1e-6
+    )
+    assert set(model.load_report.adapted) == {"fc.weight", "fc.bias", "conv1.weight"}
+    assert "1000 classes in the source, 5 in the model" in str(model.load_report)
+
+
+def test_what_was_not_asked_for_is_refused(file, tmp_path):
+    five = tmp_path / "five.safetensors"
+    weights.save(backbones.create("resnet18", width=4, num_classes=5), five)
+    with pytest.raises(ValueError, match=r"fc\.weight: \(5, 32\) in the state, \(1000, 32\) in the model"):
+        backbones.create("resnet18", width=4, weights=five)
+    with pytest.raises(ValueError, match="does not fit ResNet"):
+        backbones.create("resnet18", width=8, num_classes=5, in_chans=1, weights=file)
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        backbones.create("resnet18", weights=tmp_path / "nothing.safetensors")
+    with pytest.raises(TypeError, match="no setting 'widht'"):
+        backbones.create("resnet18", widht=4, weights=file)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "head"),
+    [
+        ("vgg11_bn", {"width": 0.0625}, "classifier"),
+        ("resnet50", {"width": 4, "blocks": (1, 1, 1, 1)}, "fc"),
+        ("googlenet", {"width": 0.0625, "aux_logits": True}, "fc"),
+        ("resnet20", {"width": 4}, "linear"),
+    ],
+)
+def test_features_do_without_the_heads_of_the_file(name, settings, head, tmp_path):
+    whole = backbones.create(name, seed=0, **settings)
+    weights.save(whole, tmp_path / "whole.safetensors")
+    settings.pop("aux_logits", None)
+    features = backbones.create(name, features_only=True, weights=tmp_path / "whole.safetensors", **settings)
+    assert_same(features, whole, features.state_dict())
+    assert {left.partition(".")[0] for left in features.load_report.adapted} <= {head, "aux1", "aux2"}
+    x = Tensor(np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32))
+    _, expected = whole.eval().forward_intermediates(x)
+    for ours, theirs in zip(features.eval()(x), expected, strict=True):
+        np.testing.assert_array_equal(ours.data, theirs.data)
+
+
+def test_auxiliary_classifiers_of_other_classes_stay_fresh_too(tmp_path):
+    settings = {"width": 0.0625, "aux_logits": True}
+    weights.save(backbones.create("googlenet", seed=0, **settings), tmp_path / "whole.safetensors")
+    model = backbones.create("googlenet", num_classes=3, weights=tmp_path / "whole.safetensors", **settings)
+    assert {name.rpartition(".")[0] for name in model.load_report.adapted} == {"fc", "aux1.fc2", "aux2.fc2"}
+
+
+def test_a_set_of_torchvisions_is_found_by_its_name(monkeypatch, server, unplugged, tmp_path):
+    """The address is a local server's, and the file a small network's."""
+    model = backbones.create("googlenet", width=0.0625, aux_logits=True, seed=3)
+    weights.save(model, tmp_path / "g.safetensors")
+    content = (tmp_path / "g.safetensors").read_bytes()
+    server.files["googlenet-small.safetensors"] = content
+    information = weights.WeightsInformation(
+        name="googlenet.SMALL_V1",
+        sha256=hashlib.sha256(content).hexdigest()[:8],
+        url="https://example.org/googlenet-small.safetensors",
+    )
+    obtain = weights.obtain_pretrained
+    monkeypatch.setattr(torchvision_files, "_known", lambda: {information.name: information})
+    monkeypatch.setattr(weights, "obtain_pretrained", lambda known: obtain(known, sources=(server.source("good"),)))
+    for _ in range(2):  # the second time from the cache
+        loaded = backbones.create("googlenet", width=0.0625, weights="SMALL_V1")
+        assert_same(loaded, model, loaded.state_dict())
+        assert loaded.weights == information
+        assert isinstance(loaded.input_transform, nn.Normalize)  # the published weights expect it
+        assert len(server.requests) == 1
+    with pytest.raises(ValueError, match=r"no weights 'LARGE_V1' for 'googlenet': there are \['SMALL_V1'\]"):
+        backbones.create("googlenet", weights="LARGE_V1")
