@@ -36,6 +36,14 @@ FULL = Plan()
 QUICK = Plan(rounds=1, calls=2, settle=0.006, turn=0.02)
 
 
+def refuse_uncompiled() -> None:
+    """Raise ValueError if kernels run as plain Python: their seconds would tell nothing."""
+    import numba  # here, for the processes of other libraries import this file, and what they load first is timed
+
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        raise ValueError("NUMBA_DISABLE_JIT is set: there is nothing to measure where kernels are not compiled")
+
+
 def turn(run: Callable[[], Any], plan: Plan) -> list[float]:
     """Seconds of each timed call of one turn."""
     begin = last = time.perf_counter()

@@ -38,12 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     from minicnn.bench.run import run as run_bench
     from minicnn.bench.session import Session
-    from minicnn.bench.timing import FULL, QUICK
+    from minicnn.bench.timing import FULL, QUICK, refuse_uncompiled
     from minicnn.cli.info import gather
     from minicnn.versions import version
 
-    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
-        raise ValueError("NUMBA_DISABLE_JIT is set: there is nothing to measure where kernels are not compiled")
+    refuse_uncompiled()
     threads = arguments.threads or numba.get_num_threads()
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if threads > most:
