@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from minicnn import Tensor, nn
 from minicnn.features.receptive_field import effective_field
-from minicnn.figures.bench import speed_ladder
+from minicnn.figures.bench import rungs_figure, speed_ladder
 from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
 from minicnn.figures.graph import draw_graph
 from minicnn.figures.images import feature_maps, filter_grid, image_sheet
@@ -150,6 +150,35 @@ def test_the_speed_ladder_has_a_mark_for_each_algorithm_and_a_line_at_the_peak()
     assert list(lines["multiply-adds in registers only"].get_xdata()) == [500, 500]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == ["64, 3 \u2192 16, 32\u00d732, 3\u00d73", "64, 3 \u2192 16, 32\u00d732, 3\u00d73 / 2"]
+    drawn(figure)
+
+
+def test_the_rungs_have_bars_marks_and_the_peak_and_the_race_has_a_mark_a_run():
+    figure = rungs_figure(
+        rates={"python": (0.01, 0.02, 0.03), "direct": (300, 350, 400), "winograd": (500, 600, 800)},
+        peak=450,
+        own_rate=200,
+        errors={"python": 1e-6, "direct": 2e-6, "winograd": 3e-6},
+        counts={"python": (576, 1153), "direct": (576, 91), "winograd": (144, 43)},
+        lost={"2 threads": [0.25, 0.5], "1 thread": [0, 0]},
+    )
+    speed, errors, counts, race = figure.axes
+    assert speed.get_xscale() == counts.get_xscale() == "log"
+    assert [patch.get_width() for patch in speed.patches] == [0.03, 400, 800]
+    assert [label.get_text() for label in speed.get_yticklabels()] == ["python", "direct", "winograd"]
+    assert list(speed.get_yticks()) == [2, 1, 0]
+    points = [line.get_xydata().tolist() for line in speed.lines]
+    assert [[300, 1], [400, 1]] in points  # slowest to fastest
+    assert [[300, 1], [350, 1]] in points  # ticks
+    assert [[200, 0]] in points
+    assert any(list(line.get_xdata()) == [450, 450] for line in speed.lines)
+    assert {"0.03", "400", "800"} <= {text.get_text() for text in speed.texts}
+    np.testing.assert_allclose([line.get_xydata()[0] for line in errors.lines], [[1, 2], [2, 1], [3, 0]])
+    moved, multiplied = (line.get_xydata().tolist() for line in counts.lines)
+    assert moved == [[1153, 2], [91, 1], [43, 0]]
+    assert multiplied == [[576, 2], [576, 1], [144, 0]]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in race.lines}
+    assert lines == {"2 threads": [[1, 0.25], [2, 0.5]], "1 thread": [[1, 0], [2, 0]]}
     drawn(figure)
 
 

@@ -1,0 +1,388 @@
+# %% [markdown]
+# # 15. The performance ladder
+#
+# **Question.** One convolution, computed in five ways, from loops in Python to Winograd's algorithm: how fast is each
+# of them on your machine, what makes it so, and do all give the same answer?
+#
+# **What you need to know.** What a convolution computes (lesson 1), with channels and a batch (lesson 4). That a
+# processor works on numbers in registers, and fetches them from memory.
+#
+# **Machine time.** ?<!-- seconds:.0f --> s on two cores.
+#
+# minicnn has every convolution four times over, and they are tested equal. Each is a rung of a ladder:
+#
+# - `reference`: seven loops that anyone can follow, compiled by Numba. As uncompiled Python they are our lowest rung.
+# - `im2col`: the patches under the kernel are copied side by side into a matrix, and a library for linear algebra
+#   (BLAS) multiplies it.
+# - `direct`: the same product without building the matrix, its sums held in vector registers.
+# - `winograd`: another algorithm, with a quarter of the multiplications.
+#
+# Speed is given in GFLOP/s: thousand millions of operations a second, where a multiply-add counts as two. We count
+# the operations of the *plain* algorithm on every rung, whatever the rung really does. So GFLOP/s compare times.
+
+# %%
+import time
+from functools import partial
+
+import numba
+import numpy as np
+
+from minicnn import teach
+from minicnn.bench import peak
+from minicnn.bench.cases import FORWARD, Convolution
+from minicnn.bench.counts import count_work
+from minicnn.bench.libraries.with_minicnn import prepare
+from minicnn.bench.timing import Plan, interleave, refuse_uncompiled, spread, turn
+from minicnn.figures.bench import rungs_figure
+from minicnn.kernels import direct, im2col, reference, winograd
+from minicnn.kernels.microkernel import products
+from minicnn.kernels.normalization import channel_sum
+from minicnn.kernels.vector import ROWS, VECTOR_BYTES, narrow_columns, narrow_tile
+from minicnn.kernels.winograd_transforms import outputs_of_products, transform_pixels, transform_weights
+from minicnn.teach.race import again_and_again, racy_sums, racy_sums_compiled, watch
+
+lesson = teach.begin("15_performance_ladder", budget=120)
+case = Convolution(batch=64, c_in=64, c_out=64, side=32, kernel=3, stride=1)
+threads = numba.get_num_threads()
+
+# %% [markdown]
+# ## Predict
+#
+# The convolution has 64 pictures of 32x32 with 64 channels, 64 kernels of 3x3, and a rim of one pixel of padding. The
+# peak is what a loop reaches on your processor that does nothing but multiply and add in registers, on all threads.
+# Put your answers into `yours`, in place of `None`, before you run on.
+
+# %%
+lesson.predict("compiled", "How many times as fast as Python's are the same loops, compiled?", yours=None)
+lesson.predict("highest", "How many times as fast as the compiled loops is the fastest rung?", yours=None)
+lesson.predict("past_the_peak", "Can a rung have more GFLOP/s than the peak?", choices=("yes", "no"), yours=None)
+lesson.predict(
+    "race",
+    "All threads of your machine add ones to the same 16 sums. How many of the additions get lost?",
+    choices=("none", "fewer than one in a thousand", "more than one in a thousand"),
+    yours=None,
+)
+
+# %% [markdown]
+# ## Read
+#
+# **The reference** takes one multiply-add after the other. Look at the innermost line: what does it fetch for one
+# multiply-add, and how often does it fetch the same number again?
+
+# %%
+lesson.read("minicnn/kernels/reference.py:forward_loops")
+
+# %% [markdown]
+# **im2col** copies, and nothing else. Here are the four patches of a picture of 3x3 pixels under a kernel of 2x2,
+# made by its plain Python body; each number of the picture's middle is there four times. A product with the weights,
+# one kernel a column, then makes all outputs. To walk through it, choose "Lesson 15: a picture becomes patches" in VS
+# Code, or set `MINICNN_STOP=15_performance_ladder:patches`.
+
+# %%
+lesson.read("minicnn/kernels/im2col.py:gather_patches")
+picture = np.arange(1, 10, dtype=np.float32).reshape(1, 3, 3, 1)  # (N, H, W, C)
+patches = np.empty((1, 4, 4), np.float32)  # (groups, OH*OW, KH*KW*C)
+if lesson.stop("patches"):
+    breakpoint()  # step into gather_patches
+im2col.gather_patches(picture, patches, 0, 2, (2, 2), (2, 2), (1, 1), (0, 0), (1, 1))
+print(picture[0, :, :, 0], "has the patches", patches[0], sep="\n")
+
+# %% [markdown]
+# **direct** walks through the same matrix without building it. Its heart is a tile of sums that stays in registers: 8
+# places times one or two vectors of output channels. A step loads 8 numbers of the picture and the vectors, and makes
+# 8 times as many multiply-adds as the vectors hold numbers. In plain Python a tile is a small array. Choose "Lesson
+# 15: a tile of sums in registers", or set `MINICNN_STOP=15_performance_ladder:tile`.
+
+# %%
+lesson.read("minicnn/kernels/microkernel.py:products")
+lesson.read("minicnn/kernels/vector.py:multiply_add")
+lanes, depth = narrow_columns(np.float32), 3  # numbers in a vector; products in a sum
+pixels = np.arange(ROWS * depth, dtype=np.float32)  # (ROWS, depth), flat: what follows is pixels @ weights
+weights = np.linspace(-1, 1, depth * lanes, dtype=np.float32)  # (depth, lanes), flat
+outputs = np.empty(ROWS * lanes, np.float32)
+rows, steps, lines = np.arange(ROWS) * depth, np.arange(depth), np.arange(ROWS) * lanes
+if lesson.stop("tile"):
+    breakpoint()  # step into products; `tile` is ROWS x lanes numbers, and grows by one step at a time
+products(
+    narrow_tile, np.zeros(lanes, np.float32), 0, pixels, rows, ROWS, steps, depth, weights, lanes, outputs, lines, 0
+)
+by_numpy = pixels.reshape(ROWS, depth) @ weights.reshape(depth, lanes)
+print("a tile of", (ROWS, lanes), "differs from NumPy's product by", abs(outputs - by_numpy.ravel()).max())
+
+# %% [markdown]
+# **winograd** multiplies less. In one dimension, 4 outputs of a kernel of 3 weights take 12 products. Transform the 6
+# pixels that they see, and the weights, and 6 products are enough; the transforms need additions, and products with
+# constants, but these are shared by all output channels. In two dimensions it is 36 products in place of 144. The
+# first lines of `winograd_transforms.py` derive it.
+
+# %%
+lesson.read("minicnn/kernels/winograd_transforms.py:transform_pixels")
+lesson.read("minicnn/kernels/winograd_transforms.py:outputs_of_products")
+line, kernel = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0], [2.0, 7.0, 1.0]
+six_products = np.multiply(transform_pixels(*line), transform_weights(*kernel))
+print("four outputs by 6 products ", np.array(outputs_of_products(*six_products)))
+print("four outputs by 12 products", np.correlate(line, kernel))
+
+# %% [markdown]
+# ## Run
+#
+# **The same answer?** The truth is computed in float64, by the reference loops. The error of a rung is its largest
+# difference from that, as a share of the largest output. The Python loops get a cut-out of the first picture and 4 of
+# the 64 kernels, with all 64 channels: 144 outputs are as much as we care to wait for.
+
+# %%
+refuse_uncompiled()
+x, weight, _ = case.arrays(lesson.either(8, 2))  # x (N, H, W, C), weight (C_out, C_in, KH, KW)
+geometry = (1, 1), (case.padding, case.padding), (1, 1), 1  # stride, padding, dilation, groups
+rungs = {"reference": reference, "im2col": im2col, "direct": direct, "winograd": winograd}
+truth = reference.conv2d(x.astype(np.float64), weight.astype(np.float64), None, *geometry)
+answers = {name: rung.conv2d(x, weight, None, *geometry) for name, rung in rungs.items()}
+
+
+def python_loops(kernels):
+    """The outputs (1, 6, 6, kernels) of the uncompiled loops for a corner of 8 x 8 pixels, without padding."""
+    y = np.empty((1, 6, 6, kernels), np.float32)
+    bias = np.zeros(kernels, np.float32)
+    reference.forward_loops(x[:1, :8, :8], weight[:kernels], bias, y, (1, 1), (0, 0), (1, 1), 1)
+    return y
+
+
+by_python = python_loops(4)
+part = np.s_[:1, 1:7, 1:7, :4]  # where these outputs lie among all
+
+
+def error(answer, right):
+    return abs(answer - right).max() / abs(right).max()
+
+
+errors = {"python": error(by_python, truth[part])}
+errors |= {name: error(answer, truth) for name, answer in answers.items()}
+for name, one in errors.items():
+    print(f"{name:10s} largest error {one:.1e} of the largest output")
+    lesson.number(f"error_{name}", one, band=(1e-8, 2e-5))
+lesson.number("python_differs", abs(by_python - answers["reference"][part]).max(), band=(0, 1e-5))
+spread_of_winograd, spread_of_direct = (np.std(answers[name] - truth) for name in ("winograd", "direct"))
+lesson.number("winograd_error_over_direct", spread_of_winograd / spread_of_direct, band=(1.2, 5), unit="times")
+
+# %% [markdown]
+# All rungs agree to about one part in a million, and none is exact: a float32 keeps 24 bits, and each of the 576
+# additions for one output rounds. Compiling changes nothing here: Python's loops and the compiled ones do the same
+# operations in the same order, and differ by ?<!-- python_differs:g -->. The other rungs add in another order, or
+# round a product and a sum together, so their last digits differ. Winograd's typical error is
+# ?<!-- winograd_error_over_direct:.1f --> times that of direct: its transforms subtract numbers that are larger than
+# their difference.
+#
+# **How fast?** Rungs are timed in turns, so that all meet the same conditions, and each turn begins with runs that do
+# not count. Of a rung's runs we keep the fastest: other programs can only make a run slower. Loops that are slow get
+# fewer pictures, as many as they can do in a fraction of a second. That is honest only if seconds grow in proportion
+# to the work; for Python, which gets the least, we measure that too, with twice as many kernels.
+
+# %%
+plan = Plan(rounds=lesson.either(12, 3))
+slow_plan = Plan(calls=lesson.either(12, 3), turn=lesson.either(1.5, 0.2))
+runs = {name: prepare(case, f"minicnn {name}")[FORWARD] for name in rungs}
+runs |= {"peak": prepare(case, "peak")[FORWARD], "python": partial(python_loops, 4)}
+runs["python, twice the work"] = partial(python_loops, 8)
+slow = ("python", "python, twice the work", "reference", "im2col")
+turns = {name: partial(turn, run, slow_plan if name in slow else plan) for name, run in runs.items()}
+seconds = {name: spread(each) for name, each in interleave(turns, plan.rounds, once=slow).items()}
+
+flop = {name: case.flop * case.batch_for(name) / case.batch for name in rungs}  # of what was run
+flop |= {"peak": peak.flop(threads), "python": 2 * by_python.size * 9 * case.c_in}
+flop["python, twice the work"] = 2 * flop["python"]
+rates = {  # GFLOP/s in the slowest run, the median and the fastest
+    name: tuple(flop[name] / seconds[name][which] / 1e9 for which in ("max", "median", "min"))
+    for name in ("python", "python, twice the work", *rungs, "peak")
+}
+best = {name: fastest for name, (_, _, fastest) in rates.items()}
+for name, (slowest, median, fastest) in rates.items():
+    print(f"{name:22s} {slowest:8.4g} to {fastest:8.4g} GFLOP/s, median {median:8.4g}")
+
+# %% [markdown]
+# The bands of these numbers are wide on purpose. They hold for processors with narrow vectors and wide ones, two
+# cores or many, and beside other programs; they break where something is really wrong. A rung's own GFLOP/s have no
+# band.
+
+# %%
+for name in ("python", *rungs, "peak"):
+    lesson.number(f"gflops_{name}", best[name], band=None, unit="GFLOP/s")
+lesson.number("vector_bits", 8 * VECTOR_BYTES, band=(128, 512), unit="bits")
+lesson.number("python_minutes", case.flop / best["python"] / 60e9, band=None, unit="minutes")
+lesson.number("direct_milliseconds", case.flop / best["direct"] / 1e6, band=None, unit="ms")
+lesson.number("python_scales", best["python, twice the work"] / best["python"], band=(0.5, 2), unit="times")
+lesson.number("compiled_over_python", best["reference"] / best["python"], band=(20, 5000), unit="times")
+lesson.number("direct_over_reference", best["direct"] / best["reference"], band=(3, 300 * threads), unit="times")
+lesson.number("direct_over_im2col", best["direct"] / best["im2col"], band=(0.5, 300 * threads), unit="times")
+lesson.number("winograd_over_direct", best["winograd"] / best["direct"], band=(0.6, 4), unit="times")
+lesson.number("direct_share_of_peak", best["direct"] / best["peak"], band=(0.1, 1.2))
+lesson.number("winograd_over_peak", best["winograd"] / best["peak"], band=(0.1, 4.5), unit="times")
+lesson.outcome("compiled", best["reference"] / best["python"], within=0.5)
+lesson.outcome("highest", max(best[name] for name in rungs) / best["reference"], within=0.5)
+lesson.outcome("past_the_peak", "yes" if max(best[name] for name in rungs) > best["peak"] else "no")
+
+# %% [markdown]
+# On the machine of the record, two cores with registers of ?<!-- vector_bits:.0f --> bits, Python's loops reach
+# ?<!-- gflops_python:.3f --> GFLOP/s: they would need ?<!-- python_minutes:.0f --> minutes for the whole batch, for
+# which direct takes ?<!-- direct_milliseconds:.0f --> milliseconds. With twice the work Python's rate is
+# ?<!-- python_scales:.2f --> times the same, so scaling it up was fair. Compiling makes the loops
+# ?<!-- compiled_over_python:.0f --> times as fast, and direct is ?<!-- direct_over_reference:.0f --> times as fast
+# again.
+#
+# **What makes it so?** `count_work` counts, from the source of the loops, how many multiply-adds a rung makes and how
+# many numbers it moves between arrays and registers. Their ratio, operations for each byte moved, is the *arithmetic
+# intensity*. (What BLAS moves inside of its matrix product is not ours to read; it is counted as if done by direct's
+# tile.)
+
+# %%
+lesson.read("minicnn/bench/counts.py:_direct")
+outputs = case.batch * case.out_side**2 * case.c_out
+work = {name: count_work(case, name) for name in rungs}
+work = {"python": work["reference"], **work}
+counts = {name: (one.multiply_adds / outputs, one.moved / outputs) for name, one in work.items()}
+for name, one in work.items():
+    multiplied, moved = counts[name]
+    print(f"{name:10s} {multiplied:4.0f} multiply-adds and {moved:6.1f} numbers moved for one output; "
+          f"{one.intensity:.2f} operations a byte")  # fmt: skip
+terms = case.kernel**2 * case.c_in  # that an output is the sum of
+lesson.number("multiply_adds_reference", counts["reference"][0], band=(terms, terms))
+lesson.number("multiply_adds_winograd", counts["winograd"][0], band=(terms / 4, terms))
+for name in rungs:
+    lesson.number(f"moved_{name}", counts[name][1], band=(0, 2 * terms + 1))
+    lesson.number(f"intensity_{name}", work[name].intensity, band=(0.2, 10), unit="op/byte")
+
+# %% [markdown]
+# Each rung changes one thing.
+#
+# - From **Python** to the **reference** nothing that is counted changes. What goes away is Python: for each
+#   multiply-add it looked up types, checked indices, made an object for each number.
+# - The reference moves ?<!-- moved_reference:,.0f --> numbers for one output, two for each multiply-add and one for
+#   the result: ?<!-- intensity_reference:.2f --> operations a byte. It runs on one thread, one number at a time, and
+#   each addition waits for the one before.
+# - **im2col** hands the multiply-adds to a library that uses vectors, all threads, and tiles of sums. But each number
+#   of the picture is written to memory nine times and read again; and two pools of threads, Numba's for copying and
+#   that of BLAS for multiplying, take the same cores from each other.
+# - **direct** moves ?<!-- moved_direct:.0f --> numbers, ?<!-- intensity_direct:.1f --> operations a byte, with no
+#   matrix in between, and reaches ?<!-- direct_share_of_peak:.2f --> of the peak: there is nothing left to gain but
+#   by doing less.
+# - **winograd** does less: ?<!-- multiply_adds_winograd:.0f --> multiply-adds in place of
+#   ?<!-- multiply_adds_reference:.0f -->. That is how its speed can be ?<!-- winograd_over_peak:.1f --> times the
+#   peak, if it is counted in the multiply-adds of the plain algorithm. The multiply-adds that it makes itself are a
+#   quarter of that, and below the peak, as they must be. It is not four times as fast as direct but
+#   ?<!-- winograd_over_direct:.1f --> times: its transforms take time and move numbers, so that its intensity,
+#   ?<!-- intensity_winograd:.1f --> operations a byte, is lower than direct's.
+
+# %% [markdown]
+# **A race.** All rungs but the lowest two share their work out to threads, by loops over `prange`. That is easily
+# done wrong. Here is a loop that adds up the rows of an array; when it is right, each sum of a column of ones is the
+# number of rows.
+
+# %%
+lesson.read("minicnn/teach/race.py:racy_sums")
+# One row of ones in memory, seen four million times.
+ones = np.broadcast_to(np.ones(16, np.float32), (4_000_000, 16))
+lost, took = {}, {}
+for number in dict.fromkeys((threads, 1)):
+    words = "1 thread" if number == 1 else f"{number} threads"
+    begin = time.perf_counter()
+    sums = again_and_again(racy_sums_compiled, ones, threads=number, times=8)
+    took[words] = (time.perf_counter() - begin) / 8
+    lost[words] = [1 - one.mean(dtype=np.float64) / len(ones) for one in sums]
+    print(f"shares lost in 8 runs on {words}:", *(f"{share:.4f}" for share in lost[words]))
+most = max(max(shares) for shares in lost.values())
+lesson.number("most_lost", most, band=None)
+lesson.number("least_lost", min(next(iter(lost.values()))), band=None)
+lesson.number("lost_on_one_thread", max(lost["1 thread"]), band=(0, 0))
+lesson.number("seconds_over_one_thread", next(iter(took.values())) / took["1 thread"], band=None, unit="times")
+lesson.outcome("race", "none" if most == 0 else f"{'fewer' if most < 0.001 else 'more'} than one in a thousand")
+
+uneven = np.random.default_rng(0).standard_normal((100_000, 16), dtype=np.float32)
+by_library = [one for number in (1, threads) for one in again_and_again(channel_sum, uneven, threads=number, times=8)]
+lesson.number("results_of_channel_sum", len({one.tobytes() for one in by_library}), band=(1, 1))
+
+# %% [markdown]
+# No error, no warning, and on several threads sums that are wrong, and not even the same each time: on the machine of
+# the record ?<!-- least_lost:.0% --> to ?<!-- most_lost:.0% --> of the additions were lost. Nor was it quick: two
+# threads took ?<!-- seconds_over_one_thread:.1f --> times as long as one, for two cores can't write to the same cells
+# at once, and hand them to and fro. On a single thread nothing is lost: the mistake is still there, but there is
+# nobody to race with, so a test on one thread finds nothing. Nor is a right run on many threads a proof.
+#
+# What can be known without luck is which *turns* of the prange loop touch the same cell. `watch` runs the loop's
+# Python body, turn after turn, and writes that down. Which cells are shared, by which turns? And which line does it?
+
+# %%
+seen = watch(racy_sums, ones[:5, :3])
+print(f"{seen.turns} turns of the prange loop; the result is right this time: {seen.result}")
+for cell in seen.shared:
+    print(cell)
+lesson.number("cells_shared", len(seen.shared), band=(3, 3))
+
+# %% [markdown]
+# All turns add to the same sums, and a sum is added to in three steps: read it, add, write it back. Where two threads
+# read before either has written, one addition is lost. minicnn's own `channel_sum` has the same job, and gave
+# ?<!-- results_of_channel_sum:.0f --> result, bit for bit, on all threads and on one. How, is exercise 15b.
+
+# %% [markdown]
+# ## Control
+#
+# If time were a matter of how many multiply-adds there are, the compiled loops would be as fast as direct, which
+# makes exactly as many. And if Winograd's answer were the same as the others' in every respect, a window of nothing
+# but zeros would get the answer 0: we show the rungs a picture that is black but for one pixel, and look at the
+# answers of all windows that don't see this pixel. Two claims that should fail.
+
+# %%
+as_fast = best["reference"] / best["direct"]
+lesson.control("as many multiply-adds take as long: the loops are as fast as direct", as_fast, fails_below=0.5)
+black = np.zeros_like(x[:1])
+black[0, 4, 4] = 1
+unlit = np.ones(truth[:1].shape, bool)
+unlit[0, 3:6, 3:6] = False  # the nine places from which a kernel of 3x3 sees the pixel
+in_black = {}
+for name, rung in rungs.items():
+    answer = np.abs(rung.conv2d(black, weight, None, *geometry))
+    in_black[name] = answer[unlit].max() / answer.max()
+    print(f"{name:10s} largest answer to a black window: {in_black[name]:.1e} of the largest answer")
+lesson.number("black_direct", in_black["direct"], band=(0, 0))
+lesson.number("black_winograd", in_black["winograd"], band=(0, 1e-4))
+lesson.control("winograd answers 0 to a window of zeros", in_black["winograd"], fails_above=0)
+
+# %% [markdown]
+# A tile of Winograd's mixes its 36 pixels, and the bright one does not quite cancel where it does not belong: what is
+# left is ?<!-- black_winograd:.0e --> of the largest answer. So the answers are the same up to rounding, but *whose*
+# rounding differs: on the other rungs an output is as exact as its own nine pixels allow, with Winograd as its whole
+# tile allows.
+
+# %% [markdown]
+# ## Figure
+#
+# Above, the speed of every rung. Below, their errors, what they multiply and what they move for one output, and the
+# race: the share of additions lost in each of 8 runs.
+
+# %%
+rungs_of_figure = ("python", *rungs)
+own_rate = best["winograd"] * counts["winograd"][0] / counts["direct"][0]
+figure = rungs_figure({name: rates[name] for name in rungs_of_figure}, best["peak"], own_rate, errors, counts, lost)
+lesson.figure(figure)
+
+# %% [markdown]
+# ## Exercise
+#
+# **15a** `lessons/exercises/15a_patch_matrix.py`: build the matrix of im2col for a small picture, with stride and
+# padding, in NumPy.
+#
+# **15b** `lessons/exercises/15b_mended_sums.py`: mend the race, so that the sums have the same bits on any number of
+# threads.
+#
+# `minicnn lesson check 15` says whether your answers are right, and if not, how wrong they are and where.
+#
+# ## Change one line
+#
+# - Fewer channels, `c_in=3` in `case`. Expected: winograd falls behind direct, for few products share its transforms;
+#   and its error is several times that of the others, whose sums are short now.
+# - More channels, `c_in=512`. Expected: longer sums, and larger errors on every rung; im2col's grows least.
+# - A single column, `np.ones(1, np.float32)` and `(..., 1)` in the race. Expected: nearly one half is lost, always:
+#   the compiler keeps the one sum in a register, and the thread that ends last writes over what the other one did.
+# - One thread, by `NUMBA_NUM_THREADS=1` in the environment. Expected: direct, winograd and the peak lose half of
+#   their speed, the compiled loops none, and the race loses no addition.
+
+# %%
+lesson.finish()
