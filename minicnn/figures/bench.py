@@ -105,6 +105,7 @@ def _error_marks(axes: Any, places: Mapping[str, int], errors: Mapping[str, floa
     for name, error in errors.items():
         axes.plot(1e6 * error, places[name], "o", color=_colour(name), markeredgecolor="black", markersize=7)
     axes.set(xlim=(0, 1.15e6 * max(errors.values())))
+    axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel("millionths of the largest output")
     axes.set_title("Largest error", fontsize=10)
 

@@ -40,8 +40,8 @@ print(moved)
 @pytest.mark.parametrize(
     ("algorithm", "case", "share"),
     [
-        ("direct", Convolution(2, 32, 64, 8, 1, 1), 0.05),  # no border; the packed weights are stored by plain indexing, which is not seen
-        ("direct", Convolution(1, 8, 32, 16, 3, 1), 0.15),  # a rim of one pixel in 16 on each side, which the loops skip
+        ("direct", Convolution(2, 32, 64, 8, 1, 1), 0.05),  # no border; packing stores by plain indexing, unseen
+        ("direct", Convolution(1, 8, 32, 16, 3, 1), 0.15),  # a rim of one pixel on each side, which loops skip
         ("winograd", Convolution(2, 16, 32, 32, 3, 1), 0.03),
     ],
     ids=str,
