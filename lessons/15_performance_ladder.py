@@ -74,9 +74,9 @@ lesson.read("minicnn/kernels/reference.py:forward_loops")
 
 # %% [markdown]
 # **im2col** copies, and nothing else. Here are the four patches of a picture of 3x3 pixels under a kernel of 2x2,
-# made by its plain Python body; each number of the picture's middle is there four times. A product with the weights,
-# one kernel a column, then makes all outputs. To walk through it, choose "Lesson 15: a picture becomes patches" in VS
-# Code, or set `MINICNN_STOP=15_performance_ladder:patches`.
+# made by its plain Python body; the pixel in the middle is in all of them. A product with the weights, one kernel a
+# column, then makes all outputs. To walk through it, choose "Lesson 15: a picture becomes patches" in VS Code, or set
+# `MINICNN_STOP=15_performance_ladder:patches`.
 
 # %%
 lesson.read("minicnn/kernels/im2col.py:gather_patches")
@@ -112,7 +112,7 @@ print("a tile of", (ROWS, lanes), "differs from NumPy's product by", abs(outputs
 # %% [markdown]
 # **winograd** multiplies less. In one dimension, 4 outputs of a kernel of 3 weights take 12 products. Transform the 6
 # pixels that they see, and the weights, and 6 products are enough; the transforms need additions, and products with
-# constants, but these are shared by all output channels. In two dimensions it is 36 products in place of 144. The
+# constants, but all channels on the other side share them. In two dimensions it is 36 products in place of 144. The
 # first lines of `winograd_transforms.py` derive it.
 
 # %%
@@ -128,7 +128,8 @@ print("four outputs by 12 products", np.correlate(line, kernel))
 #
 # **The same answer?** The truth is computed in float64, by the reference loops. The error of a rung is its largest
 # difference from that, as a share of the largest output. The Python loops get a cut-out of the first picture and 4 of
-# the 64 kernels, with all 64 channels: 144 outputs are as much as we care to wait for.
+# the 64 kernels, with all 64 channels: 144 outputs are as much as we care to wait for. (Where kernels are not
+# compiled, as after the two stops above, the lesson ends here: there would be nothing to measure.)
 
 # %%
 refuse_uncompiled()
@@ -224,7 +225,7 @@ lesson.outcome("past_the_peak", "yes" if max(best[name] for name in rungs) > bes
 # On the machine of the record, two cores with registers of 512<!-- vector_bits:.0f --> bits, Python's loops reach
 # 0.010<!-- gflops_python:.3f --> GFLOP/s: they would need 8<!-- python_minutes:.0f --> minutes for the whole batch,
 # for which direct takes 9<!-- direct_milliseconds:.0f --> milliseconds. With twice the work Python's rate is
-# 0.99<!-- python_scales:.2f --> times the same, so scaling it up was fair. Compiling makes the loops
+# 0.99<!-- python_scales:.2f --> times that, so scaling it up was fair. Compiling makes the loops
 # 432<!-- compiled_over_python:.0f --> times as fast, and direct is 120<!-- direct_over_reference:.0f --> times as
 # fast again.
 #
@@ -402,7 +403,7 @@ lesson.figure(figure)
 #   and its error is several times that of the others, whose sums are short now.
 # - More channels, `c_in=512`. Expected: longer sums, and larger errors on every rung but im2col, whose library adds
 #   up a sum in several parts.
-# - Fewer rows for the race, `(40, 16)`. Expected: most runs lose nothing, because one thread has finished before the
+# - Fewer rows for the race, `(40, 16)`. Expected: some runs lose nothing, because one thread has finished before the
 #   other begins. The race is still there; a test with small arrays would have called the loop right.
 # - One thread for all kernels, by `NUMBA_NUM_THREADS=1` in the environment. Expected: direct, winograd and the peak
 #   lose speed, half of it on two cores; the compiled loops lose none; the race loses no addition; and im2col gains,

@@ -3,6 +3,7 @@
 import math
 import time
 
+import numba
 import numpy as np
 import pytest
 
@@ -28,6 +29,14 @@ def test_a_turn_warms_up_for_its_time_and_counts_only_the_calls_after():
 def test_a_turn_of_slow_calls_is_cut_short_but_has_one():
     assert len(timing.turn(lambda: time.sleep(0.03), timing.Plan(1, 4, 0.0, 0.07))) == 2
     assert len(timing.turn(lambda: time.sleep(0.03), timing.Plan(1, 4, 0.0, 0.001))) == 1
+
+
+def test_kernels_that_are_not_compiled_are_not_measured(monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
+    timing.refuse_uncompiled()
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    with pytest.raises(ValueError, match="NUMBA_DISABLE_JIT"):
+        timing.refuse_uncompiled()
 
 
 def test_peers_take_turns_and_slow_ones_have_one_at_the_end():
