@@ -40,9 +40,9 @@ print(moved)
 @pytest.mark.parametrize(
     ("algorithm", "case", "share"),
     [
-        ("direct", Convolution(2, 32, 64, 8, 1, 1), 0.05),  # no border; packing stores by plain indexing, unseen
+        ("direct", Convolution(2, 32, 64, 8, 1, 1), 0),  # no border
         ("direct", Convolution(1, 8, 32, 16, 3, 1), 0.15),  # a rim of one pixel on each side, which loops skip
-        ("winograd", Convolution(2, 16, 32, 32, 3, 1), 0.03),
+        ("winograd", Convolution(2, 16, 32, 32, 3, 1), 0.02),
     ],
     ids=str,
 )
@@ -53,7 +53,8 @@ def test_as_many_numbers_are_moved_as_counted(algorithm, case, share):
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert count_work(case, algorithm).moved == pytest.approx(int(done.stdout), rel=share)
+    packed = case.kernel**2 * case.c_in * case.c_out  # stored by plain indexing, which is not seen
+    assert count_work(case, algorithm).moved == pytest.approx(int(done.stdout) + packed, rel=share)
 
 
 class Counted:

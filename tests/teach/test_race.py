@@ -56,7 +56,7 @@ def in_two_loops(x):
     for c in prange(x.shape[1]):
         y[c] = 0
     for c in prange(x.shape[1] - 1, -1, -1):
-        y[c] = x[:, c].sum()
+        y[x.shape[1] - 1 - c] = x[:, x.shape[1] - 1 - c].sum()
     return y
 
 
@@ -116,7 +116,33 @@ def in_a_product(x):
     return sums
 
 
-RACES = [shared_scratch, whole_slices, reads_its_neighbour, through_the_transpose, in_a_copy, in_a_product]
+def in_the_second_loop(x):
+    sums = np.empty(x.shape[1], x.dtype)
+    for c in prange(x.shape[1]):
+        sums[c] = 0
+    for m in prange(x.shape[0]):
+        sums[0] += x[m, 0]
+    return sums
+
+
+def through_another_name(x):
+    sums = np.zeros(x.shape[1], x.dtype)
+    for m in prange(x.shape[0]):
+        row = sums[:]
+        row += x[m]
+    return sums
+
+
+RACES = [
+    shared_scratch,
+    whole_slices,
+    reads_its_neighbour,
+    through_the_transpose,
+    in_a_copy,
+    in_a_product,
+    in_the_second_loop,
+    through_another_name,
+]
 
 
 @pytest.mark.parametrize("function", RACES)
