@@ -1,9 +1,11 @@
 """PyTorch's .pth since version 1.6: a zip archive, uncompressed.
 
-NAME/data.pkl      a pickle of the objects, in which every storage is a persistent id (pytorch_objects)
-NAME/byteorder     "little" or "big"; missing in older files, which are little-endian
-NAME/data/0 ...    the storages' bytes, one member each
-NAME/version
+    NAME/data.pkl      a pickle of the objects, in which every storage is a persistent id (pytorch_objects)
+    NAME/byteorder     "little" or "big"; missing in older files, which are little-endian
+    NAME/data/0 ...    the storages' bytes, one member each
+    NAME/version       of this layout; not needed here
+
+The archive has a checksum for every member.
 """
 
 import io
