@@ -315,10 +315,10 @@ lesson.figure(learning_figure(samples, at_steps, losses, distances, shown, (shar
 #   slower: it rolls through the bottom of the bowl and back.
 # - Take one picture a step: `batches.choice(len(pictures), 1, replace=False)`. Expected: nearly the same distances.
 #   One picture has 900 windows for nine weights, and all of them agree on the answer.
-# - Let the teachers make mistakes: below `targets[name] = ...` add `targets[name] = targets[name] +
-#   random.stream("mistakes").standard_normal(targets[name].shape).astype("f")`. Expected: the loss stays at 1, the
-#   mistakes' own variance, and the distance ends between 0.002 and 0.004 on noise and on standardised pictures alike:
-#   the kernel trembles about Sobel.
+# - Let the teachers make mistakes: below `targets[name] = ...` add
+#   `targets[name] += random.stream("mistakes").standard_normal(targets[name].shape, "f")`.
+#   Expected: the loss stays at 1, the mistakes' own variance, and the distance ends between 0.002 and 0.004 on noise
+#   and on standardised pictures alike: the kernel trembles about Sobel.
 # - Hide a chequered kernel in place of Sobel's, `upright = np.float32([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])`, and
 #   look at the kernels that are printed. Expected: on plain pictures it is half found after 1000 steps, on noise
 #   after one as before. It lies in the flattest direction of all, for pictures have few chequers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,14 +16,26 @@ if TYPE_CHECKING:
 MOST_NODES = 150  # beyond it the boxes can no longer be read
 
 
-def draw_graph(tensor: Tensor, gradient: Any = None) -> Figure:
+def draw_graph(tensor: Tensor, gradient: Any = None, names: Mapping[str, Tensor] | None = None) -> Figure:
     """A Figure of all operations that made `tensor`: inputs at the top, `tensor` at the bottom, each box with the
     operation, the shape of its result and the Euclidean norm of that result's gradient.
 
     The norms come from a backward pass of its own, which starts from `gradient` (1 for a single element) and touches
-    neither `.grad` nor the graph. Raises RuntimeError if the tensor has no graph or it was freed, ValueError if it has
-    more than 150 nodes: draw a smaller model, or one part.
+    neither `.grad` nor the graph. `names`, such as dict(model.named_parameters()), says what leaves are called. Raises
+    RuntimeError if the tensor has no graph or it was freed, ValueError if it has more than 150 nodes: draw a smaller
+    model, or one part.
     """
+    nodes = graph_nodes(tensor)
+    places = _places(nodes)
+    width = max(x for x, _ in places.values()) + 1
+    height = max(y for _, y in places.values()) + 1
+    figure, axes = new_figure(1, 1, (max(3.0, 1.75 * width), max(2.0, 0.72 * height)))
+    fill_with_graph(axes[0, 0], tensor, gradient, names)
+    return figure
+
+
+def graph_nodes(tensor: Tensor) -> list[Node]:
+    """The nodes of the tensor's graph in the order of backward. Raises as draw_graph does, but for a freed graph."""
     if tensor.node is None:
         raise RuntimeError(
             "draw_graph needs a Tensor that requires a gradient; was it made inside no_grad(), or detached?"
@@ -30,22 +43,29 @@ def draw_graph(tensor: Tensor, gradient: Any = None) -> Figure:
     nodes = topological_order(tensor.node)
     if len(nodes) > MOST_NODES:
         raise ValueError(f"the graph has {len(nodes)} nodes; more than {MOST_NODES} can't be read in one drawing")
+    return nodes
+
+
+def fill_with_graph(
+    axes: Any, tensor: Tensor, gradient: Any = None, names: Mapping[str, Tensor] | None = None, numbered: bool = False
+) -> None:
+    """Draw what draw_graph draws into `axes`; `numbered` puts each node's place in backward's order before its name."""
+    nodes = graph_nodes(tensor)
     norms = _gradient_norms(tensor, nodes, gradient)
     places = _places(nodes)
-    width = max(x for x, _ in places.values()) + 1
-    height = max(y for _, y in places.values()) + 1
-    figure, axes = new_figure(1, 1, (max(3.0, 1.75 * width), max(2.0, 0.72 * height)))
-    one = axes[0, 0]
-    one.axis("off")
-    one.set(xlim=(-0.6, width - 0.4), ylim=(height - 0.5, -0.5))
+    called = {leaf.node: name for name, leaf in (names or {}).items()}
+    axes.axis("off")
+    right, bottom = (max(place[axis] for place in places.values()) for axis in (0, 1))
+    axes.set(xlim=(-0.6, right + 0.6), ylim=(bottom + 0.5, -0.5))
     boxes = {}
-    for node in nodes:
+    for number, node in enumerate(nodes, 1):
         norm = f"|grad| {norms[node]:.3g}" if node in norms else "no gradient"
         shape = "x".join(str(size) for size in node.shape) or "scalar"
         where = f" ({node.path})" if node.path else ""
-        boxes[node] = one.text(
+        order = f"{number}. " if numbered else ""
+        boxes[node] = axes.text(
             *places[node],
-            f"{node.name}{where}\n{shape}  {norm}",
+            f"{order}{called.get(node, node.name)}{where}\n{shape}\n{norm}",
             ha="center",
             va="center",
             fontsize=7,
@@ -56,14 +76,13 @@ def draw_graph(tensor: Tensor, gradient: Any = None) -> Figure:
             },
         )
     # An arrow ends where a box begins, which is known once the boxes have been laid out; then arrows go behind boxes.
-    figure.draw_without_rendering()
+    axes.figure.draw_without_rendering()
     for node in nodes:
         for child in node.inputs:
             if child is not None:
                 style = {"arrowstyle": "-|>", "color": "#777777", "linewidth": 0.9}
                 ends = {"patchA": boxes[child].get_bbox_patch(), "patchB": boxes[node].get_bbox_patch()}
-                one.annotate("", xy=places[node], xytext=places[child], arrowprops=style | ends, zorder=1)
-    return figure
+                axes.annotate("", xy=places[node], xytext=places[child], arrowprops=style | ends, zorder=1)
 
 
 def _gradient_norms(tensor: Tensor, nodes: list[Node], gradient: Any) -> dict[Node, float]:

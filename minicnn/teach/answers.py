@@ -6,12 +6,15 @@ length 1 may be missing or extra; but NaN, another shape or another number is wr
 
 from __future__ import annotations
 
+import math
+import reprlib
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+_LONGEST_ARGUMENT = 100  # characters; of a longer one only the beginning is written
 _MOST_SHOWN = 36  # numbers of an array in a message; of larger ones only the place of the largest difference
 
 
@@ -70,7 +73,9 @@ def describe_call(answer: Callable, *arguments: Any) -> str:
 
 
 def _argument(value: Any) -> str:
-    return f"array of shape {value.shape}" if hasattr(value, "shape") and np.size(value) > 4 else repr(value)
+    if hasattr(value, "shape") and math.prod(value.shape) > 4:
+        return f"{'array' if isinstance(value, np.ndarray) else type(value).__name__} of shape {value.shape}"
+    return repr(value) if len(repr(value)) <= _LONGEST_ARGUMENT else reprlib.repr(value)
 
 
 def _name(answer: Any) -> str:

@@ -10,6 +10,7 @@ from minicnn import Tensor, nn
 from minicnn.features.receptive_field import effective_field
 from minicnn.figures.bench import rungs_figure, speed_ladder
 from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
+from minicnn.figures.gradients import autograd_figure
 from minicnn.figures.graph import draw_graph
 from minicnn.figures.images import feature_maps, filter_grid, image_sheet
 from minicnn.figures.kernels import tuning_figure
@@ -116,6 +117,32 @@ def test_the_graph_names_operations_shapes_and_gradient_norms_and_changes_nothin
     assert x.grad is None
     loss.backward()  # the graph is still there
     np.testing.assert_array_equal(x.grad.data, [[6.0, 8.0]])
+
+
+def test_autograd_is_drawn_with_the_order_of_backward_and_the_names_of_leaves():
+    weight, bias = Tensor(np.array([3.0, 4.0]), requires_grad=True), Tensor(np.array(1.0), requires_grad=True)
+    loss = (weight * weight).sum() + bias
+    steps, shares = np.array([1e-6, 1e-3]), np.array([1e-9, 1e-5])
+    names = {"weight": weight, "bias": bias}
+    figure = autograd_figure(loss, names, steps, {"relu": shares}, {"right": np.array([2.0, 1.0])}, every=10)
+    graph, check, training = figure.axes
+    texts = [text.get_text() for text in graph.texts if text.get_text()]
+    orders = [text.partition("\n")[0] for text in texts]
+    assert orders in (
+        ["1. add", "2. sum", "3. mul", "4. weight", "5. bias"],
+        ["1. add", "2. bias", "3. sum", "4. mul", "5. weight"],
+    )
+    assert {text.partition("\n")[2] for text in texts if "weight" in text} == {"2\n|grad| 10"}  # (6, 8)
+    np.testing.assert_array_equal(check.lines[0].get_xydata(), np.transpose([steps, shares]))
+    np.testing.assert_array_equal(training.lines[0].get_xydata(), [[10, 2.0], [20, 1.0]])
+    drawn(figure)
+
+
+def test_leaves_of_a_graph_bear_the_names_that_are_given():
+    model = nn.Linear(3, 2)
+    names = dict(model.named_parameters())
+    texts = [text.get_text() for text in draw_graph(model(np.ones((1, 3), "f")).sum(), names=names).axes[0].texts]
+    assert {text.partition("\n")[0] for text in texts} >= {"weight", "bias"}
 
 
 def test_a_graph_of_a_small_network_can_be_drawn():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn import Tensor
-from minicnn.teach.answers import WrongAnswer, call, compare, need
+from minicnn.teach.answers import WrongAnswer, call, compare, describe_call, need
 
 RIGHT = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
@@ -126,3 +126,10 @@ def test_a_property_that_is_missing_is_shown():
     with pytest.raises(WrongAnswer) as wrong:
         need(False, "the sum", 3, "0", "add them up")
     assert str(wrong.value) == "the sum\n  yours     3\n  expected  0\n  hint: add them up"
+
+
+def test_calls_are_described_with_shapes_and_without_endless_arguments():
+    graph = {f"n{i}": [f"n{i - 1}"] for i in range(1, 3000)}
+    shown = describe_call(len, np.ones((2, 3)), Tensor(np.ones((5, 1))), np.ones(2), 0.5, graph)
+    assert shown.startswith("len(array of shape (2, 3), Tensor of shape (5, 1), array([1., 1.]), 0.5, {'n1': ['n0'], ")
+    assert len(shown) < 200
