@@ -9,6 +9,7 @@ from matplotlib.image import imread
 from minicnn import Tensor, nn
 from minicnn.features.receptive_field import effective_field
 from minicnn.figures.bench import rungs_figure, speed_ladder
+from minicnn.figures.classification import comparison_figure, confusion_figure
 from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
 from minicnn.figures.gradients import autograd_figure
 from minicnn.figures.graph import draw_graph
@@ -280,4 +281,61 @@ def test_learning_shows_kernels_curves_rates_and_pairs():
     np.testing.assert_array_equal(by_title["Larger steps, up to a limit"].lines[-1].get_xydata(), np.transpose(rates))
     arrows = by_title["Pairs learnt from steepness"].lines[1:]
     np.testing.assert_array_equal([line.get_xydata()[1] for line in arrows], pairs.reshape(4, 2))
+    drawn(figure)
+
+
+def numbers_of_cells(axes):
+    """The text of each cell of a matrix, by (row, column)."""
+    return {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in axes.texts[:-1]}
+
+
+def test_the_confusion_figure_has_percent_of_the_true_class_by_rows_and_leaves_empty_cells_blank():
+    figure = confusion_figure(np.array([[3, 1, 0], [0, 8, 0], [0, 0, 0]]), ["disc", "ring", "star"])
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), [[0.75, 0.25, 0], [0, 1, 0], [0, 0, 0]])
+    assert numbers_of_cells(axes) == {(0, 0): "75", (0, 1): "25", (1, 1): "100"}
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["disc  0", "ring  1", "star  2"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2"]
+    assert axes.get_xlabel() == "taken for class"
+    assert axes.texts[-1].get_text() == "true class"
+    drawn(figure)
+
+
+def test_a_confusion_matrix_of_other_classes_is_refused():
+    with pytest.raises(ValueError, match=r"must be \(3, 3\).*shape \(2, 2\)"):
+        confusion_figure(np.eye(2), ["disc", "ring", "star"])
+
+
+def test_the_comparison_has_means_and_single_seeds_of_both_networks():
+    def run(*accuracies):
+        rows = enumerate(accuracies, 1)
+        return [{"epoch": k, "loss": 2 - value, "validation_accuracy": value} for k, value in rows]
+
+    histories = {"LeNet": [run(0.25, 0.75), run(0.5, 1.0)], "MLP": [run(0.25, 0.25), run(0.0, 0.5)]}
+    accuracies = {
+        "as drawn": {"LeNet": [0.75, 1.0], "MLP": [0.25, 0.5]},
+        "shuffled": {"LeNet": [0.0, 0.25], "MLP": [0.5, 0.5]},
+    }
+    pictures = {"as drawn": np.zeros((4, 4, 3)), "shuffled": np.ones((4, 4, 3))}
+    figure = comparison_figure(histories, accuracies, pictures, np.array([[1, 1], [0, 2]]), ["disc", "ring"])
+    by_name = {one.get_label(): one for one in figure.axes}
+
+    lines = {line.get_label(): line.get_xydata().tolist() for line in by_name["accuracy"].lines}
+    assert lines["LeNet"] == [[1, 0.375], [2, 0.875]]
+    assert lines["MLP"] == [[1, 0.125], [2, 0.375]]
+    assert lines["chance"] == [[0, 0.5], [1, 0.5]]
+    band = by_name["accuracy"].collections[0].get_paths()[0].vertices
+    assert (band.min(axis=0).tolist(), band.max(axis=0).tolist()) == ([1, 0.25], [2, 1.0])
+    losses = {line.get_label(): line.get_xydata().tolist() for line in by_name["loss"].lines}
+    assert losses["LeNet"] == [[1, 1.625], [2, 1.125]]
+    assert losses["chance"][0][1] == pytest.approx(np.log(2))
+
+    bars = by_name["bars"]
+    heights = {container.get_label(): [bar.get_height() for bar in container] for container in bars.containers}
+    assert heights == {"LeNet": [0.875, 0.125], "MLP": [0.375, 0.5]}
+    assert [text.get_text() for text in bars.texts] == ["0.88", "0.12", "0.38", "0.50"]
+    points = [line.get_ydata().tolist() for line in bars.lines if line.get_marker() == "o"]
+    assert points == [[0.75, 0.0], [1.0, 0.25], [0.25, 0.5], [0.5, 0.5]]
+    np.testing.assert_array_equal(by_name["picture shuffled"].images[0].get_array(), pictures["shuffled"])
+    assert numbers_of_cells(by_name["confusion"]) == {(0, 0): "50", (0, 1): "50", (1, 1): "100"}
     drawn(figure)
