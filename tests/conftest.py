@@ -7,11 +7,19 @@ or badly; folders that stand in for a user's; and backbones so narrow that a tes
 import http.server
 import threading
 
+import numba
 import pytest
 from hypothesis import settings
 
 settings.register_profile("minicnn", deadline=None)  # the first example of a kernel compiles it
 settings.load_profile("minicnn")
+
+
+@pytest.fixture(autouse=True)
+def all_threads():
+    """What a test runs on one thread leaves the next test all of them."""
+    yield
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
