@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import types
 import time
+import types
 
 import pytest
 
