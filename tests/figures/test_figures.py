@@ -9,6 +9,7 @@ from matplotlib.image import imread
 from minicnn import Tensor, nn
 from minicnn.features.receptive_field import effective_field
 from minicnn.figures.bench import rungs_figure, speed_ladder
+from minicnn.figures.blocks import branches_figure, window_stack_figure
 from minicnn.figures.classification import comparison_figure, confusion_figure
 from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
 from minicnn.figures.gradients import autograd_figure
@@ -338,4 +339,41 @@ def test_the_comparison_has_means_and_single_seeds_of_both_networks():
     assert points == [[0.75, 0.0], [1.0, 0.25], [0.25, 0.5], [0.5, 0.5]]
     np.testing.assert_array_equal(by_name["picture shuffled"].images[0].get_array(), pictures["shuffled"])
     assert numbers_of_cells(by_name["confusion"]) == {(0, 0): "50", (0, 1): "50", (1, 1): "100"}
+
+
+def of_large_mark(axes, row):
+    """Where the mean of a network is drawn; its line, its mean and its seeds are drawn after one another."""
+    return axes.lines[3 * row + 1].get_xydata().tolist()
+
+
+def test_a_stack_of_windows_shows_what_one_result_sees_and_what_came_out():
+    figure = window_stack_figure({"one 5x5": (5,), "two 3x3": (3, 3)}, {"wide": [0.8, 0.9, 1.0], "small": [0.5, 0.7]})
+    one, results, two = figure.axes
+    assert [axes.get_title() for axes in (one, two)] == [
+        "one 5x5: one result sees 5x5 pixels",
+        "two 3x3: one result sees 5x5 pixels",
+    ]
+    places = [sorted(line.get_xdata().tolist()) for line in two.lines if line.get_marker() == "s"]
+    assert [-2.0, -1.0, 0.0, 1.0, 2.0] in places  # the pixels seen
+    assert [-1.0, 0.0, 1.0] in places
+    assert sum(line.get_marker() == "None" for line in one.lines) == 5  # from the result to each pixel
+    assert sum(line.get_marker() == "None" for line in two.lines) == 3 + 3 * 3
+    np.testing.assert_allclose(of_large_mark(results, 0), [[0.9, 0]])
+    np.testing.assert_allclose(of_large_mark(results, 1), [[0.6, 1]])
+    assert [text.get_text() for text in results.texts] == ["wide", "small"]
+    drawn(figure)
+
+
+def test_branches_are_boxes_as_high_as_their_channels_with_their_costs():
+    cheap = [([("1x1", 64)], 9.6), ([("1x1", 16), ("5x5", 32)], 12.4)]
+    dear = [([("1x1", 64)], 9.6), ([("5x5", 32)], 120.4)]
+    figure = branches_figure(192, {"with": cheap, "without": dear}, {"with": [0.8, 0.9]})
+    left, right, results = figure.axes
+    assert left.get_title() == "with: 22.0 million multiply-adds"
+    assert right.get_title() == "without: 130.0 million multiply-adds"
+    assert sorted(patch.get_height() for patch in left.patches) == [16, 32, 32, 64, 64, 192]
+    assert sorted(patch.get_height() for patch in right.patches) == [32, 32, 64, 64, 192]
+    texts = [text.get_text() for text in left.texts]
+    assert {"in\n192", "1x1\n16", "5x5\n32", "12.4 M", "out\n96"} <= set(texts)
+    np.testing.assert_allclose(of_large_mark(results, 0), [[0.85, 0]])
     drawn(figure)

@@ -1,0 +1,297 @@
+# %% [markdown]
+# # 10. Inception: is the 1x1 worth it?
+#
+# **Question.** An Inception block puts a 1x1 convolution in front of each larger window. Does that pay, in accuracy
+# for the same multiply-adds?
+#
+# **What you need to know.** What a convolution costs (lesson 8), and how a network is trained.
+#
+# **Machine time.** 77<!-- seconds:.0f --> s on two cores.
+#
+# Which window is the right one, 1x1, 3x3 or 5x5? Christian Szegedy and his colleagues answered in 2014: all of them
+# at once, side by side, and pooling too; let training decide. Their network is called GoogLeNet, its block Inception.
+# Built plainly, such a block is expensive. So they put a 1x1 convolution in front of each larger window: at every
+# place it mixes the channels into fewer, and the window slides over those. It is cheap, but it may throw something
+# away.
+
+# %%
+import numpy as np
+
+from minicnn import manual_seed, nn, teach
+from minicnn.backbones.googlenet import TABLE, BasicConv2d, Inception, Width
+from minicnn.data import DataLoader, PartWorld
+from minicnn.data.transforms import Compose, Normalize, RandomHorizontalFlip
+from minicnn.figures.blocks import branches_figure
+from minicnn.optim import SGD, OneCycleLR
+from minicnn.tensor import Tensor
+from minicnn.training import evaluate, fit, reestimate_batch_norm
+
+lesson = teach.begin("10_inception", budget=120)
+
+# %% [markdown]
+# ## Predict
+#
+# The first block of the paper's table, 3a, takes 192 channels. Its 5x5 window gives 32; the 1x1 in front of it leaves
+# 16 of the 192.
+
+# %%
+lesson.predict(
+    "five", "Multiply-adds of 3a's 5x5 branch: how many times as many would they be without the 1x1?", yours=None
+)
+lesson.predict(
+    "same_cost",
+    "Two networks of the same multiply-adds: narrow without the 1x1, wider with it. Which is more accurate?",
+    choices=("with the 1x1", "without", "no difference beyond the spread over seeds"),
+    yours=None,
+)
+
+# %% [markdown]
+# ## Read
+#
+# The table first. A row tells how many channels each convolution of a block gives.
+
+# %%
+print("row", *Width._fields, "out", sep="  ")
+for name, row in TABLE.items():
+    print(name, *row, row.out, sep="  ")
+
+# %% [markdown]
+# And the block: four branches, and one line that stacks their results.
+
+# %%
+lesson.read("minicnn/backbones/googlenet.py:Inception")
+
+# %% [markdown]
+# Build a tiny one and send a map through it. "Lesson 10: a block from its row of the table" in VS Code, or
+# `MINICNN_STOP=10_inception:building`, stops before the first; `MINICNN_STOP=10_inception:branches` before the
+# second.
+
+# %%
+if lesson.stop("building"):
+    breakpoint()  # step into Inception.__init__: which channels go in and out of each convolution?
+tiny = Inception(6, Width(one=2, three_reduce=3, three=4, five_reduce=1, five=2, pool=2), branch3_kernel=5).eval()
+if lesson.stop("branches"):
+    breakpoint()  # step into the block's forward: four maps of the same height and width, stacked
+print("one map in, (1, 6, 5, 5); one map out,", tiny(Tensor(np.ones((1, 6, 5, 5), np.float32))).shape)
+
+# %% [markdown]
+# ## Run
+#
+# First, the counting. Here is block 3a as in the paper, for a map of 28x28 places, and the same block without the two
+# 1x1 convolutions in front of larger windows. (The 1x1 behind the pooling stays in both.)
+
+# %%
+
+
+def with_reduction(in_channels, row):
+    """The paper's block."""
+    return Inception(in_channels, row, branch3_kernel=5)
+
+
+def without_reduction(in_channels, row):
+    """The same block, its larger windows on all channels of the input."""
+    block = with_reduction(in_channels, row)
+    block.branch2 = BasicConv2d(in_channels, row.three, kernel_size=3, padding=1)
+    block.branch3 = BasicConv2d(in_channels, row.five, kernel_size=5, padding=2)
+    return block
+
+
+def of_branches(block, in_channels, size=28):
+    """The multiply-adds of each branch of a block, in millions."""
+    rows = nn.summary(block, (in_channels, size, size)).rows
+    return [sum(row.multiply_adds for row in rows if row.path.startswith(f"branch{n}")) / 1e6 for n in (1, 2, 3, 4)]
+
+
+of_3a = {"with": of_branches(with_reduction(192, TABLE["3a"]), 192)}
+of_3a["without"] = of_branches(without_reduction(192, TABLE["3a"]), 192)
+for name, branches in of_3a.items():
+    print(f"3a {name:7s}", *(f"{branch:6.1f}" for branch in branches), f"together {sum(branches):.1f} million")
+lesson.number("five_with", of_3a["with"][2], band=(12.4, 12.5), unit="M")
+lesson.number("five_without", of_3a["without"][2], band=(120.4, 120.5), unit="M")
+lesson.number("block_times", sum(of_3a["without"]) / sum(of_3a["with"]), band=(2.4, 2.42), unit="times")
+lesson.outcome("five", of_3a["without"][2] / of_3a["with"][2], within=0.1)
+
+# %% [markdown]
+# The 5x5 branch costs 12.4<!-- five_with:.1f --> million multiply-adds with the 1x1 and
+# 120.4<!-- five_without:.1f --> without it, and the whole block 2.4<!-- block_times:.1f --> times as many without.
+# But the two give maps of the same shape, not of the same worth: the 5x5 behind the 1x1 sees 16 mixtures of the 192
+# channels only. What is saved can be spent on more channels everywhere. Is that the better bargain?
+#
+# So here are small networks of three blocks, 3a, 3b and 4a, with all channels of the table divided by twelve. One has
+# the 1x1; one is without it, and so costs more than twice as much; one is without it and so much narrower that it
+# costs the same. All are trained alike.
+
+# %%
+
+
+def network(block, stem):
+    """conv3x3 - pool - 3a - 3b - pool - 4a - 2x2 means - linear, all channels stem / 192 of the table's."""
+    layers = [BasicConv2d(3, stem, kernel_size=3, padding=1), nn.MaxPool2d(2)]
+    channels = stem
+    for name in ("3a", "3b", "4a"):
+        row = Width(*(max(1, round(each * stem / 192)) for each in TABLE[name]))
+        layers.append(block(channels, row))
+        channels = row.out
+        if name == "3b":
+            layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * channels, 10))
+
+
+def cost(block, stem):
+    """The multiply-adds of a network for one picture, in millions."""
+    return nn.summary(network(block, stem), (3, 32, 32)).multiply_adds / 1e6
+
+
+def stem_of_same_cost(block, millions):
+    """The stem with which a network of such blocks comes nearest to that cost."""
+    return min(range(4, 24), key=lambda stem: abs(cost(block, stem) - millions))
+
+
+# %% [markdown]
+# ## Control
+#
+# Is it the 1x1 as such that saves, or that it leaves fewer channels? And is a network with the 1x1 better for what
+# was saved, or because it is deeper, with one more batch norm and ReLU on the way to each window? A fourth network
+# tells: it has a 1x1 in the same places, but one that keeps all channels. A claim that should fail is that it makes
+# block 3a cheaper. The claim that it does no good is open; it is trained too, so narrow that it costs the same.
+
+# %%
+
+
+def with_keeping(in_channels, row):
+    """The paper's block, but its two 1x1 give as many channels as they take."""
+    return Inception(in_channels, row._replace(three_reduce=in_channels, five_reduce=in_channels), branch3_kernel=5)
+
+
+ratio = sum(of_branches(with_keeping(192, TABLE["3a"]), 192)) / sum(of_3a["without"])
+lesson.number("keeping_times", ratio, band=(1.1, 1.2), unit="times")
+lesson.control("a 1x1 that keeps all channels makes block 3a cheaper", ratio, fails_above=1)
+
+stem = 192 // 12
+same = cost(with_reduction, stem)
+networks = {
+    "with": (with_reduction, stem),
+    "without_wide": (without_reduction, stem),
+    "without": (without_reduction, stem_of_same_cost(without_reduction, same)),
+    "keeping": (with_keeping, stem_of_same_cost(with_keeping, same)),
+}
+costs = {name: cost(*network) for name, network in networks.items()}
+for name, (_, channels) in networks.items():
+    print(f"{name:12s} {channels:2d} channels behind the first convolution, {costs[name]:.2f} million multiply-adds")
+
+# %% [markdown]
+# Now train them all, each from three seeds. A seed decides the first weights and the order of the pictures.
+
+# %%
+normalize = Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+pictures = PartWorld("train", lesson.either(4000, 256))
+test = DataLoader(PartWorld("test", lesson.either(2000, 256)), batch_size=250, transform=normalize)
+seeds, epochs = range(lesson.either(3, 2)), lesson.either(5, 1)
+
+
+def trained_accuracy(block, stem, seed):
+    """The accuracy on new pictures of a network of such blocks, trained from `seed`."""
+    manual_seed(seed)
+    model = network(block, stem)
+    flipped = Compose([RandomHorizontalFlip(), normalize])
+    loader = DataLoader(pictures, batch_size=64, shuffle=True, drop_last=True, transform=flipped)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    schedule = OneCycleLR(optimizer, max_lr=0.1, total_steps=epochs * len(loader), pct_start=0.25)
+    fit(model, loader, optimizer, epochs=epochs, schedule=schedule, schedule_every="step", progress=False)
+    reestimate_batch_norm(model, DataLoader(pictures, batch_size=250, transform=normalize), batches=8)
+    return evaluate(model, test)["accuracy"]
+
+
+accuracies = {name: np.array([trained_accuracy(*one, seed) for seed in seeds]) for name, one in networks.items()}
+
+
+def lead(name, other):
+    """By how much `name` is more accurate than `other`, in the mean over seeds, and the standard error of that."""
+    a, b = accuracies[name], accuracies[other]
+    return a.mean() - b.mean(), np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
+
+
+for name, found in accuracies.items():
+    print(f"{name:12s} accuracy {found.mean():.3f}, from {found.min():.3f} to {found.max():.3f}")
+    for measure in ("mean", "min", "max"):
+        value = getattr(found, measure)()
+        lesson.number(f"{name}_{measure}", value, band=(0.75, 0.96), fast_band=(0.03, 0.3))
+    lesson.number(f"{name}_multiply_adds", costs[name], band=(1.5, 4), unit="M")
+for other, band in {"without": (-0.02, 0.1), "without_wide": (-0.08, 0.06), "keeping": (-0.06, 0.08)}.items():
+    difference, error = lead("with", other)
+    lesson.number(f"lead_over_{other}", difference, band, fast_band=(-0.2, 0.2))
+    lesson.number(f"error_over_{other}", error, band=(0, 0.04), fast_band=(0, 0.1))
+difference, error = lead("with", "without")
+verdict = "with the 1x1" if difference > 0 else "without"
+lesson.outcome("same_cost", verdict if abs(difference) > 2 * error else "no difference beyond the spread over seeds")
+
+# %% [markdown]
+# Accuracy on 2,000 new pictures, mean and from lowest to highest of three seeds:
+#
+# - with the 1x1: 0.876<!-- with_mean:.3f --> (0.853<!-- with_min:.3f --> to 0.893<!-- with_max:.3f -->), for
+#   1.63<!-- with_multiply_adds:.2f --> million multiply-adds a picture;
+# - without, as wide: 0.902<!-- without_wide_mean:.3f --> (0.896<!-- without_wide_min:.3f --> to
+#   0.905<!-- without_wide_max:.3f -->), for 3.92<!-- without_wide_multiply_adds:.2f --> million;
+# - without, of the same cost: 0.839<!-- without_mean:.3f --> (0.827<!-- without_min:.3f --> to
+#   0.858<!-- without_max:.3f -->), for 1.65<!-- without_multiply_adds:.2f --> million;
+# - with a 1x1 that keeps all channels, of the same cost: 0.879<!-- keeping_mean:.3f -->
+#   (0.869<!-- keeping_min:.3f --> to 0.888<!-- keeping_max:.3f -->), for 1.54<!-- keeping_multiply_adds:.2f -->
+#   million.
+#
+# Again, a difference counts if it is more than twice its standard error. Of the same cost, the network with the 1x1
+# is ahead by 0.037<!-- lead_over_without:.3f --> (standard error 0.015<!-- error_over_without:.3f -->): that counts,
+# and so the 1x1 is worth it. It is not free. As wide and without it, a network gets further, the difference being
+# -0.026<!-- lead_over_without_wide:.3f --> (0.012<!-- error_over_without_wide:.3f -->); mixing many channels into few
+# does throw something away, for less than half the multiply-adds.
+#
+# And the open claim? The network whose 1x1 keeps all channels is no worse: -0.003<!-- lead_over_keeping:.3f -->
+# (0.013<!-- error_over_keeping:.3f -->) is no difference. So the lesson has shown that the 1x1 pays, and not why. It
+# may be the additional layer, and not what was saved; three seeds of small networks can't tell. In these, moreover,
+# the 1x1 leaves the 5x5 of 3a a single channel, where the table has 16.
+
+# %% [markdown]
+# ## Figure
+#
+# Above, block 3a as in the paper and without the two 1x1: boxes as high as they have channels, and beside each branch
+# its multiply-adds in millions, for a map of 28x28 places. Below, what training made of the small networks.
+
+# %%
+row = TABLE["3a"]
+one, pool = [("1x1", row.one)], [("max 3x3", 192), ("1x1", row.pool)]
+three, five = ("3x3", row.three), ("5x5", row.five)
+boxes = {
+    "3a with the 1x1": [one, [("1x1", row.three_reduce), three], [("1x1", row.five_reduce), five], pool],
+    "3a without": [one, [three], [five], pool],
+}
+drawn = {name: list(zip(boxes[name], counts, strict=True)) for name, counts in zip(boxes, of_3a.values(), strict=True)}
+titles = {
+    "with": "with the 1x1",
+    "without_wide": "without, as wide",
+    "without": "without, of the same cost",
+    "keeping": "with a 1x1 that keeps all channels, of the same cost",
+}
+results = {f"{title}: {costs[name]:.2f} M multiply-adds": accuracies[name] for name, title in titles.items()}
+lesson.figure(branches_figure(192, drawn, results))
+
+# %% [markdown]
+# ## Exercise
+#
+# **10a** `lessons/exercises/10a_count_block.py`: count the weights and the multiply-adds of a block from its row of
+# the table.
+#
+# **10b** `lessons/exercises/10b_inception.py`: write the block, from six kernels and the functions of the library.
+#
+# `minicnn lesson check 10` says whether your answers are right, and if not, how wrong they are and where.
+#
+# ## Change one line
+#
+# - Take torchvision's window in the paper's block, `branch3_kernel=3`. Expected: the 5x5 branch of 3a, now a 3x3,
+#   falls to 6.0 million multiply-adds.
+# - Leave the 5x5 a single channel: in `with_reduction` write `row._replace(five_reduce=1)` for `row`. Expected: 0.8
+#   million for that branch of 3a. Of the small networks' blocks only 3b changes, and hardly: 3a and 4a have one
+#   already.
+# - Make the networks half as wide again, `stem = 192 // 8`. Expected: after some three minutes all are above 0.89,
+#   and of the same cost the 1x1 is still ahead, by about 0.02.
+
+# %%
+lesson.finish()
