@@ -40,7 +40,7 @@ lesson = teach.begin("08_vgg", budget=120)
 lesson.predict("weights", "Two 3x3 instead of one 5x5, 20 channels throughout: what share of the weights?", yours=None)
 lesson.predict(
     "same_cost",
-    "One 5x5, made narrower until it costs no more than two 3x3. Which is more accurate on new pictures?",
+    "One 5x5, made narrower until it costs as much as two 3x3. Which is more accurate on new pictures?",
     choices=("two 3x3", "one 5x5", "no difference beyond the spread over seeds"),
     yours=None,
 )
@@ -107,9 +107,9 @@ print(f"weights of one 5x5 with {channels} channels: {weights(channels, 5)}; wit
 
 # %% [markdown]
 # Two 3x3 have 9 + 9 = 18 weights for each pair of channels where one 5x5 has 25: a share of
-# 0.72<!-- share_of_weights:.2f -->. What does that prove? It is a saving, if accuracy stays; and whether it does,
-# must be measured. A fair comparison also spends the saving: a 5x5 with 17<!-- channels_of_same_cost:d --> channels
-# costs what two 3x3 with 20 do, in weights and in multiply-adds.
+# 0.72<!-- share_of_weights:.2f -->. That is a saving, if accuracy stays; and whether it does, must be measured. A
+# fair comparison gives both the same budget: a 5x5 with 17<!-- channels_of_same_cost:d --> channels costs nearly what
+# two 3x3 with 20 do, in weights and in multiply-adds.
 #
 # So here are four networks. All begin with a 3x3 convolution and a pooling; then come three blocks with poolings
 # between them, means over the four quarters of the map, and a linear layer. Batch norm stands behind each
