@@ -8,6 +8,7 @@ from minicnn.training.fit import fit
 from minicnn.training.history import append_record, read_history, start_history
 from minicnn.training.interruption import TrainingInterrupted
 from minicnn.training.learning_rate_finder import LearningRateCurve, lr_find
+from minicnn.training.loss_surface import loss_surface, random_direction
 from minicnn.training.metrics import accuracy, confusion_matrix, topk_accuracy
 from minicnn.training.run import Run
 
@@ -23,8 +24,10 @@ __all__ = [
     "evaluate",
     "fit",
     "load_checkpoint",
+    "loss_surface",
     "lr_find",
     "predict",
+    "random_direction",
     "read_history",
     "reestimate_batch_norm",
     "save_checkpoint",
