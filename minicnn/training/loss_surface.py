@@ -3,6 +3,7 @@
 Source: Li, Xu, Taylor, Studer and Goldstein 2018, "Visualizing the loss landscape of neural nets", section 4.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,7 +59,10 @@ def loss_surface(
     before = [tensor.data.copy(order="K") for tensor in tensors]
     surface = np.empty((len(offsets), len(offsets)))
     try:
-        with no_grad():
+        with no_grad(), warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", ".* went by the statistics of this batch"
+            )  # in training mode it is meant to
             for row, a in enumerate(offsets):
                 for column, b in enumerate(offsets):
                     for parameter, weight, one, other in zip(parameters, before, first, second, strict=False):

@@ -12,6 +12,7 @@ from minicnn.figures.bench import rungs_figure, speed_ladder
 from minicnn.figures.blocks import branches_figure, window_stack_figure
 from minicnn.figures.classification import comparison_figure, confusion_figure
 from minicnn.figures.curves import probe_curves, training_curves, transfer_bars
+from minicnn.figures.depth import depth_figure
 from minicnn.figures.gradients import autograd_figure
 from minicnn.figures.graph import draw_graph
 from minicnn.figures.images import feature_maps, filter_grid, image_sheet
@@ -377,3 +378,39 @@ def test_branches_are_boxes_as_high_as_their_channels_with_their_costs():
     assert {"in\n192", "1x1\n16", "5x5\n32", "12.4 M", "out\n96"} <= set(texts)
     np.testing.assert_allclose(of_large_mark(results, 0), [[0.85, 0]])
     drawn(figure)
+
+
+def test_depth_figure_shows_every_depth_seed_and_layer():
+    offsets = np.linspace(-1, 1, 3)
+    bowl = np.add.outer(offsets**2, 2 * offsets**2)
+    losses = {
+        "plain": {8: np.array([[2.0, 1.0], [2.2, 1.2]]), 20: np.array([[2.3, 1.9], [2.3, 2.1]])},
+        "residual": {8: np.array([[2.0, 0.8], [2.0, 1.0]]), 20: np.array([[2.1, 0.1], [2.1, 0.3]])},
+    }
+    gradients = {kind: {"at the start": np.array([[4.0, 1.0], [9.0, 1.0]])} for kind in losses}
+    control = ("another's", 20, np.array([[2.4, 2.2]]))
+    figure = depth_figure(losses, control, gradients, {"plain": bowl + 2, "residual": 10 * bowl}, offsets)
+    plain, residual, end, plain_slice, residual_slice, by_layer = figure.axes
+    assert [axes.get_title() for axes in (plain, residual)] == ["Plain: training loss", "Residual: training loss"]
+    lines = {line.get_label(): line.get_ydata() for line in plain.lines}
+    np.testing.assert_allclose(lines["8 layers"], [2.1, 1.1])
+    np.testing.assert_allclose(lines["20 layers"], [2.3, 2.0])
+    lines = {line.get_label(): line.get_ydata() for line in end.lines}
+    np.testing.assert_allclose(lines["plain"], [1.1, 2.0])
+    np.testing.assert_allclose(lines["residual"], [0.9, 0.2])
+    np.testing.assert_allclose(lines["another's"], [2.2])
+    assert sum(len(line.get_ydata()) for line in end.lines if line.get_marker() == ".") == 8  # a point for every run
+    np.testing.assert_allclose(by_layer.lines[0].get_ydata(), [6, 1])  # the geometric mean
+    assert "lines 0.25 apart" in plain_slice.get_title()
+    assert "lines 2 apart" in residual_slice.get_title()
+    drawn(figure)
+
+
+def test_a_slice_is_drawn_with_its_first_direction_to_the_right():
+    offsets = np.array([-1.0, 0.0, 1.0])
+    surface = np.repeat(offsets[:, None], 3, axis=1)  # it rises along the first direction only
+    losses = {"plain": {8: np.array([[2.0, 1.0]])}}
+    gradients = {"plain": {"at the start": np.array([[2.0, 1.0]])}}
+    figure = depth_figure(losses, ("control", 8, np.array([[2.0]])), gradients, {"plain": surface}, offsets)
+    shades = figure.axes[2].collections[0].get_array().reshape(3, 3)  # [y, x]
+    np.testing.assert_array_equal(shades, [[-1, 0, 1]] * 3)

@@ -5,7 +5,17 @@ What is right is computed here from plain NumPy or by other functions of the lib
 
 from collections.abc import Callable
 
-from minicnn.teach.checks import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_08, lesson_10, lesson_15
+from minicnn.teach.checks import (
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_08,
+    lesson_09,
+    lesson_10,
+    lesson_15,
+)
 
 CHECKS: dict[str, Callable[[Callable], None]] = {
     **lesson_01.CHECKS,
@@ -14,6 +24,7 @@ CHECKS: dict[str, Callable[[Callable], None]] = {
     **lesson_04.CHECKS,
     **lesson_05.CHECKS,
     **lesson_08.CHECKS,
+    **lesson_09.CHECKS,
     **lesson_10.CHECKS,
     **lesson_15.CHECKS,
 }
