@@ -94,7 +94,7 @@ def _by_layer(axes: Any, gradients: Mapping[str, Mapping[str, np.ndarray]]) -> N
             label = f"{kind}, {moment}"
             axes.plot(layers, mean, color=style["color"], linestyle=line, linewidth=width, label=label, **marks)
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
+    low, high = 10 ** np.floor(np.log10(axes.get_ylim()[0])), axes.get_ylim()[1]
     axes.set_ylim(low, high * (high / low) ** 0.8)  # room for the legend
     axes.minorticks_off()
     axes.set_title("Gradients by layer", fontsize=10)
