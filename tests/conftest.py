@@ -11,6 +11,8 @@ import numba
 import pytest
 from hypothesis import settings
 
+from minicnn import random
+
 settings.register_profile("minicnn", deadline=None)  # the first example of a kernel compiles it
 settings.load_profile("minicnn")
 
@@ -20,6 +22,15 @@ def all_threads():
     """What a test runs on one thread leaves the next test all of them."""
     yield
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+
+
+@pytest.fixture
+def own_random_streams():
+    """All random streams begin at seed 0, and go on afterwards as if nothing had been drawn."""
+    state = random.get_state()
+    random.manual_seed(0)
+    yield
+    random.set_state(state)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

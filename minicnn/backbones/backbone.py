@@ -17,6 +17,8 @@ import numpy as np
 from minicnn import nn
 from minicnn.backbones.advice import Advice
 from minicnn.functional.arguments import are_ints
+from minicnn.nn import init
+from minicnn.random import next_stream
 from minicnn.tensor import Tensor, as_tensor
 from minicnn.weights import WeightsInformation
 
@@ -121,6 +123,15 @@ class Backbone(nn.Module):
         super().__init__()
         self.out_indices = self.load_report = self.weights = None
         self._advice = Advice()
+
+    def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
+        """Draw all weights anew: convolutions with variance 2 / fan_out (He et al. 2015), the rest as its layers do."""
+        stream = next_stream("init", generator)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=stream)
+            elif isinstance(module, nn.Linear):
+                module.reset_parameters(stream)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last map (N, num_features, H, W) of images (N, in_chans, H, W)."""

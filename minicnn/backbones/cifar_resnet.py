@@ -9,7 +9,7 @@ import numpy as np
 from minicnn import functional as F
 from minicnn import nn
 from minicnn.backbones.backbone import Backbone, FeatureInfo, FeatureLevel, linear_or_identity
-from minicnn.backbones.residual import BasicBlock, PlainBlock, draw_residual_weights, field_behind_stage, residual_stage
+from minicnn.backbones.residual import BasicBlock, PlainBlock, field_behind_stage, residual_stage
 from minicnn.functional.arguments import need_count
 from minicnn.nn.receptive_field import ReceptiveField
 from minicnn.tensor import Tensor
@@ -59,10 +59,6 @@ class CifarResNet(Backbone):
         self.num_features, self.num_classes = 4 * width, num_classes
         self.input_size = in_chans, 32, 32
         self.reset_parameters(generator)
-
-    def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
-        """Draw all weights anew."""
-        draw_residual_weights(self, generator)
 
     def forward_features(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))  # (N, in_chans, 32, 32) -> (N, width, 32, 32)

@@ -9,9 +9,7 @@ import numpy as np
 from minicnn import functional as F
 from minicnn import nn
 from minicnn.backbones.backbone import Backbone, FeatureInfo, FeatureLevel, check_stem, linear_or_identity, scaled
-from minicnn.nn import init
 from minicnn.nn.receptive_field import ReceptiveField
-from minicnn.random import next_stream
 from minicnn.tensor import Tensor
 from minicnn.weights.information import IMAGENET_MEAN, IMAGENET_STD
 
@@ -212,15 +210,6 @@ class GoogLeNet(Backbone):
         self.num_features, self.num_classes = rows["5b"].out, num_classes
         self.stem, self.input_size = stem, (in_chans, 224, 224) if large else (in_chans, 32, 32)
         self.reset_parameters(generator)
-
-    def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
-        """Draw all weights anew."""
-        stream = next_stream("init", generator)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=stream)
-            elif isinstance(module, nn.Linear):
-                module.reset_parameters(stream)
 
     def forward(self, x: Tensor) -> Any:
         if not self.training or self.aux1 is None or self.aux2 is None or self.out_indices is not None:

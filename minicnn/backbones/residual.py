@@ -10,9 +10,7 @@ import numpy as np
 from minicnn import functional as F
 from minicnn import nn
 from minicnn.kernels import layout
-from minicnn.nn import init
 from minicnn.nn.receptive_field import ReceptiveField
-from minicnn.random import next_stream
 from minicnn.tensor import Tensor, make_result
 
 
@@ -187,13 +185,3 @@ def field_behind_stage(field: ReceptiveField, block: Block, blocks: int, stride:
     for position in range(blocks):
         field = block.field_behind(field, stride if position == 0 else 1)
     return field
-
-
-def draw_residual_weights(model: nn.Module, generator: np.random.Generator | None) -> None:
-    """Draw all weights anew: convolutions with variance 2 / fan_out, the classifier as Linear does."""
-    stream = next_stream("init", generator)
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=stream)
-        elif isinstance(module, nn.Linear):
-            module.reset_parameters(stream)

@@ -14,7 +14,6 @@ from minicnn.backbones.residual import (
     BasicBlock,
     Block,
     Bottleneck,
-    draw_residual_weights,
     field_behind_stage,
     residual_stage,
 )
@@ -79,10 +78,6 @@ class ResNet(Backbone):
         self.num_features, self.num_classes = 8 * wide, num_classes
         self.stem, self.input_size = stem, (in_chans, 224, 224) if large else (in_chans, 32, 32)
         self.reset_parameters(generator)
-
-    def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
-        """Draw all weights anew."""
-        draw_residual_weights(self, generator)
 
     def forward_features(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))  # (N, in_chans, 224, 224) -> (N, width, 112, 112)

@@ -7,13 +7,7 @@ from minicnn import nn, random
 from minicnn.nn import init
 from minicnn.nn.postpone import is_waiting
 
-
-@pytest.fixture(autouse=True)
-def _own_random_streams():
-    state = random.get_state()
-    random.manual_seed(0)
-    yield
-    random.set_state(state)
+pytestmark = pytest.mark.usefixtures("own_random_streams")
 
 
 class Twice(nn.Module):

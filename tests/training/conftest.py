@@ -2,12 +2,7 @@
 
 import pytest
 
-from minicnn import random
-
 
 @pytest.fixture(autouse=True)
-def _own_random_streams():
-    state = random.get_state()
-    random.manual_seed(0)
-    yield
-    random.set_state(state)
+def _same_streams(own_random_streams):
+    """Here for all tests, without asking."""

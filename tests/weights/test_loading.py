@@ -14,13 +14,7 @@ from minicnn.weights import WeightsInformation, adapt_input_channels, load, load
 from minicnn.weights.loading import without_prefix
 from tests.weights.pytorch_writer import FORMS, whole
 
-
-@pytest.fixture(autouse=True)
-def _own_random_streams():
-    state = random.get_state()
-    random.manual_seed(0)
-    yield
-    random.set_state(state)
+pytestmark = pytest.mark.usefixtures("own_random_streams")
 
 
 class Network(nn.Module):
