@@ -15,6 +15,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from minicnn.data.plain_text import printable
+
 COMMANDS = {
     "tour": "train a small network, look into it, transfer it, and write a page about it",
     "train": "train a backbone on a data set",
@@ -48,7 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except USER_ERRORS as error:
         if arguments.traceback:
             raise
-        print(f"minicnn: error: {error}", file=sys.stderr)
+        print(f"minicnn: error: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        if arguments.traceback:
+            raise
+        print(f"minicnn: error: there is not enough memory ({error or 'it is used up'})", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         print(f"minicnn: {str(error) or 'stopped'}", file=sys.stderr)

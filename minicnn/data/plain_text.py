@@ -1,6 +1,11 @@
 """Text that a stranger may have written, made fit to be shown."""
 
 
+def printable(text: str) -> str:
+    """`text` without anything that a terminal would obey, but for the ends of lines."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
+
+
 def plain(value: object, longest: int = 200) -> str:
     """`str(value)` without anything that a terminal would obey, cut to `longest` characters."""
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(value)[: longest + 1])

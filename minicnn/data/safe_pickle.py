@@ -23,7 +23,8 @@ from typing import Any, BinaryIO
 
 from minicnn.data.plain_text import plain
 
-# Instructions one program may have. A large checkpoint has some 100,000, a batch of CIFAR-100 200,000.
+# Instructions one program may have. A large checkpoint has some 100,000, a batch of CIFAR-100 200,000. A call counts as
+# one more for every item it is given: of one long list, a few bytes could have a copy made again and again.
 MOST_INSTRUCTIONS = 3_000_000
 
 Allowed = Mapping[tuple[str, str], Any]
@@ -57,9 +58,8 @@ def load(
     Raises RefusedError for a name that is not allowed, and whatever damaged bytes run into: ValueError, KeyError, ...
     """
     machine = _Machine(allowed, persistent, strings)
-    for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
-        if count == MOST_INSTRUCTIONS:
-            raise RefusedError(f"it has more than {MOST_INSTRUCTIONS:,} instructions")
+    for instruction, argument, _ in pickletools.genops(file):
+        machine.charge(1)
         if instruction.name == "STOP":
             return machine.pop()
         step = _STEPS.get(instruction.name)
@@ -97,6 +97,12 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.work = 0
+
+    def charge(self, work: int) -> None:
+        self.work += work
+        if self.work > MOST_INSTRUCTIONS:
+            raise RefusedError(f"it has more than {MOST_INSTRUCTIONS:,} instructions, or makes copies without end")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -137,6 +143,7 @@ class _Machine:
             raise RefusedError(f"it calls a {type(function).__name__}, which is no function")
         if not isinstance(arguments, tuple):
             raise ValueError("the pickle calls a function without a tuple of arguments")
+        self.charge(sum(len(argument) for argument in arguments if isinstance(argument, (list, tuple, dict))))
         self.push(function(*arguments))
 
     def build(self) -> None:

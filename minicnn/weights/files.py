@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.tensor import Tensor
-from minicnn.weights import npz_format, pytorch_legacy, pytorch_zip, safetensors_format
+from minicnn.weights import json_text, npz_format, pytorch_legacy, pytorch_zip, safetensors_format
 from minicnn.weights.atomic import write_atomically
 from minicnn.weights.stored import PIECE, WeightFile
 from minicnn.weights.torchvision_files import known_by_file_name
@@ -120,6 +120,8 @@ def _existing(path: str | os.PathLike) -> Path:
         raise IsADirectoryError(errno.EISDIR, "expected a file of weights, but this is a folder", str(path))
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, f"no such file (the working folder is {Path.cwd()})", str(path))
+    if not path.is_file():  # reading it might wait for ever, or never end
+        raise ValueError(f"{path} is a pipe or a device, but a file of weights is wanted; write it to the disk first")
     return path
 
 
@@ -150,6 +152,6 @@ def _checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     if not all(isinstance(key, str) for key in metadata):
         raise TypeError(f"the keys of metadata must be text, but are {list(metadata)}")
     try:
-        return json.loads(json.dumps(dict(metadata)))
+        return json_text.read(json.dumps(dict(metadata)), most=json_text.MOST_VALUES // 2)
     except (TypeError, ValueError) as error:
         raise TypeError(f"metadata must be what JSON can hold (text, numbers, lists, dicts): {error}") from error

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from minicnn.data.plain_text import plain
-from minicnn.weights import zip_archive
+from minicnn.weights import json_text, zip_archive
 from minicnn.weights.stored import DAMAGE, StoredArray, WeightFile, ZipStorage, c_strides
 
 _METADATA_MEMBER = "__metadata__.json"
@@ -51,7 +51,7 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
         archive = zip_archive.open_archive(file, size, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
         for member in archive.infolist():
             if member.filename == _METADATA_MEMBER:
-                index = json.loads(zip_archive.read_small(archive, member))
+                index = json_text.read(zip_archive.read_small(archive, member))
             elif member.filename.endswith(".npy"):
                 entries[member.filename[: -len(".npy")]] = _entry(archive, member)
             else:

@@ -17,7 +17,7 @@ _MOST_NAMES = 100
 
 def names_asked_for(path: str | os.PathLike) -> list[tuple[str, bool]]:
     """(name, whether it is allowed) of all that the pickles in a file name; empty where nothing can be understood."""
-    if Path(path).suffix.lower() not in OF_PYTORCH:
+    if Path(path).suffix.lower() not in OF_PYTORCH or not Path(path).is_file():
         return []
     asked: dict[str, None] = {}
     with open(path, "rb") as file:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from minicnn.data.plain_text import plain
+from minicnn.weights import json_text
 from minicnn.weights.stored import FileStorage, StoredArray, WeightFile, c_strides
 
 _HEADER_LIMIT = 100_000_000  # bytes; the limit that the format itself sets
@@ -105,7 +106,7 @@ def _read_header(file: BinaryIO, size: int, source: str) -> tuple[dict[str, Any]
         )
     file.seek(8)
     try:
-        header = json.loads(file.read(length), object_pairs_hook=_without_repeats)
+        header = json_text.read(file.read(length), object_pairs_hook=_without_repeats)
         if not isinstance(header, dict):
             raise TypeError("it is no dictionary")
     except (ValueError, TypeError, RecursionError) as error:
@@ -162,8 +163,8 @@ def _metadata(header: dict[str, Any], source: str) -> tuple[dict[str, Any], tupl
         raw = header.get("__metadata__", {})
         if _OUR_ENTRY not in raw:
             return {key: value for key, value in raw.items() if key != "format"}, None
-        ours = json.loads(raw[_OUR_ENTRY])
-        return json.loads(ours["metadata"]), (ours["metadata"], ours["sha256"])
+        ours = json_text.read(raw[_OUR_ENTRY])
+        return json_text.read(ours["metadata"]), (ours["metadata"], ours["sha256"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _damaged(source, "its metadata cannot be understood", error) from error
 

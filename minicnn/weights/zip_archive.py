@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 MOST_SMALL = 100_000_000  # bytes of a member that is read at once: a pickle or metadata, as safetensors limits a header
 
+MOST_TIMES_PACKED = 100  # of its bytes in the file; text that someone wrote packs about five times
+
 
 def open_archive(file: BinaryIO, size: int, compressions: Collection[int]) -> zipfile.ZipFile:
     """The archive in `file`, which has `size` bytes, after its table of contents was looked over.
@@ -28,6 +30,11 @@ def open_archive(file: BinaryIO, size: int, compressions: Collection[int]) -> zi
         if member.compress_type not in compressions:
             how = "it is compressed" if member.compress_type == zipfile.ZIP_DEFLATED else "it is compressed unusually"
             raise ValueError(f"member {member.filename!r}: {how}, which an honest file of this kind is not")
+        if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
+            raise ValueError(
+                f"member {member.filename!r} has {member.compress_size:,} bytes, but says that they are "
+                f"{member.file_size:,}"
+            )
         if not 0 <= member.header_offset < size:
             raise ValueError(f"member {member.filename!r} lies outside of the file")
         if member.flag_bits & 1:
@@ -37,6 +44,11 @@ def open_archive(file: BinaryIO, size: int, compressions: Collection[int]) -> zi
 
 def read_small(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     """The whole of a member, its checksum compared. Raises ValueError if it is larger than any honest one."""
-    if member.file_size > MOST_SMALL:
-        raise ValueError(f"{member.filename!r} has {member.file_size:,} bytes; at most {MOST_SMALL:,} are read")
-    return archive.read(member)
+    most = min(MOST_SMALL, MOST_TIMES_PACKED * member.compress_size)
+    if member.file_size > most:
+        raise ValueError(f"{member.filename!r} has {member.file_size:,} bytes; at most {most:,} are read")
+    with archive.open(member) as stream:
+        content = stream.read(member.file_size)  # read() would unpack first, and look at what it should be afterwards
+        if stream.read(1):
+            raise ValueError(f"{member.filename!r} is longer than it says")
+    return content

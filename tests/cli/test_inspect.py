@@ -83,6 +83,12 @@ def test_names_cannot_drive_the_terminal(tmp_path, capsys):
     assert "\x1b" not in out
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "a.pth")
+    assert "is a pipe or a device" in shown(capsys, tmp_path / "a.pth")[2]
+
+
 def test_a_bomb_is_described_but_not_read(tmp_path, capsys):
     content = zip_form({"a": View("0", (1 << 20, 1 << 20), (0, 0))}, {"0": np.zeros(1, np.float32)})
     (tmp_path / "a.pth").write_bytes(content)

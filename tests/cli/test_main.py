@@ -64,6 +64,18 @@ def test_a_users_error_is_one_line_and_code_2(command, capsys, error):
     assert printed.err.count("\n") == 1
 
 
+def test_an_error_cannot_drive_the_terminal(command, capsys):
+    assert command(failing_with(ValueError("a\x1b[2J\rb\nc")))() == 2
+    assert capsys.readouterr().err == "minicnn: error: a\\x1b[2J\\rb\nc\n"
+
+
+def test_too_little_memory_is_no_error_of_ours(command, capsys):
+    assert command(failing_with(MemoryError("Unable to allocate 2 TiB")))() == 2
+    assert capsys.readouterr().err == "minicnn: error: there is not enough memory (Unable to allocate 2 TiB)\n"
+    with pytest.raises(MemoryError):
+        command(failing_with(MemoryError()))("--traceback")
+
+
 def test_traceback_shows_where_an_error_was_raised(command):
     with pytest.raises(ValueError, match="no such thing"):
         command(failing_with(ValueError("no such thing")))("--traceback")

@@ -174,6 +174,18 @@ def test_a_program_without_end_is_refused(monkeypatch):
         load(b"\x80\x02" + b"N0" * 600 + b"N.")
 
 
+@pytest.mark.parametrize("values", [b"(" + b"N" * 900 + b"l", b"(" + b"N" * 900 + b"t", b"}" + b"(" + b"".join(
+    b"J" + n.to_bytes(4, "little") + b"N" for n in range(900)) + b"u"])  # fmt: skip
+def test_a_call_counts_as_many_instructions_as_it_is_given_items(values, monkeypatch):
+    monkeypatch.setattr(safe_pickle, "MOST_INSTRUCTIONS", 5000)
+    calls = []
+    once = values + b"q\x00cm\nf\nq\x01" + b"h\x01h\x00\x85R"
+    assert load(b"\x80\x02" + once + b".", {("m", "f"): calls.append}) is None
+    with pytest.raises(safe_pickle.RefusedError, match="makes copies without end"):
+        load(b"\x80\x02" + once + b"h\x01h\x00\x85R" * 50 + b".", {("m", "f"): calls.append})
+    assert len(calls) < 10
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_all_names_that_a_pickle_asks_for_are_told_without_running_it(protocol, tmp_path):
     content = pickle.dumps({"a": Call(os.mkdir, str(tmp_path / "ran")), "b": Call(os.rmdir, "x")}, protocol=protocol)

@@ -1,10 +1,13 @@
 """What is saved is what is loaded, in either format; and whatever else lies in a file gives an error that says so."""
 
 import contextlib
+import functools
 import io
 import json
+import os
 import pickle
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -15,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 
 from minicnn import Tensor
 from minicnn.kernels import layout
-from minicnn.weights import load, load_metadata, safetensors_format, save
+from minicnn.weights import json_text, load, load_metadata, safetensors_format, save
 
 SUFFIXES = [".safetensors", ".npz"]
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
@@ -321,6 +324,69 @@ def test_a_header_that_claims_to_be_huge_is_not_read(tmp_path):
     path.write_bytes(struct.pack("<Q", 99_000_000) + b"{}")
     with pytest.raises(ValueError, match="cut short"):
         load_metadata(path)
+
+
+def archive_of(metadata, size=None, compression=zipfile.ZIP_DEFLATED):
+    """An .npz with metadata only, which says that they are `size` bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr("__metadata__.json", metadata)
+    result = bytearray(buffer.getvalue())
+    if size is not None:
+        struct.pack_into("<I", result, 22, size)
+        struct.pack_into("<I", result, result.rfind(b"PK\x01\x02") + 24, size)
+    return bytes(result)
+
+
+def header_of(content):
+    return struct.pack("<Q", len(content)) + content
+
+
+def lists(count):
+    return b'{"a": [' + b"[]," * count + b"[]]}"
+
+
+BOMBS = {
+    "metadata that unpack to far more": (".npz", lambda: archive_of(lists(10_000_000)), "at most [0-9,]+ are read"),
+    "metadata that unpack to more than they say": (".npz", lambda: archive_of(b" " * 50_000_000, 10), "Bad CRC-32"),
+    "metadata of many values": (
+        ".npz",
+        lambda: archive_of(lists(100_000), None, zipfile.ZIP_STORED),
+        "at most 100,000 are read",
+    ),
+    "a header of many values": (".safetensors", lambda: header_of(lists(100_000)), "at most 100,000 are read"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_little_text_unfolds_to_is_bounded(tmp_path, monkeypatch, bomb):
+    suffix, content, complaint = BOMBS[bomb]
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content())
+    monkeypatch.setattr(json_text, "read", functools.partial(json_text.read, most=100_000))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=complaint):
+        load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2e7
+
+
+def test_metadata_that_could_not_be_read_back_are_not_saved(path, monkeypatch):
+    monkeypatch.setattr(json_text, "MOST_VALUES", 2000)
+    save({}, path, {"losses": [0.5] * 900})
+    with pytest.raises(TypeError, match="about 1,101 values; at most 1,000"):
+        save({}, path, {"losses": [0.5] * 1100})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".pth"])
+def test_a_pipe_or_a_device_is_refused_before_it_is_opened(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"pipe{suffix}")  # opening it would wait for ever
+    (tmp_path / f"device{suffix}").symlink_to("/dev/zero")
+    for name in ("pipe", "device"):
+        with pytest.raises(ValueError, match=f"{name}{suffix} is a pipe or a device"):
+            load(tmp_path / f"{name}{suffix}")
 
 
 class Bomb:

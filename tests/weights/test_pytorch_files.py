@@ -313,6 +313,30 @@ def test_members_that_overlap_are_refused(tmp_path):
         load(written(tmp_path, bytes(content)))
 
 
+def test_a_member_that_says_it_is_larger_than_its_bytes_is_refused(tmp_path):
+    """Else a view of two elements would have four gigabytes made ready for its storage."""
+    claimed = 0xFFFFFFF0
+    tensors = {"a": View("0", (2,), (1,), elements=claimed // 4)}
+    content = bytearray(zip_form(tensors, {"0": np.zeros(4, np.float32)}))
+    entry = content.rfind(b"PK\x01\x02", 0, content.rfind(b"archive/data/0"))
+    struct.pack_into("<I", content, entry + 24, claimed)
+    message, peak = traced(written(tmp_path, bytes(content)))
+    assert "has 16 bytes, but says that they are 4,294,967,280" in message
+    assert peak < 1e7
+
+
+@pytest.mark.parametrize("name", [("torch", "Size"), ("collections", "OrderedDict")])
+def test_a_long_list_that_is_copied_again_and_again_is_refused(name, tmp_path):
+    pairs = b"](" + b"".join(b"(J" + struct.pack("<i", n) + b"Nt" for n in range(100_000)) + b"eq\x00"
+    again = b"h\x01h\x00\x85R"
+    hostile = b"\x80\x02" + pairs + global_name(*name) + b"q\x01" + again * 10_000 + b"."
+    began = time.monotonic()
+    message, peak = traced(written(tmp_path, zip_form({}, {}, pickle=hostile)))
+    assert "makes copies without end" in message
+    assert peak < 4e8
+    assert time.monotonic() - began < 30
+
+
 @pytest.mark.parametrize("key", ["../../etc/passwd", "/etc/passwd", "0/../0", "", "a" * 50])
 def test_a_key_that_is_a_path_reaches_nothing(key, tmp_path):
     pickled = zip_form({"a": View(key, (1,), (1,))}, {key: np.zeros(1, np.float32)})

@@ -1,0 +1,22 @@
+"""JSON from a stranger's file: what a few bytes of it unfold to is bounded before it is read."""
+
+import json
+from typing import Any
+
+# Values in one text. Read, one takes up to a hundred bytes of memory, and may be two bytes of the file. A network has
+# some ten for each of its arrays.
+MOST_VALUES = 2_000_000
+
+
+def read(text: str | bytes, most: int = MOST_VALUES, **options: Any) -> Any:
+    """What the JSON in `text` says; `options` are json.loads's.
+
+    Raises ValueError if it is no JSON, or has more than `most` values, RecursionError if it is nested too deeply.
+    """
+    if isinstance(text, str):
+        values = sum(text.count(mark) for mark in ",[{")
+    else:
+        values = sum(text.count(mark) for mark in (b",", b"[", b"{"))
+    if values > most:
+        raise ValueError(f"it has about {values:,} values; at most {most:,} are read")
+    return json.loads(text, **options)
