@@ -36,10 +36,15 @@ class FeatureLevel:
 
 
 class FeatureInfo(Sequence[FeatureLevel]):
-    """The levels of a backbone from the image upwards, with timm's way of asking for one column."""
+    """All levels of a backbone, from the image upwards; and timm's way of asking for one column.
 
-    def __init__(self, levels: Sequence[FeatureLevel]):
+    A column has the levels that a call hands out, `out_indices`: all, unless features_only chose some. `idx` asks for
+    others: a number for the value of that level, a list for a list.
+    """
+
+    def __init__(self, levels: Sequence[FeatureLevel], out_indices: Sequence[int] | None = None):
         self._levels = list(levels)
+        self.out_indices = list(range(len(self._levels)) if out_indices is None else out_indices)
 
     def __len__(self) -> int:
         return len(self._levels)
@@ -47,44 +52,56 @@ class FeatureInfo(Sequence[FeatureLevel]):
     def __getitem__(self, index: Any) -> Any:
         return FeatureInfo(self._levels[index]) if isinstance(index, slice) else self._levels[index]
 
-    def channels(self) -> list[int]:
+    def channels(self, idx: int | Sequence[int] | None = None) -> Any:
         """The channels of every level."""
-        return [level.channels for level in self]
+        return self._column("channels", idx)
 
-    def reduction(self) -> list[int]:
+    def reduction(self, idx: int | Sequence[int] | None = None) -> Any:
         """How many times smaller than the image every level is."""
-        return [level.reduction for level in self]
+        return self._column("reduction", idx)
 
-    def module_name(self) -> list[str]:
+    def module_name(self, idx: int | Sequence[int] | None = None) -> Any:
         """The module behind which every level is taken."""
-        return [level.module for level in self]
+        return self._column("module", idx)
 
-    def receptive_field(self) -> list[int]:
+    def receptive_field(self, idx: int | Sequence[int] | None = None) -> Any:
         """How many pixels, along one axis, a value of every level sees."""
-        return [level.receptive_field for level in self]
+        return self._column("receptive_field", idx)
 
-    def positions(self, indices: int | Sequence[int] | None) -> list[int]:
+    def _column(self, name: str, idx: int | Sequence[int] | None) -> Any:
+        if isinstance(idx, (int, np.integer)):
+            return getattr(self[self.positions([int(idx)], "idx")[0]], name)
+        chosen = self.out_indices if idx is None else self.positions(idx, "idx")
+        return [getattr(self[position], name) for position in chosen]
+
+    def positions(self, indices: int | Sequence[int] | None, argument: str = "indices") -> list[int]:
         """The positions of the levels asked for: all for None, the last n for an int n, else those of a list.
 
-        Raises ValueError for one that is not there and TypeError for what is no int, naming the levels.
+        Raises ValueError for one that is not there and TypeError for what is no int, naming `argument` and the levels.
         """
         if indices is None:
             return list(range(len(self)))
-        if isinstance(indices, str) or not isinstance(indices, (int, Iterable)):
-            raise TypeError(f"indices must be an int or a list of ints, but is {indices!r}; the levels are\n{self!r}")
-        if isinstance(indices, int):
+        if isinstance(indices, (int, np.integer)) and not isinstance(indices, bool):
             if not 1 <= indices <= len(self):
-                raise ValueError(f"indices={indices} asks for that many last levels, but there are {len(self)}")
-            return list(range(len(self) - indices, len(self)))
-        for index in indices:
-            if not isinstance(index, int):
-                raise TypeError(f"levels are asked for by number, but got {index!r}; they are\n{self!r}")
+                raise ValueError(
+                    f"{argument}={indices} asks for that many last levels, but there are {len(self)}; one level is "
+                    f"asked for with a list, [{indices}]"
+                )
+            return list(range(len(self) - int(indices), len(self)))
+        if isinstance(indices, str) or not isinstance(indices, Iterable):
+            raise TypeError(
+                f"{argument} must be an int or a list of ints, but is {indices!r}; the levels are\n{self!r}"
+            )
+        chosen = list(indices)  # what is iterated over may be used up by it
+        for index in chosen:
+            if not are_ints([index]):
+                raise TypeError(f"{argument}: levels are asked for by number, but got {index!r}; they are\n{self!r}")
             if not -len(self) <= index < len(self):
                 raise ValueError(
-                    f"level {index} does not exist: there are {len(self)}, from 0 ({self[0].module}) to "
+                    f"{argument}: level {index} does not exist: there are {len(self)}, from 0 ({self[0].module}) to "
                     f"{len(self) - 1} ({self[-1].module}); negative ones count from the end"
                 )
-        return [index % len(self) for index in indices]
+        return [int(index) % len(self) for index in chosen]
 
     def __repr__(self) -> str:
         rows = (
@@ -196,7 +213,7 @@ class Backbone(nn.Module):
     @property
     def out_channels(self) -> list[int]:
         """The channels of the maps that a call with features_only returns (of all levels without it)."""
-        return [self.feature_info[position].channels for position in self.feature_info.positions(self.out_indices)]
+        return self.feature_info.channels()
 
     @property
     def classifiers(self) -> list[str]:
@@ -210,12 +227,12 @@ class Backbone(nn.Module):
     def reset_classifier(self, num_classes: int, generator: np.random.Generator | None = None) -> None:
         """Put a fresh last layer in place, for another number of classes; 0 leaves the features alone (Identity)."""
         path, _, name = self.classifier_name.rpartition(".")
-        fresh = linear_or_identity(self.head_features, num_classes, generator)
+        fresh = linear_or_identity(self.head_hidden_size, num_classes, generator)
         self.get_submodule(path).add_module(name, fresh.train(self.training))
         self.num_classes = num_classes
 
     @property
-    def head_features(self) -> int:
+    def head_hidden_size(self) -> int:
         """The length F of the vectors (N, F) that forward_head(x, pre_logits=True) returns."""
         return self.num_features
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from minicnn import nn
 from minicnn.backbones import cifar_resnet, googlenet, lenet, resnet, vgg
-from minicnn.backbones.backbone import Backbone
+from minicnn.backbones.backbone import Backbone, FeatureInfo
 from minicnn.backbones.pretrained import fill, opened, own_settings
+from minicnn.functional.arguments import need_count
 from minicnn.random import stream
 
 BUILDERS: dict[str, Callable[..., Backbone]] = {
@@ -42,6 +43,7 @@ BUILDERS: dict[str, Callable[..., Backbone]] = {
     "resnet152": resnet.resnet152,
 }
 OF_EVERY_BACKBONE = ("num_classes", "in_chans", "generator")
+SAID_BY_THE_NAME = ("block", "batch_norm")  # of a class: its functions choose them
 IMAGENET_CLASSES, COLOURS = 1000, 3  # what published weights are for
 
 
@@ -70,11 +72,11 @@ def create(
     asks for weights to be adapted: a classifier stays fresh if the file's has other classes, and the first convolution
     is summed or repeated over its input channels.
 
-    With `features_only` it has no classifier, and a call returns the list of maps (N, C, H, W) of the levels
-    `out_indices` (all if None; the last n for an int n; negatives count from the end). `stem` is "imagenet" or "small";
-    None takes the network's own. `seed` draws the weights from a stream of their own: the same seed gives the same bits
-    whatever was drawn before; None takes the next of the stream that manual_seed set. `settings` are those of the
-    network, such as width=8 or shortcut="B".
+    With `features_only` it has no classifier, whatever num_classes says, and a call returns the list of maps (N, C, H,
+    W) of the levels `out_indices` (all if None; the last n for an int n; negatives count from the end). `stem` is
+    "imagenet" or "small"; None takes the network's own. `seed` draws the weights from a stream of their own: the same
+    seed gives the same bits whatever was drawn before; None takes the next of the stream that manual_seed set.
+    `settings` are those of the network, such as width=8 or shortcut="B".
     Raises ValueError for an unknown name (saying which are close), a level out of range, out_indices without
     features_only, a stem that the network can't have, and weights that are damaged or don't fit; TypeError for a
     setting that this network has not; FileNotFoundError where there is no such file.
@@ -82,6 +84,7 @@ def create(
     if out_indices is not None and not features_only:
         raise ValueError(f"out_indices={out_indices} is for features_only=True; a classifier returns logits")
     known = settings_of(name)
+    need_count(name, "in_chans", in_chans)
     if not known.issuperset(settings):
         unknown = sorted(set(settings) - known)[0]
         raise TypeError(f"{name} has no setting {unknown!r}; beside those of every backbone it has {sorted(known)}")
@@ -100,7 +103,8 @@ def create(
             model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **(own_settings(source) | settings))
             fill(model, source, other_classes=num_classes != IMAGENET_CLASSES, other_channels=in_chans != COLOURS)
     if features_only:
-        model.out_indices = model.feature_info.positions(out_indices)
+        model.out_indices = model.feature_info.positions(out_indices, "out_indices")
+        model.feature_info = FeatureInfo(model.feature_info, model.out_indices)
     return model
 
 
@@ -109,15 +113,17 @@ def settings_of(name: str) -> set[str]:
 
     Raises ValueError for an unknown name, saying which are close.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be text, such as 'resnet50', but is {name!r}")
     if name not in BUILDERS:
-        close = difflib.get_close_matches(str(name), BUILDERS, n=3)
+        close = difflib.get_close_matches(name.lower(), BUILDERS, n=3)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {list()}"
         raise ValueError(f"no backbone is called {name!r}; {hint}")
     signature = inspect.signature(BUILDERS[name], eval_str=True)
     names = set(signature.parameters)
     if "settings" in names:
         names |= set(inspect.signature(signature.return_annotation).parameters)
-    return names - {"settings", *OF_EVERY_BACKBONE}
+    return names - {"settings", *OF_EVERY_BACKBONE, *SAID_BY_THE_NAME}
 
 
 def own_classes(name: str) -> int:

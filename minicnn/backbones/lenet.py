@@ -72,7 +72,7 @@ class LeNet5(Backbone):
         self.input_size = in_chans, image_size, image_size
 
     @property
-    def head_features(self) -> int:
+    def head_hidden_size(self) -> int:
         return 84
 
     def forward_features(self, x: Tensor) -> Tensor:

@@ -22,14 +22,24 @@ Source = weights.WeightFile | Mapping[str, Any]
 def opened(name: str, given: Mapping[str, Any] | str | os.PathLike) -> contextlib.AbstractContextManager[Source]:
     """A context manager that gives the weights for the backbone `name` as load_weights takes them.
 
-    A dictionary is given as it is, a file is open meanwhile. What is written like "IMAGENET1K_V1", and is no file, is
-    torchvision's name for a set of weights: its file is looked for in MINICNN_DATA and in the cache, and downloaded.
-    Raises ValueError for a set that torchvision does not have and as open_weights does, FileNotFoundError.
+    A dictionary is given as it is, a file is open meanwhile. A name without an ending, such as "IMAGENET1K_V1", that is
+    no file, is torchvision's for a set of weights: its file is looked for in MINICNN_DATA and in the cache, and
+    downloaded. Raises TypeError for anything else, ValueError for a set that torchvision does not have, and as
+    open_weights does.
     """
     if isinstance(given, Mapping):
         return contextlib.nullcontext(given)
-    if isinstance(given, str) and re.fullmatch(r"[A-Z0-9]+(_[A-Z0-9]+)+", given) and not Path(given).exists():
-        return weights.open_weights(weights.obtain_pretrained(weights.pretrained(name, given)))
+    if not isinstance(given, (str, os.PathLike)):
+        raise TypeError(
+            "weights must be the path of a file, a dictionary of arrays as state_dict() returns it, or a set of "
+            f"torchvision's such as 'IMAGENET1K_V1', but is {type(given).__name__}"
+        )
+    if isinstance(given, str) and re.fullmatch(r"\w+", given) and not Path(given).exists():
+        try:
+            information = weights.pretrained(name, given)
+        except ValueError as error:
+            raise ValueError(f"weights={given!r}: there is no such file, and {error}") from None
+        return weights.open_weights(weights.obtain_pretrained(information))
     return weights.open_weights(given)
 
 

@@ -55,8 +55,8 @@ class ResNet(Backbone):
     ):
         super().__init__()
         check_stem(stem)
-        if len(blocks) != 4:
-            raise ValueError(f"blocks must hold the number of blocks of each of four stages, but is {tuple(blocks)}")
+        if not isinstance(blocks, Sequence) or len(blocks) != 4:
+            raise ValueError(f"blocks must hold the number of blocks of each of four stages, but is {blocks}")
         for count in blocks:
             need_count("ResNet", "blocks (of every stage)", count)
         need_count("ResNet", "width (the channels of the first stage)", width)

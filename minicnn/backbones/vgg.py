@@ -9,6 +9,7 @@ import numpy as np
 
 from minicnn import nn
 from minicnn.backbones.backbone import Backbone, FeatureInfo, FeatureLevel, check_stem, linear_or_identity, scaled
+from minicnn.functional.arguments import are_ints
 from minicnn.nn import init
 from minicnn.nn.receptive_field import ReceptiveField
 from minicnn.random import next_stream
@@ -75,11 +76,11 @@ class VGG(Backbone):
 
         self.features = nn.Sequential(*layers)
         if stem == "imagenet" and head:
-            self._head_features = scaled(width, 4096)
+            self._head_hidden_size = scaled(width, 4096)
             self.avgpool = nn.AdaptiveAvgPool2d(7)
-            self.classifier = _three_layers(49 * channels, self._head_features, num_classes, dropout)
+            self.classifier = _three_layers(49 * channels, self._head_hidden_size, num_classes, dropout)
         else:
-            self._head_features = channels
+            self._head_hidden_size = channels
             self.avgpool = nn.AdaptiveAvgPool2d(1)
             self.classifier = nn.Sequential(nn.Dropout(dropout), linear_or_identity(channels, num_classes))
         self.classifier_name = f"classifier.{len(self.classifier) - 1}"
@@ -100,8 +101,8 @@ class VGG(Backbone):
                 init.zeros_(module.bias)
 
     @property
-    def head_features(self) -> int:
-        return self._head_features
+    def head_hidden_size(self) -> int:
+        return self._head_hidden_size
 
     def forward_features(self, x: Tensor) -> Tensor:
         return self.features(x)  # (N, in_chans, H, W) -> (N, C, H / 2**blocks, W / 2**blocks)
@@ -112,7 +113,8 @@ class VGG(Backbone):
 
 
 def _check_blocks(blocks: Blocks) -> None:
-    if not blocks or not all(isinstance(block, Sequence) and len(block) for block in blocks):
+    rows = blocks if isinstance(blocks, Sequence) else ()
+    if not rows or not all(isinstance(row, Sequence) and len(row) and are_ints(row) and min(row) >= 1 for row in rows):
         raise TypeError(
             "blocks must be rows of channels, one row for the convolutions before each pooling, such as "
             f"((64,), (128, 128)), but is {blocks!r}"

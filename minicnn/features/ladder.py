@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from minicnn.data.partworld import PartWorld
-from minicnn.features.extract import average_pool, extract, pool_under_masks
+from minicnn.features.activations import average_pool, extract, pool_under_masks
 from minicnn.features.probe import fit_linear_probe
 from minicnn.nn import Module
 

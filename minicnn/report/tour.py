@@ -24,7 +24,7 @@ import minicnn
 from minicnn import backbones
 from minicnn.data import DataLoader, PartWorld
 from minicnn.data.transforms import Compose, RandomHorizontalFlip
-from minicnn.features.extract import extract
+from minicnn.features.activations import extract
 from minicnn.features.ladder import LEVELS, level_sizes, probe_ladder, probe_pixels
 from minicnn.features.separation import NORMALIZE
 from minicnn.figures import curves, images

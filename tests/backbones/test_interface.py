@@ -63,7 +63,7 @@ def test_features_and_head_make_the_whole(name, make):
     features = model.forward_features(x)
     np.testing.assert_array_equal(model.forward_head(features).data, logits.data)
     vectors = model.forward_head(features, pre_logits=True)
-    assert vectors.shape == (2, model.head_features)
+    assert vectors.shape == (2, model.head_hidden_size)
     np.testing.assert_allclose(model.get_classifier()(vectors).data, logits.data, rtol=1e-6)
 
 
@@ -138,8 +138,13 @@ def test_input_channels_are_an_argument(name, make):
 def test_an_unknown_name_suggests_close_ones():
     with pytest.raises(ValueError, match=r"no backbone is called 'resnet21'; did you mean .*'resnet20'"):
         backbones.create("resnet21")
+    with pytest.raises(ValueError, match=r"'ResNet-50'; did you mean 'resnet50'"):
+        backbones.create("ResNet-50")
     with pytest.raises(ValueError, match=r"there are \['lenet5'"):
         backbones.create("transformer")
+    for name in (None, ["resnet50"]):
+        with pytest.raises(TypeError, match="name must be text, such as 'resnet50', but is"):
+            backbones.create(name)
 
 
 def test_out_indices_need_features_only():
@@ -178,8 +183,11 @@ def test_depth_is_a_plain_argument():
     assert convolutions("vgg16", width=0.02, blocks=((8,), (8, 16))) == 3
     with pytest.raises(ValueError, match=r"each of four stages, but is \(3, 4\)"):
         backbones.create("resnet50", blocks=(3, 4))
-    with pytest.raises(TypeError, match=r"blocks must be rows of channels.*but is \(64, 128\)"):
-        backbones.create("vgg16", blocks=(64, 128))
+    with pytest.raises(ValueError, match=r"each of four stages, but is 2"):
+        backbones.create("resnet50", blocks=2)
+    for blocks in ((64, 128), 64, (("64",),), ((0,),), ((),), ()):
+        with pytest.raises(TypeError, match=r"blocks must be rows of channels.*but is "):
+            backbones.create("vgg16", blocks=blocks)
 
 
 def test_a_setting_that_a_network_has_not_is_refused_beside_those_that_it_has():
@@ -189,6 +197,9 @@ def test_a_setting_that_a_network_has_not_is_refused_beside_those_that_it_has():
         backbones.create("resnet8", num_class=5)
     with pytest.raises(TypeError, match=r"vgg16 has no setting 'shortcut'; .*'blocks', 'dropout', 'head', 'stem'"):
         backbones.create("vgg16", shortcut="A")
+    for name, setting in (("vgg16", "batch_norm"), ("resnet18", "block")):  # the name has said it
+        with pytest.raises(TypeError, match=f"{name} has no setting '{setting}'"):
+            backbones.create(name, **{setting: True})
     with pytest.raises(TypeError, match="num_classes must be an int, but is str: '5'"):
         backbones.create("resnet8", width=2).reset_classifier("5")
 
@@ -284,6 +295,63 @@ def test_arrays_and_lists_of_pictures_are_taken_as_tensors_are(name, make):
     logits = model(Tensor(pictures)).data
     np.testing.assert_array_equal(model(pictures).data, logits)
     np.testing.assert_array_equal(model(list(pictures)).data, logits)
+
+
+@every_kind
+def test_the_columns_of_feature_info_tell_of_the_levels_that_come_out(name, make):
+    model = make(name, features_only=True, out_indices=(2, 0))
+    every = make(name).feature_info
+    for column, field in (
+        ("channels", "channels"),
+        ("reduction", "reduction"),
+        ("module_name", "module"),
+        ("receptive_field", "receptive_field"),
+    ):
+        values = [getattr(level, field) for level in every]
+        assert getattr(every, column)() == values
+        assert getattr(model.feature_info, column)() == [values[2], values[0]]
+        assert getattr(model.feature_info, column)(1) == values[1]
+        assert getattr(model.feature_info, column)([-1, 0]) == [values[-1], values[0]]
+    assert model.feature_info.channels() == model.out_channels == [maps.shape[1] for maps in model(images(name))]
+    assert list(model.feature_info) == list(every)
+    with pytest.raises(ValueError, match="idx: level 9 does not exist"):
+        model.feature_info.channels(9)
+
+
+def test_levels_may_be_any_ints_that_can_be_iterated_over():
+    def chosen(out_indices):
+        return backbones.create("resnet8", width=2, features_only=True, out_indices=out_indices).out_indices
+
+    assert chosen(i for i in (0, -1)) == chosen(np.array([0, 3])) == chosen([np.int64(0), 3]) == [0, 3]
+    assert chosen(range(2)) == [0, 1]
+    assert chosen(np.int64(2)) == [2, 3]
+    for wrong in (True, [True], 1.0, [1.0]):
+        with pytest.raises(TypeError, match="out_indices"):
+            chosen(wrong)
+    with pytest.raises(ValueError, match=r"out_indices=-1 asks for that many last levels, .* with a list, \[-1\]"):
+        chosen(-1)
+    with pytest.raises(ValueError, match="out_indices: level 4 does not exist"):
+        chosen([4])
+
+
+@every_kind
+def test_input_channels_below_one_are_refused_by_the_name_of_the_argument(name, make):
+    with pytest.raises(ValueError, match=f"{name}: in_chans must be at least 1, but is 0"):
+        make(name, in_chans=0)
+    with pytest.raises(TypeError, match="in_chans must be an int, but is str: '3'"):
+        make(name, in_chans="3")
+
+
+@pytest.mark.parametrize("weights", [True, 5, [1], nn.Linear(2, 2)])
+def test_weights_of_another_type_are_refused(weights):
+    with pytest.raises(TypeError, match=r"weights must be the path of a file, a dictionary .* 'IMAGENET1K_V1', but is"):
+        backbones.create("resnet8", weights=weights)
+
+
+@pytest.mark.parametrize("weights", ["DEFAULT", "resnet18", "IMAGENET1K_V7"])
+def test_a_name_that_is_no_set_of_weights_is_refused_beside_those_there_are(weights):
+    with pytest.raises(ValueError, match=rf"weights='{weights}': there is no such file, and .* \['IMAGENET1K_V1'\]"):
+        backbones.create("resnet18", weights=weights)
 
 
 def test_levels_are_asked_for_by_number():

@@ -17,7 +17,7 @@ def test_the_papers_head_of_vgg_can_be_cut_and_replaced():
     model = backbones.create("vgg11_bn", width=0.03, seed=0).eval()
     images = np.random.default_rng(0).standard_normal((2, 3, 64, 64), dtype=np.float32)
     vectors = model.forward_head(model.forward_features(Tensor(images)), pre_logits=True)
-    assert vectors.shape == (2, model.head_features) == (2, round(0.03 * 4096))
+    assert vectors.shape == (2, model.head_hidden_size) == (2, round(0.03 * 4096))
     model.reset_classifier(3)
     assert model(images).shape == (2, 3)
     assert model.get_submodule("classifier.6").out_features == 3

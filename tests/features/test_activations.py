@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minicnn import backbones, nn
-from minicnn.features.extract import average_pool, extract, pool_under_masks
+from minicnn.features.activations import average_pool, extract, pool_under_masks
 
 
 def small_network():
@@ -64,6 +64,21 @@ def test_any_module_of_a_backbone_can_be_tapped(name, narrow):
     ):
         np.testing.assert_array_equal(maps[level.module], expected.data)
     assert all(not module._forward_hooks for module in model.modules())
+
+
+def test_it_is_offered_by_the_package_and_takes_tensors_as_well():
+    from minicnn import Tensor, features
+
+    assert features.extract is extract
+    model, images = small_network(), pictures()
+    np.testing.assert_array_equal(extract(model, Tensor(images), ["2"])["2"], extract(model, images, ["2"])["2"])
+
+
+def test_taps_that_are_one_name_and_images_that_are_none_are_refused():
+    with pytest.raises(TypeError, match=r"taps must be a list of module names, but is text: write \['2'\]"):
+        extract(small_network(), pictures(), "2")
+    with pytest.raises(ValueError, match=r"images must hold at least one, but has shape \(0, 3, 6, 8\)"):
+        extract(small_network(), pictures(0), ["2"])
 
 
 def test_a_module_that_does_not_run_is_named():

@@ -19,7 +19,7 @@ Reduce = Callable[[np.ndarray, slice], np.ndarray]
 
 def extract(
     model: Module,
-    images: np.ndarray,
+    images: np.ndarray | Tensor,
     taps: Sequence[str],
     *,
     reduce: Reduce | None = None,
@@ -29,9 +29,14 @@ def extract(
 
     `taps` are dotted module names ("layer2", "features.3"). Whole activations, (N, C, h, w), are large; `reduce(maps,
     pictures)` may shrink each batch's, given the slice of pictures that it covers, before the next one is computed.
-    Raises ValueError for a name that the model does not have, and for a module that does not run in evaluation or puts
-    out more than one map.
+    Raises ValueError for a name that the model does not have, for a module that does not run in evaluation or puts out
+    more than one map, and for no images at all; TypeError for taps that are no list of names.
     """
+    if isinstance(taps, str):
+        raise TypeError(f"taps must be a list of module names, but is text: write [{taps!r}]")
+    images = images.data if isinstance(images, Tensor) else np.asarray(images)
+    if len(images) == 0:
+        raise ValueError(f"images must hold at least one, but has shape {images.shape}")
     names = dict(model.named_modules())
     unknown = [tap for tap in taps if tap not in names]
     if unknown:
