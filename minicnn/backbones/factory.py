@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from minicnn import nn
 from minicnn.backbones import cifar_resnet, googlenet, lenet, resnet, vgg
 from minicnn.backbones.backbone import Backbone, FeatureInfo
-from minicnn.backbones.pretrained import fill, opened, own_settings
+from minicnn.backbones.pretrained import explained, fill, first_convolution, opened, own_settings
 from minicnn.functional.arguments import need_count
+from minicnn.nn.state import COUNTER, MisfitError
 from minicnn.random import stream
+from minicnn.weights.loading import without_prefix
 
 BUILDERS: dict[str, Callable[..., Backbone]] = {
     "lenet5": lenet.lenet5,
@@ -99,9 +102,13 @@ def create(
     if weights is None:
         model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **settings)
     else:
-        with opened(name, weights) as source, nn.init.postponed():
-            model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **(own_settings(source) | settings))
-            fill(model, source, other_classes=num_classes != IMAGENET_CLASSES, other_channels=in_chans != COLOURS)
+        try:
+            with opened(name, weights) as source, nn.init.postponed():
+                model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **(own_settings(source) | settings))
+                fill(model, source, other_classes=num_classes != IMAGENET_CLASSES, other_channels=in_chans != COLOURS)
+        except MisfitError as error:
+            others = recognised(source if isinstance(source, Mapping) else source.entries)
+            raise ValueError(explained(error.report, model, name, source, others)) from None
     if features_only:
         model.out_indices = model.feature_info.positions(out_indices, "out_indices")
         model.feature_info = FeatureInfo(model.feature_info, model.out_indices)
@@ -129,3 +136,43 @@ def settings_of(name: str) -> set[str]:
 def own_classes(name: str) -> int:
     """How many classes a network's own function gives it: 1000 for photographs, 10 for small images."""
     return inspect.signature(BUILDERS[name]).parameters["num_classes"].default
+
+
+def recognised(names: Iterable[str]) -> builtins.list[str]:
+    """The backbones whose arrays are called so: `names` of a file of weights. Widths and heads may be others."""
+    there = _without_module(names).values()
+    return [name for name in BUILDERS if _without_heads(there, name) == _own_names(name)]
+
+
+def stored_sizes(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, int | None]:
+    """(classes, input channels) of the backbone `name` whose arrays have these `shapes`; None for what is not there."""
+    here = {new: shapes[old] for old, new in _without_module(shapes).items()}
+    head = _narrowest(name).classifier_name.partition(".")[0]
+    in_head = [path for path in here if path.startswith(f"{head}.") and path.endswith(".weight")]
+    classifier = here[max(in_head, key=lambda path: (len(path), path))] if in_head else ()  # classifier.6 of 0, 3 and 6
+    first = here.get(f"{first_convolution(_narrowest(name))}.weight", ())
+    return classifier[0] if classifier else None, first[1] if len(first) == 4 else None
+
+
+def _without_module(names: Iterable[str]) -> dict[str, str]:
+    """Old name -> new name."""
+    old = builtins.list(names)
+    renamed = without_prefix(old, ())
+    return {name: renamed.get(name, name) for name in old}
+
+
+@functools.cache
+def _own_names(name: str) -> frozenset[str]:
+    return _without_heads(_narrowest(name).state_tensors(), name)
+
+
+def _without_heads(names: Iterable[str], name: str) -> frozenset[str]:
+    heads = {path.partition(".")[0] for path in _narrowest(name).classifiers}
+    return frozenset(each for each in names if each.partition(".")[0] not in heads and not each.endswith(COUNTER))
+
+
+@functools.cache
+def _narrowest(name: str) -> Backbone:
+    """One of few weights, which are called as those of a wide one."""
+    width = {} if "width" not in settings_of(name) else {"width": 1 if name.startswith("resnet") else 0.001}
+    return BUILDERS[name](num_classes=1, generator=stream("init", seed=0), **width)

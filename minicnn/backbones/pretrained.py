@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from minicnn import nn, weights
 from minicnn.backbones.backbone import Backbone
+from minicnn.nn import postpone
 
 Source = weights.WeightFile | Mapping[str, Any]
 
@@ -54,18 +55,40 @@ def fill(model: Backbone, source: Source, other_classes: bool, other_channels: b
 
     With `other_classes` the source may have another number of classes, and the classifiers then stay as they are; with
     `other_channels` its first convolution is fitted to the model's input channels. Heads that the model is without are
-    left aside. Raises ValueError, and loads nothing, where something else does not fit.
+    left aside. Raises MisfitError, and loads nothing, where something else does not fit: the model is then of no use,
+    for weights whose initialisation was postponed are not drawn.
     """
     there = [name.partition(".")[0] for name in model.state_tensors()]
     heads = {name.partition(".")[0] for name in model.classifiers}
-    model.load_report = weights.load_weights(
-        model,
-        source,
-        classifiers=[*(model.classifiers if other_classes else ()), *sorted(heads.difference(there))],
-        first_convolution=_first_convolution(model) if other_channels else None,
-    )
+    try:
+        model.load_report = weights.load_weights(
+            model,
+            source,
+            classifiers=[*(model.classifiers if other_classes else ()), *sorted(heads.difference(there))],
+            first_convolution=first_convolution(model) if other_channels else None,
+        )
+    except BaseException:
+        postpone.cross_off(model.state_tensors().values())  # nobody will get this model: its weights need not be drawn
+        raise
     model.weights = None if isinstance(source, Mapping) else weights.information_of(source)
 
 
-def _first_convolution(model: Backbone) -> str | None:
+def explained(report: nn.LoadReport, model: Backbone, name: str, source: Source, others: Sequence[str]) -> str:
+    """What to tell of weights that do not fit the backbone `name`: those `others` whose names they have, or which
+    argument would make them fit."""
+    what = "the dictionary of weights" if isinstance(source, Mapping) else source.source
+    advice = ""
+    if others and name not in others:
+        advice = f": its names are those of {' and '.join(map(repr, others))}"
+    classes = report.mismatched.get(f"{model.classifier_name}.weight")
+    channels = report.mismatched.get(f"{first_convolution(model)}.weight")
+    if classes and classes[0][1:] == classes[1][1:]:
+        advice += f"; give num_classes={classes[0][0]} for the classes that it has"
+    if channels and len(channels[0]) == 4 and channels[0][0] == channels[1][0] and channels[0][1] != channels[1][1]:
+        advice += f"; give in_chans={channels[0][1]} for the input channels that it has"
+    return f"{what} does not fit {name}{advice}. Nothing was loaded:\n{report!r}"
+
+
+def first_convolution(model: Backbone) -> str | None:
+    """The path of the convolution that takes the images."""
     return next((name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), None)

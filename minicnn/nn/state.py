@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -14,6 +15,7 @@ from minicnn.tensor import Tensor
 
 # Batch norm's count of batches. Files older than 2018 lack it, and only momentum=None reads it: it may be missing.
 COUNTER = "num_batches_tracked"
+LONGEST_NAME = 300  # letters of a line of a report: a stranger's file may have any names
 
 
 @runtime_checkable
@@ -28,14 +30,23 @@ class StoredState(Protocol):
         """Fill the arrays `targets` with the entries of the same names and shapes."""
 
 
+class MisfitError(ValueError):
+    """A state does not fit a module, of which nothing was changed; `report` lists what is amiss."""
+
+    def __init__(self, message: str, report: LoadReport):
+        super().__init__(message)
+        self.report = report
+
+
 @dataclass
 class LoadReport:
     """What became of every entry when a state was loaded into a module.
 
     `loaded`, `missing` (the module has it, the state does not) and `unexpected` (the reverse) are lists of names;
     `mismatched` maps a name to (shape in the state, shape in the module). `renamed` maps a name in a file to the name
-    under which it was loaded, and `adapted` a name to what was done to make it fit, both filled by who does such things
-    before loading (weights.load_weights). True in a condition if nothing is amiss.
+    under which it was loaded, `adapted` a name to what was done to make it fit, and `converted` a name to the types of
+    its numbers, "float16 to float32", where they changed; weights.load_weights, which knows, fills these three. True in
+    a condition if nothing is amiss.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -44,6 +55,7 @@ class LoadReport:
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     adapted: dict[str, str] = field(default_factory=dict)
+    converted: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return not (self.missing or self.unexpected or self.mismatched)
@@ -58,6 +70,7 @@ class LoadReport:
         )
         lines += _listed("renamed", [f"{before} -> {after}" for before, after in self.renamed.items()])
         lines += _listed("adapted", [f"{name}: {what}" for name, what in self.adapted.items()])
+        lines += [f"{count} converted from {what}" for what, count in Counter(self.converted.values()).items()]
         return "\n".join(lines)
 
 
@@ -65,7 +78,8 @@ def _listed(title: str, names: list[str], limit: int = 10) -> list[str]:
     if not names:
         return []
     more = [f"  ... and {len(names) - limit} more"] if len(names) > limit else []
-    shown = [name if name.isprintable() else repr(name) for name in names[:limit]]  # a terminal obeys what is not
+    short = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in names[:limit]]
+    shown = [name if name.isprintable() else repr(name) for name in short]  # a terminal obeys what is not
     return [f"{len(names)} {title}:"] + [f"  {name}" for name in shown] + more
 
 
@@ -89,11 +103,11 @@ def load_into(
         )
     report = _compared(shapes, targets, may_be_missing)
     if strict and not report:
-        raise ValueError(
-            f"the state does not fit {what}; nothing was loaded (strict=False loads what fits):\n{report!r}"
+        raise MisfitError(
+            f"the state does not fit {what}; nothing was loaded (strict=False loads what fits):\n{report!r}", report
         )
     if shapes and not report.loaded:
-        raise ValueError(f"the state has nothing that fits {what}; nothing was loaded:\n{report!r}")
+        raise MisfitError(f"the state has nothing that fits {what}; nothing was loaded:\n{report!r}", report)
     wanted = {name: targets[name] for name in report.loaded}
     if isinstance(state, StoredState):
         _read_into(wanted, state)

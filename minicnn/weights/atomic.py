@@ -30,10 +30,7 @@ def write_atomically(path: str | os.PathLike, content: bytes | bytearray | memor
     Raises the OSError that the system gave (PermissionError, FileNotFoundError, ...) with the path, the bytes needed,
     the bytes free and what to do. Raises IsADirectoryError if `path` is a folder.
     """
-    target = Path(os.path.realpath(path))  # a symbolic link stays one: the file that it stands for is replaced
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "cannot write a file here, this is a folder: add a file name", str(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    target, temporary = _target_and_temporary(path)
     try:
         with open(temporary, "xb") as file:
             _write_all(file, content)
@@ -52,12 +49,14 @@ def check_writable(path: str | os.PathLike) -> None:
 
     What the file holds stays as it is; if there is none, there is none afterwards.
     """
-    file = Path(path)
-    if file.is_file():
-        write_atomically(file, file.read_bytes())
-    else:
-        write_atomically(file, b"")
-        file.unlink()
+    target, temporary = _target_and_temporary(path)
+    try:
+        with open(temporary, "xb") as file:
+            _write_all(file, b"")
+    except OSError as error:
+        raise _explained(error, path, 0, target.parent) from error
+    finally:
+        _remove(temporary)
 
 
 def make_folder(path: str | os.PathLike) -> Path:
@@ -74,6 +73,13 @@ def make_folder(path: str | os.PathLike) -> Path:
         advice = special.get(code) or _ADVICE.get(code, os.strerror(code))
         raise OSError(code, f"cannot make this folder ({advice})", str(path)) from error
     return folder
+
+
+def _target_and_temporary(path: str | os.PathLike) -> tuple[Path, Path]:
+    target = Path(os.path.realpath(path))  # a symbolic link stays one: the file that it stands for is replaced
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "cannot write a file here, this is a folder: add a file name", str(path))
+    return target, target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def _write_all(file: BinaryIO, content: bytes | bytearray | memoryview) -> None:

@@ -38,7 +38,7 @@ def save(object: Any, path: str | os.PathLike, metadata: Mapping[str, Any] | Non
     Raises ValueError for another ending than .safetensors or .npz, TypeError for what is neither arrays nor JSON,
     and OSError with the path and the bytes needed and free where the system cannot write.
     """
-    suffix = _suffix(path, SUFFIXES)
+    suffix = check_ending(path)
     arrays = _named_arrays(object)
     checked = _checked_metadata(metadata or {})
     encode = npz_format.encode if suffix == ".npz" else safetensors_format.encode
@@ -55,7 +55,7 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
     "model", ...) is taken off. Raises FileNotFoundError if there is no such file, and ValueError if its name has
     another ending than those above, or if it is of another format, cut short, altered, or asks for more than arrays.
     """
-    suffix, path = _suffix(path, SUFFIXES + OF_PYTORCH), _existing(path)
+    suffix, path = check_ending(path, SUFFIXES + OF_PYTORCH), _existing(path)
     file = open(path, "rb")  # noqa: SIM115 - it stays open as long as the WeightFile
     try:
         size = os.fstat(file.fileno()).st_size
@@ -106,7 +106,8 @@ def load_with_metadata(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], 
         return file.read(), file.metadata
 
 
-def _suffix(path: str | os.PathLike, known: tuple[str, ...]) -> str:
+def check_ending(path: str | os.PathLike, known: tuple[str, ...] = SUFFIXES) -> str:
+    """The ending of `path`, in small letters. Raises ValueError if it is none of the `known`, or of those of `save`."""
     suffix = Path(path).suffix.lower()
     if suffix not in known:
         listed = f"{', '.join(known[:-1])} or {known[-1]}"

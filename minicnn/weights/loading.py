@@ -10,6 +10,7 @@ Nothing is adapted that was not asked for, and nothing is done that the report d
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -19,7 +20,7 @@ from minicnn import nn
 from minicnn.tensor import Tensor
 from minicnn.weights.files import open_weights
 from minicnn.weights.information import WeightsInformation
-from minicnn.weights.stored import WeightFile
+from minicnn.weights.stored import WeightFile, kind_of
 from minicnn.weights.torchvision_files import known_by_file_name
 
 PARALLEL = "module."  # what torch.nn.DataParallel puts before every name
@@ -41,9 +42,10 @@ def load_weights(
                        weights are summed or repeated (adapt_input_channels)
     strict             as in Module.load_state_dict
 
-    If all names of the source begin with "module.", that is taken off. Parts for which the file is known to hold no
-    values keep their fresh weights too. Nothing is loaded if anything raises. Raises as open_weights and
-    Module.load_state_dict do.
+    If all names of the source begin with "module.", that is taken off. Numbers of another type than the model's become
+    of its type; half and bfloat16 are widened, each to the float32 that it is. As in torch, a row of one number fills a
+    scalar. Parts for which the file is known to hold no values keep their fresh weights too. Nothing is loaded if
+    anything raises. Raises as open_weights and Module.load_state_dict do.
     """
     if isinstance(source, (str, os.PathLike)):
         with open_weights(source) as file:
@@ -54,15 +56,19 @@ def load_weights(
     shapes = {name: tensor.shape for name, tensor in model.state_tensors().items()}
     renamed = without_prefix(list(file.entries), shapes)
     file = file.with_entries({renamed.get(name, name): entry for name, entry in file.entries.items()})
-    adapted: dict[str, str] = {}
+    kinds = {name: kind_of(entry) for name, entry in file.entries.items()}
+    adapted = _scalars_from_rows(file, shapes)
     _leave_out_void(file, shapes, adapted)
     for name in classifiers:
         _leave_out_classifier(file, shapes, name, adapted)
-    fresh = [name for name in adapted if name in shapes]
+    fresh = [name for name in adapted if name in shapes and name not in file.entries]
     if first_convolution is not None:
         _adapt_convolution(file, shapes, f"{first_convolution}.weight", adapted)
+    tensors = model.state_tensors()
     report = model.load_state_dict(file, strict, may_be_missing=fresh)
     report.renamed, report.adapted = renamed, adapted
+    types = {name: (kinds[name], tensors[name].dtype.name) for name in report.loaded}
+    report.converted = {name: f"{there} to {here}" for name, (there, here) in types.items() if there != here}
     return report
 
 
@@ -114,6 +120,17 @@ def without_prefix(names: Sequence[str], taken: Collection[str]) -> dict[str, st
     return {old: new for old, new in zip(names, stripped, strict=True) if old != new}
 
 
+def _scalars_from_rows(file: WeightFile, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """Name -> what was done, where the source has a row (1,) for a scalar: some programs can't write scalars."""
+    rows = [name for name, entry in file.entries.items() if entry.shape == (1,) and shapes.get(name) == ()]
+    for name in rows:
+        entry = file.entries[name]
+        file.entries[name] = (
+            entry.reshape(()) if isinstance(entry, np.ndarray) else replace(entry, shape=(), strides=())
+        )
+    return dict.fromkeys(rows, "a row of one number in the source, a scalar in the model")
+
+
 def _leave_out_void(file: WeightFile, shapes: Mapping[str, tuple[int, ...]], adapted: dict[str, str]) -> None:
     information = information_of(file)
     if information is None or not information.void:
@@ -151,6 +168,8 @@ def _adapt_convolution(
     there = entry.shape
     if there[1] == here[1] or (there[0], *there[2:]) != (here[0], *here[2:]):
         return
-    file.entries[name] = adapt_input_channels(file.read([name])[name], here[1])
+    weight = file.read([name])[name]
+    weight = weight.astype(np.result_type(weight, np.float32))  # sums of half precision would be rounded to it
+    file.entries[name] = adapt_input_channels(weight, here[1])
     how = "summed" if here[1] == 1 else f"repeated and scaled by {there[1]}/{here[1]}"
     adapted[name] = f"{there[1]} input channels in the source, {here[1]} in the model: {how}"

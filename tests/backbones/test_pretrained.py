@@ -1,11 +1,14 @@
 """create(weights=...): where weights come from, what fits, what is adapted on request, and what is said about it."""
 
 import hashlib
+import json
+import re
 
 import numpy as np
 import pytest
 
 from minicnn import Tensor, backbones, nn, weights
+from minicnn.backbones import factory
 from minicnn.weights import torchvision_files
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
@@ -81,7 +84,7 @@ def test_what_was_not_asked_for_is_refused(file, tmp_path):
     weights.save(backbones.create("resnet18", width=4, num_classes=5), five)
     with pytest.raises(ValueError, match=r"fc\.weight: \(5, 32\) in the state, \(1000, 32\) in the model"):
         backbones.create("resnet18", width=4, weights=five)
-    with pytest.raises(ValueError, match="does not fit ResNet"):
+    with pytest.raises(ValueError, match="does not fit resnet18"):
         backbones.create("resnet18", width=8, num_classes=5, in_chans=1, weights=file)
     with pytest.raises(FileNotFoundError, match="nothing"):
         backbones.create("resnet18", weights=tmp_path / "nothing.safetensors")
@@ -140,3 +143,108 @@ def test_a_set_of_torchvisions_is_found_by_its_name(monkeypatch, server, unplugg
         assert len(server.requests) == 1
     with pytest.raises(ValueError, match=r"no weights 'LARGE_V1' for 'googlenet': there are \['SMALL_V1'\]"):
         backbones.create("googlenet", weights="LARGE_V1")
+
+
+@pytest.mark.parametrize("form", ["file", "dictionary"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_weights_of_another_network_are_told_by_their_names(resnet, tmp_path, form, prefix):
+    state = {prefix + name: array for name, array in resnet.state_dict().items()}
+    source, what = state, "the dictionary of weights"
+    if form == "file":
+        source = what = str(tmp_path / "a.npz")
+        weights.save(state, source)
+    with pytest.raises(ValueError, match=re.escape(f"{what} does not fit vgg11: its names are those of 'resnet18'. ")):
+        backbones.create("vgg11", width=0.05, weights=source)
+
+
+@pytest.mark.parametrize("name", backbones.list())
+def test_every_backbone_is_recognised_whatever_its_width_and_head(name):
+    width = {} if name == "lenet5" else {"width": 2 if name.startswith("resnet") else 0.02}
+    model = backbones.create(name, num_classes=3, **width)
+    assert factory.recognised(model.state_dict()) == [name]
+    model.reset_classifier(0)
+    assert factory.recognised(key for key in model.state_dict() if "tracked" not in key) == [name]
+    assert factory.recognised(["a.weight", *model.state_dict()]) == []
+
+
+def test_the_argument_that_would_make_weights_fit_is_named(resnet):
+    state = backbones.create("resnet18", width=4, num_classes=5, in_chans=2).state_dict()
+    with pytest.raises(
+        ValueError, match=r"; give num_classes=5 for .*; give in_chans=2 for .*\. Nothing was loaded:\n"
+    ):
+        backbones.create("resnet18", width=4, weights=state)
+    assert backbones.create("resnet18", width=4, weights=state, num_classes=5, in_chans=2).load_report
+    with pytest.raises(ValueError, match=r"does not fit resnet18\. Nothing was loaded:"):
+        backbones.create("resnet18", width=8, weights=resnet.state_dict())
+
+
+def test_a_network_that_nobody_gets_is_not_drawn(resnet, monkeypatch):
+    drawn = []
+    wait = nn.init.postpone
+    monkeypatch.setattr(nn.init, "postpone", lambda tensor, draw: wait(tensor, lambda: drawn.append(1) or draw()))
+    factory.recognised([])  # which makes small networks, and keeps them
+    drawn.clear()
+    with pytest.raises(ValueError, match="does not fit vgg11"):
+        backbones.create("vgg11", width=0.05, weights=resnet.state_dict())
+    assert not drawn
+    backbones.create("resnet18", width=4, num_classes=5, weights=resnet.state_dict())
+    assert drawn  # the classifier
+
+
+def test_half_precision_is_widened_bit_for_bit_and_told(resnet, tmp_path):
+    """Of every form: float16 as NumPy and torch have it, and bfloat16, the upper half of a float32."""
+    state = resnet.state_dict()
+    floats = [name for name, array in state.items() if array.dtype == np.float32]
+    halves = {name: array.astype(np.float16) if name in floats else array for name, array in state.items()}
+    weights.save(halves, tmp_path / "half.safetensors")
+    weights.save(halves, tmp_path / "half.npz")
+    for source in (tmp_path / "half.safetensors", tmp_path / "half.npz", halves):
+        model = backbones.create("resnet18", width=4, weights=source)
+        assert model.load_report.converted == dict.fromkeys(floats, "float16 to float32")
+        assert f"{len(floats)} converted from float16 to float32" in repr(model.load_report)
+        for name, array in model.state_dict().items():
+            assert array.dtype == state[name].dtype
+            np.testing.assert_array_equal(array, halves[name].astype(array.dtype))
+    assert resnet.load_report is None
+    assert backbones.create("resnet18", width=4, weights=state).load_report.converted == {}
+    doubles = {name: array.astype(np.float64) for name, array in state.items()}
+    told = backbones.create("resnet18", width=4, weights=doubles).load_report.converted
+    assert told["conv1.weight"] == "float64 to float32"
+    assert told["bn1.num_batches_tracked"] == "float64 to int64"
+
+
+def test_bfloat16_of_safetensors_is_widened_bit_for_bit_and_told(resnet, tmp_path):
+    state = resnet.state_dict()
+    header, body, expected = {}, b"", {}
+    for name, array in state.items():
+        kind, content = "I64", array.tobytes()
+        if array.dtype == np.float32:
+            upper = (np.ascontiguousarray(array).view(np.uint32) >> 16).astype("<u2")
+            kind, content = "BF16", upper.tobytes()
+            expected[name] = (upper.astype(np.uint32) << 16).view(np.float32).reshape(array.shape)
+        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [len(body), len(body) + len(content)]}
+        body += content
+    text = json.dumps(header).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + body)
+    model = backbones.create("resnet18", width=4, weights=tmp_path / "a.safetensors")
+    assert model.load_report.converted == dict.fromkeys(expected, "bfloat16 to float32")
+    for name, array in expected.items():
+        assert model.state_dict()[name].tobytes() == array.tobytes()
+
+
+def test_channels_of_half_precision_are_summed_in_float32(resnet, tmp_path):
+    halves = {name: array.astype(np.float16) for name, array in resnet.state_dict().items()}
+    weights.save(halves, tmp_path / "half.safetensors")
+    model = backbones.create("resnet18", width=4, in_chans=1, weights=tmp_path / "half.safetensors")
+    expected = halves["conv1.weight"].astype(np.float32).sum(axis=1, keepdims=True)
+    np.testing.assert_array_equal(model.conv1.weight.data, expected)
+    assert model.load_report.converted["conv1.weight"] == "float16 to float32"
+
+
+def test_a_row_of_one_number_fills_a_scalar_as_in_torch(resnet, tmp_path):
+    state = {name: np.atleast_1d(array) for name, array in resnet.state_dict().items()}
+    weights.save(state, tmp_path / "a.safetensors")
+    for source in (state, tmp_path / "a.safetensors"):
+        model = backbones.create("resnet18", width=4, weights=source)
+        assert_same(model, resnet, resnet.state_dict())
+        assert set(model.load_report.adapted) == {name for name in state if name.endswith("num_batches_tracked")}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn.cli.main import main
-from minicnn.weights import information_of, load, load_metadata, open_weights, pretrained, save
+from minicnn.weights import WeightFile, information_of, load, load_metadata, open_weights, pretrained, save
 from tests.weights.pytorch_writer import FORMS, text, whole
 
 STATE = {"conv.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array(7, np.int64)}
@@ -41,6 +41,25 @@ def test_what_is_known_by_the_name_of_a_file_goes_along(tmp_path):
     assert main(["convert", str(tmp_path / "resnet50-11ad3fa6.pth"), str(tmp_path / "mine.safetensors")]) == 0
     with open_weights(tmp_path / "mine.safetensors") as file:
         assert information_of(file) == pretrained("resnet50", "IMAGENET1K_V2")
+
+
+def test_an_ending_that_is_not_written_is_refused_before_anything_is_read(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.pth").write_bytes(FORMS["zip"](*whole(STATE)))
+    monkeypatch.setattr(WeightFile, "read", lambda *_: pytest.fail("it was read"))
+    assert main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "b.pth")]) == 2
+    assert "path must end in .safetensors or .npz" in capsys.readouterr().err
+
+
+def test_half_precision_that_was_widened_is_told(tmp_path, capsys):
+    halves = {"a": np.array([1.5, 65504.0], np.float16), "b": np.zeros(2, np.float32)}
+    (tmp_path / "a.pth").write_bytes(FORMS["zip"](*whole(halves)))
+    assert main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "b.npz")]) == 0
+    assert load(tmp_path / "b.npz")["a"].dtype == np.float32
+    assert "1 widened from float16 to float32" in capsys.readouterr().out
+    save(halves, tmp_path / "a.npz")
+    assert main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "c.safetensors")]) == 0
+    assert load(tmp_path / "c.safetensors")["a"].dtype == np.float16
+    assert "widened" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("output", ["b.pth", "nowhere/b.npz", "folder.npz"])

@@ -1,11 +1,14 @@
 """`minicnn predict`: the network's own answers, prepared as its file says, and refusals that say what to do."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from minicnn import Tensor, backbones, no_grad, weights
 from minicnn import functional as F
+from minicnn.backbones.factory import stored_sizes
 from minicnn.cli.main import main
 from minicnn.data.folder import read_image
 
@@ -53,10 +56,9 @@ def test_what_the_file_does_not_say_is_given_or_assumed_aloud(picture, tmp_path,
     model = backbones.create("resnet8", width=4, num_classes=10, seed=5)
     file = tmp_path / "w.safetensors"
     weights.save(model, file)
-    assert main(["predict", str(picture), "--weights", str(file)]) == 2
-    assert "name it, as in `--model resnet50`" in capsys.readouterr().err
-    assert main(["predict", str(picture), "--weights", str(file), "--model", "resnet8", "--set", "width=4"]) == 0
+    assert main(["predict", str(picture), "--weights", str(file), "--set", "width=4"]) == 0
     output = capsys.readouterr()
+    assert "it has the names of resnet8" in output.err
     assert "assuming resize 32, crop 32" in output.err
     assert len(output.out.splitlines()) == 6
     assert "class " in output.out
@@ -69,3 +71,126 @@ def test_a_classifier_that_is_not_in_the_file_predicts_nothing(picture, tmp_path
     assert "no classifier for 4 classes" in capsys.readouterr().err
     assert main(["predict", str(tmp_path / "none.png"), "--weights", str(file), "--num-classes", "3"]) == 2
     assert "none.png" in capsys.readouterr().err
+
+
+def test_a_file_that_names_no_backbone_and_has_the_names_of_none_is_refused(picture, tmp_path, capsys):
+    weights.save({"a": np.zeros(3)}, tmp_path / "w.npz")
+    for file in (str(tmp_path / "w.npz"), "IMAGENET1K_V1"):
+        assert main(["predict", str(picture), "--weights", file]) == 2
+        assert "name it, as in `--model resnet50`" in capsys.readouterr().err
+    assert main(["predict", str(picture), "--weights", str(tmp_path / "none.npz")]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_classes_and_channels_are_those_of_the_arrays_where_the_file_does_not_say(picture, tmp_path, capsys):
+    model = backbones.create("resnet18", width=4, num_classes=7, in_chans=1, seed=5)
+    state = {f"module.{name}": array for name, array in model.state_dict().items()}
+    weights.save(state, tmp_path / "w.npz")
+    assert main(["predict", str(picture), "--weights", str(tmp_path / "w.npz"), "--set", "width=4", "--top", "9"]) == 0
+    output = capsys.readouterr()
+    assert "mean (0.449,), std (0.226,)" in output.err
+    assert "ImageNet" not in output.err
+    assert len(output.out.splitlines()) == 1 + 7
+
+
+def test_a_thousand_classes_of_photographs_are_taken_for_imagenets_aloud(picture, tmp_path, capsys):
+    weights.save(backbones.create("resnet18", width=4, seed=5), tmp_path / "w.npz")
+    assert main(["predict", str(picture), "--weights", str(tmp_path / "w.npz"), "--set", "width=4"]) == 0
+    output = capsys.readouterr()
+    assert (
+        "resize 256, crop 224, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225), and the classes of ImageNet"
+        in (output.err)
+    )
+    assert "class " not in output.out
+
+
+def test_one_bad_picture_does_not_keep_the_others_back(picture, tmp_path, capsys):
+    written(tmp_path / "w.safetensors", weights.WeightsInformation("r", 16, 16))
+    (tmp_path / "broken.jpg").write_bytes(picture.read_bytes()[:100])
+    Image.new("RGB", (3000, 2)).save(tmp_path / "thin.png")
+    names = ["broken.jpg", "none.png", "thin.png", "bad\x1b[31m.png"]
+    paths = [str(picture), *(str(tmp_path / name) for name in names), str(picture)]
+    assert main(["predict", *paths, "--weights", str(tmp_path / "w.safetensors")]) == 2
+    output = capsys.readouterr()
+    assert output.out.splitlines().count(str(picture)) == 2
+    assert len(output.out.splitlines()) == 2 * (1 + 3)
+    errors = output.err.splitlines()
+    assert len(errors) == 4
+    for name, error in zip(
+        ("broken.jpg is a broken picture", "none.png", "3000x2 pixels", r"bad\x1b[31m.png"), errors, strict=True
+    ):
+        assert error.startswith("minicnn: error: ")
+        assert name in error
+
+
+def test_names_of_classes_cannot_drive_the_terminal(picture, tmp_path, capsys):
+    information = weights.WeightsInformation("r", 16, 16, categories=("a\x1b[2J", "b\nc", "d"))
+    written(tmp_path / "w.safetensors", information)
+    assert main(["predict", str(picture), "--weights", str(tmp_path / "w.safetensors")]) == 0
+    out = capsys.readouterr().out
+    assert r"a\x1b[2J" in out
+    assert r"b\nc" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("metadata", "complaint"),
+    [
+        ({"num_classes": "many"}, r"num_classes='many', but it must be a whole number of 1 or more"),
+        ({"num_classes": -1}, "num_classes=-1"),
+        ({"image_shape": 7}, r"image_shape=7, but it must be three whole numbers"),
+        ({"image_shape": [3, 16]}, "image_shape="),
+        ({"model": ["resnet8"]}, "but it must be the name of a backbone"),
+        ({"model": "resnet9"}, "no backbone is called 'resnet9'"),
+        ({"model_options": "width"}, "but it must be a dictionary"),
+        ({"model_options": {"features_only": True}}, "resnet8 has no option 'features_only'"),
+        ({"model_options": {"weights": "other.npz"}}, "resnet8 has no option 'weights'"),
+        ({"model_options": {"width": "wide"}}, "cannot be made with"),
+        ({"model_options": {"width": 8}}, "does not fit resnet8"),
+        ({"model_options": {"width": 5000}}, r"model_options=.* largest number of anything in the file is [0-9]+\n"),
+        ({"model_options": {"blocks": 10**30}}, "largest number"),
+        ({"model_options": {"blocks": [1] * 1000}}, "largest number"),
+        ({"num_classes": 10**12}, "no classifier for 1000000000000 classes, but one for 3"),
+        (
+            {"image_shape": [10**12, 16, 16]},
+            r"image_shape=\[1000000000000, 16, 16\], but its arrays are for 3 channels",
+        ),
+    ],
+)
+def test_what_a_file_says_of_itself_is_checked(metadata, complaint, picture, tmp_path, capsys):
+    written(tmp_path / "w.safetensors", weights.WeightsInformation("r", 16, 16), **metadata)
+    assert main(["predict", str(picture), "--weights", str(tmp_path / "w.safetensors")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("minicnn: error: ")
+    assert re.search(complaint, error)
+
+
+def test_options_with_fractions_are_no_large_numbers(picture, tmp_path):
+    model = backbones.create("vgg6", width=0.1234567890123, num_classes=3, dropout=0.25)
+    about = {"model": "vgg6", "model_options": {"width": 0.1234567890123, "dropout": 0.25}}
+    weights.save(model, tmp_path / "w.safetensors", about)
+    assert main(["predict", str(picture), "--weights", str(tmp_path / "w.safetensors")]) == 0
+
+
+def test_a_mean_of_other_channels_and_weights_that_are_no_numbers_are_refused(picture, tmp_path, capsys):
+    written(tmp_path / "w.safetensors", weights.WeightsInformation("r", 16, 16, mean=(0.5,), std=(0.5,)))
+    assert main(["predict", str(picture), "--weights", str(tmp_path / "w.safetensors")]) == 2
+    assert "tells the mean of 1 channels, but its network takes images of 3" in capsys.readouterr().err
+    state = backbones.create("resnet8", width=4, num_classes=3).state_dict() | {"linear.bias": np.full(3, np.nan)}
+    weights.save(state, tmp_path / "nan.npz")
+    assert main(["predict", str(picture), "--weights", str(tmp_path / "nan.npz"), "--set", "width=4"]) == 2
+    assert "the network gives no numbers for it" in capsys.readouterr().err
+
+
+def test_pictures_have_one_channel_or_three(picture, tmp_path, capsys):
+    written(tmp_path / "w.safetensors", weights.WeightsInformation("r", 16, 16), channels=2)
+    assert main(["predict", str(picture), "--weights", str(tmp_path / "w.safetensors")]) == 2
+    assert "takes images of 2 channels, but pictures have 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "small"])
+def test_classes_and_channels_are_found_behind_any_head(stem):
+    model = backbones.create("vgg11", width=0.02, num_classes=6, in_chans=2, stem=stem)
+    shapes = {f"module.{name}": array.shape for name, array in sorted(model.state_dict().items())}
+    assert stored_sizes("vgg11", shapes) == (6, 2)
+    assert stored_sizes("vgg11", {"a": (3,)}) == (None, None)

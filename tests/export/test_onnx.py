@@ -214,6 +214,29 @@ def test_the_command_writes_fresh_networks_and_names_what_is_missing(tmp_path, c
     assert "folder" in capsys.readouterr().err
 
 
+def test_the_command_takes_weights_that_say_nothing_of_themselves(tmp_path, capsys):
+    model = backbones.create("resnet18", width=4, num_classes=6, seed=7).eval()
+    minicnn.save(model, tmp_path / "weights.npz")
+    file = tmp_path / "model.onnx"
+    command = ["export", "--weights", str(tmp_path / "weights.npz"), "--set", "width=4", "--onnx", str(file)]
+    assert main([*command, "--input", "3", "64", "64"]) == 0
+    assert "it has the names of resnet18" in capsys.readouterr().err
+    assert_same_numbers(model, file, (3, 64, 64))
+    assert main([*command, "--input", "1", "64", "64"]) == 0
+    assert "3 input channels in the source, 1 in the model: summed" in capsys.readouterr().err
+    assert run(file, np.zeros((2, 1, 64, 64), np.float32))["logits"].shape == (2, 6)
+    assert main([*command, "--num-classes", "9"]) == 2
+    assert "no classifier for 9 classes" in capsys.readouterr().err
+
+
+def test_the_command_does_not_write_over_a_file_of_weights(tmp_path, capsys):
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"precious")
+    assert main(["export", "resnet8", "--onnx", str(file)]) == 2
+    assert "must end in .onnx, but is" in capsys.readouterr().err
+    assert file.read_bytes() == b"precious"
+
+
 def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "minicnn\[onnx\]"'):
