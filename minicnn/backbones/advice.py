@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SMALLEST_MAP = 4  # a stage that sees fewer places than 4x4 has little left to look at
 PIXELS_ABOVE = 20  # no normalised image reaches this, and hardly a photograph in 0..255 stays below it
+CONTRAST = 0.5  # of images in 0..1; a normalised one between 0 and 1 is of fog, and hardly has so much
+OVERSHOOT = 0.05  # beyond 0 and 1: scaling an image rounds, and bicubic scaling goes further at its edges
 ENOUGH = 1000  # values; fewer tell nothing about their range
 
 
@@ -32,10 +34,10 @@ class Advice:
     def look(self, model: Backbone, images: Tensor, last: Tensor) -> None:
         """Warn of what is new and looks wrong in a call of `model` with `images` that ended in the map `last`.
 
-        A blank image, such as nn.summary's, tells nothing and is passed by.
+        Images of one colour, such as nn.summary's, tell nothing and are passed by.
         """
         kind = (model.training, is_grad_enabled(), images.shape[1:])
-        if kind in self._looked or not images.data.any():
+        if kind in self._looked or images.data.size == 0 or images.data.min() == images.data.max():
             return
         self._looked.add(kind)
         self._say("map", _small_map(model, images, last))
@@ -58,7 +60,8 @@ def _calls_to_outside() -> int:
 
 def _small_map(model: Backbone, images: Tensor, last: Tensor) -> str | None:
     height, width = last.shape[2:]
-    if model.stem != "imagenet" or min(height, width) >= SMALLEST_MAP:
+    is_used = model.out_indices is None or len(model.feature_info) - 1 in model.out_indices
+    if model.stem != "imagenet" or min(height, width) >= SMALLEST_MAP or not is_used:
         return None
     least = SMALLEST_MAP * model.feature_info[-1].reduction
     return (
@@ -87,9 +90,10 @@ def _unnormalised(model: Backbone, images: Tensor) -> str | None:
     if images.data.size < ENOUGH:
         return None
     low, high = float(images.data.min()), float(images.data.max())
-    if low >= 0 and high > PIXELS_ABOVE:
+    of_255 = model.weights is not None and min(model.weights.std) < 1 / PIXELS_ABOVE  # normalised to such numbers
+    if low >= 0 and high > PIXELS_ABOVE and not of_255:
         advice = "divide them by 255, then subtract the mean and divide by the standard deviation (Normalize)"
-    elif low >= 0 and high <= 1 and model.stem == "imagenet":
+    elif low >= -OVERSHOOT and high <= 1 + OVERSHOOT and high - low > CONTRAST and model.stem == "imagenet":
         advice = "subtract the mean and divide by the standard deviation (Normalize), as published weights expect"
     else:
         return None

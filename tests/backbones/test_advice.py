@@ -7,7 +7,9 @@ import pytest
 
 import minicnn
 from minicnn import backbones, nn
+from minicnn.data.transforms import Normalize
 from minicnn.training import reestimate_batch_norm
+from minicnn.weights import pretrained
 
 
 def noise(side=32, n=2, channels=3):
@@ -88,10 +90,44 @@ def test_pixels_of_0_to_255_are_named_for_every_network():
 
 def test_pixels_of_0_to_1_are_named_for_photographs_only(residual):
     pixels = np.random.default_rng(0).random((1, 3, 128, 128), dtype=np.float32)
+    pixels.ravel()[:2] = 0, 1
     (said,) = messages(lambda: residual(pixels))
     assert "as published weights expect" in said
+    for scaled in (pixels * 1.0000002, pixels * 1.06 - 0.03):  # as scaling leaves them
+        model = backbones.create("resnet18", width=2).eval()
+        assert "as published weights expect" in messages(lambda model=model, scaled=scaled: model(scaled))[0]
     assert not messages(lambda: backbones.create("resnet8", width=2).eval()(pixels[:, :, :32, :32]))
     assert not messages(lambda: backbones.create("resnet18", width=2).eval()(pixels - 0.5))
+
+
+@pytest.mark.parametrize("mean", [0.02, 0.3, 0.6, 0.75, 0.98])
+@pytest.mark.parametrize("contrast", [0.01, 0.1, 0.25])
+def test_normalised_photographs_however_dark_bright_or_flat_are_no_mistake(mean, contrast):
+    photograph = np.clip(mean + contrast * np.random.default_rng(0).standard_normal((2, 3, 128, 128)), 0, 1)
+    for known in ("IMAGENET1K_V1", "IMAGENET1K_FEATURES"):
+        information = pretrained("vgg16", known)
+        images = Normalize(information.mean, information.std)(photograph.astype(np.float32))
+        model = backbones.create("resnet18", width=2).eval()
+        model.weights = information
+        assert not messages(lambda model=model, images=images: model(images))
+
+
+def test_a_grey_image_of_one_pixel_says_nothing_of_its_range():
+    model = backbones.create("resnet8", width=2, in_chans=1).eval()
+    for value in (0.5, 255.0):
+        assert not messages(lambda value=value: model(np.full((1, 1, 1, 1), value, np.float32)))
+
+
+def test_a_small_last_map_that_nobody_gets_is_no_mistake():
+    for out_indices, expected in (((0, 1, 2), 0), ((0, -1), 1), (None, 1)):
+        model = backbones.create("resnet18", width=2, features_only=True, out_indices=out_indices).eval()
+        assert len(messages(lambda model=model: model(noise(64)))) == expected
+
+
+@pytest.mark.parametrize("colour", [0.0, 1.0, 255.0])
+def test_images_of_one_colour_tell_nothing(residual, colour):
+    assert not messages(lambda: residual(np.full((1, 3, 32, 32), colour, np.float32)))
+    assert len(messages(lambda: residual(noise(32)))) == 1
 
 
 def test_blank_images_tell_nothing(residual):
