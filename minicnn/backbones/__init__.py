@@ -1,4 +1,17 @@
-"""Backbones: networks that turn images into maps of features, and the one way to make and cut them."""
+"""Backbones: networks that turn images into maps of features, and the one way to make and cut them.
+
+    from minicnn import backbones
+
+    backbones.list()                                                        # the names that there are
+    model = backbones.create("resnet50", weights="resnet50-0676ba61.pth")    # a classifier, with a file's weights
+    model = backbones.create("resnet20", num_classes=10)                    # one with fresh weights
+    body = backbones.create("vgg16", features_only=True, out_indices=(2, 3, 4))
+    body.feature_info.channels()                                            # of the maps that body(images) returns
+
+What every one offers is in backbone.py (read that first), and each network in a file that reads like its paper's
+table: vgg.py, residual.py with resnet.py and cifar_resnet.py, googlenet.py, lenet.py. factory.py has `create`,
+pretrained.py what it does with weights, advice.py what a model warns of.
+"""
 
 from minicnn.backbones.backbone import Backbone as Backbone
 from minicnn.backbones.backbone import FeatureInfo as FeatureInfo

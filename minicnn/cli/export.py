@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn export`."""
     add = parser.add_argument
-    add("model", metavar="M", nargs="?", help="a backbone, such as resnet50 (default: the one that the weights name)")
+    add(
+        "model", metavar="M", nargs="?", help="a backbone, such as resnet50 (default: the one that the weights are for)"
+    )
     add("--onnx", type=Path, required=True, metavar="FILE", help="the file to write, for onnxruntime and others")
     add("--weights", metavar="FILE", help="what to load, as DIR/weights.safetensors of minicnn train, or IMAGENET1K_V1")
     add(
         "--input", type=count, nargs=3, metavar=("C", "H", "W"), help="(default: the size that the network is made for)"
     )
-    add("--num-classes", type=count, help="(default: as in the weights, or 1000 for photographs, 10 for small images)")
+    add("--num-classes", type=count, metavar="N",
+        help="(default: as in the weights, or 1000 for photographs, 10 for small images)")  # fmt: skip
     add("--set", dest="model_options", type=key_and_value, action="append", default=[], metavar="KEY=VALUE",
         help="an option of the backbone, such as width=8; may be given several times")  # fmt: skip
 

@@ -9,6 +9,8 @@ from minicnn.data.plain_text import plain
 if TYPE_CHECKING:
     from minicnn.weights import WeightFile, WeightsInformation
 
+MOST_OF_A_BACKBONE = 5000  # arrays; looking closely at a stranger's million would take minutes
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn inspect`."""
@@ -40,7 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
             print("\n".join(_known(information)))
         if arguments.check:
             file.read()
-            print("every array was read; the checksums that the file has fit")
+            print(
+                f"every array was read; {'its checksums fit' if _has_checksums(file) else 'the file has no checksums'}"
+            )
     return 0
 
 
@@ -48,11 +52,26 @@ def _overview(file: "WeightFile") -> list[str]:
     numbers = sum(math.prod(shape) for shape in file.shapes.values())
     lines = [
         f"{plain(file.source)}: {file.form}, {file.size:,} bytes",
-        f"{len(file.entries)} arrays, {numbers:,} numbers",
+        f"{len(file.entries)} arrays, {numbers:,} numbers{_whose(file)}",
     ]
     lines += [f"metadata {plain(key)}: {plain(value)}" for key, value in list(file.metadata.items())[:100]]
     lines += [f"no part of the state: {plain(name)} ({kind})" for name, kind in list(file.ignored.items())[:100]]
     return lines
+
+
+def _has_checksums(file: "WeightFile") -> bool:
+    from minicnn.weights.stored import StoredArray, ZipStorage
+
+    arrays = [entry for entry in file.entries.values() if isinstance(entry, StoredArray)]
+    return file.check is not None or any(isinstance(array.storage, ZipStorage) for array in arrays)
+
+
+def _whose(file: "WeightFile") -> str:
+    """The backbone whose arrays have these names, where there is one."""
+    from minicnn.backbones.factory import recognised
+
+    names = recognised(file.entries) if len(file.entries) < MOST_OF_A_BACKBONE else []
+    return f", with the names of {' and '.join(names)}" if names else ""
 
 
 def _table(file: "WeightFile", most: int) -> list[str]:

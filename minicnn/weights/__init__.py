@@ -1,4 +1,16 @@
-"""Files of weights: what is written and read, how they get into a network, and what is known of them."""
+"""Files of weights: what is written and read, how they get into a network, and what is known of them.
+
+    load, save                  arrays by name in .safetensors and .npz; PyTorch's .pth are read, too (files.py)
+    open_weights                the table of contents of a file, the arrays when they are wanted (stored.py)
+    load_weights                a file into a network, renamed or adapted as asked, with a report (loading.py)
+    WeightsInformation          how images are prepared for weights, and their classes (information.py)
+    pretrained                  what is known of torchvision's sets of weights (torchvision_files.py)
+    write_atomically            a file whole or not at all (atomic.py)
+    flatten, unflatten          nested states, such as an optimiser's, as arrays and JSON (nested.py)
+
+A file may come from a stranger: nothing in it is run, and the memory that it takes is bounded. Most people need none of
+these but `load` and `save`: backbones.create(name, weights="file.pth") does the rest.
+"""
 
 from minicnn.weights.atomic import check_writable, make_folder, write_atomically
 from minicnn.weights.files import load, load_metadata, load_with_metadata, open_weights, save

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from minicnn import backbones
 from minicnn.cli.main import main
 from minicnn.weights import pretrained, save
 from tests.weights.pytorch_writer import FORMS, View, whole, zip_form
@@ -34,7 +35,7 @@ def test_names_types_shapes_and_counts_are_shown(tmp_path, capsys, name):
     assert ["conv.weight", "float32", "(4,", "3,", "3,", "3)", "108"] in rows
     assert ["count", "int64", "()", "1"] in rows
     assert ("metadata epoch: 3" in out) == (name not in FORMS)
-    assert "checksums that the file has fit" in out
+    assert ("its checksums fit" if name != "legacy" else "the file has no checksums") in out
 
 
 def test_what_is_known_of_the_weights_is_shown(tmp_path, capsys):
@@ -45,6 +46,14 @@ def test_what_is_known_of_the_weights_is_shown(tmp_path, capsys):
     assert "1000 classes, from 'tench'" in out
     (tmp_path / "vgg16_features-amdegroot-88682ab5.pth").write_bytes(zip_form(*whole(STATE)))
     assert "no values for: classifier." in shown(capsys, tmp_path / "vgg16_features-amdegroot-88682ab5.pth")[1]
+
+
+def test_the_backbone_that_has_such_names_is_told(tmp_path, capsys):
+    state = backbones.create("resnet18", width=2, num_classes=3).state_dict()
+    save({f"module.{name}": array for name, array in state.items()}, tmp_path / "a.npz")
+    assert "numbers, with the names of resnet18\n" in shown(capsys, tmp_path / "a.npz")[1]
+    save(STATE, tmp_path / "b.npz")
+    assert "with the names" not in shown(capsys, tmp_path / "b.npz")[1]
 
 
 def test_only_as_many_arrays_are_shown_as_asked_for(tmp_path, capsys):
