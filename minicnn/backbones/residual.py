@@ -23,7 +23,12 @@ class ZeroPadShortcut(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride, self.padding, self.dilation = 1, stride, 0, 1
+        self.kernel_size, self.stride, self.padding, self.dilation = (
+            1,
+            stride,
+            0,
+            1,
+        )  # the window that receptive fields go by
 
     def forward(self, input: Tensor) -> Tensor:
         return subsample_and_pad_channels(input, self.out_channels, self.stride)

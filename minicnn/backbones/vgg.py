@@ -58,23 +58,20 @@ class VGG(Backbone):
         super().__init__()
         check_stem(stem)
         _check_blocks(blocks)
+        rows = [[scaled(width, size) for size in block] for block in blocks]
         layers: list[nn.Module] = []
-        levels: list[FeatureLevel] = []
-        field, reduction, channels = ReceptiveField(), 1, in_chans
-        for block in blocks:
-            for out_channels in (scaled(width, size) for size in block):
+        channels = in_chans
+        for row in rows:
+            for out_channels in row:
                 layers.append(nn.Conv2d(channels, out_channels, 3, padding=1))
                 if batch_norm:  # with its ReLU, whose place stays free so that later layers keep torchvision's numbers
                     layers += [nn.BatchNormAct2d(out_channels), nn.Identity()]
                 else:
                     layers.append(nn.ReLU())
-                field, channels = field.after(3, padding=1), out_channels
-            levels.append(FeatureLevel(channels, reduction, f"features.{len(layers) - 1}", field.size))
+                channels = out_channels
             layers.append(nn.MaxPool2d(2))
-            field, reduction = field.after(2, 2), reduction * 2
-        levels.append(FeatureLevel(channels, reduction, f"features.{len(layers) - 1}", field.size))
-
         self.features = nn.Sequential(*layers)
+
         if stem == "imagenet" and head:
             self._head_hidden_size = scaled(width, 4096)
             self.avgpool = nn.AdaptiveAvgPool2d(7)
@@ -84,7 +81,7 @@ class VGG(Backbone):
             self.avgpool = nn.AdaptiveAvgPool2d(1)
             self.classifier = nn.Sequential(nn.Dropout(dropout), linear_or_identity(channels, num_classes))
         self.classifier_name = f"classifier.{len(self.classifier) - 1}"
-        self.feature_info = FeatureInfo(levels)
+        self.feature_info = _levels(rows, 3 if batch_norm else 2)
         self.num_features, self.num_classes = channels, num_classes
         self.stem, self.input_size = stem, (in_chans, 224, 224) if stem == "imagenet" else (in_chans, 32, 32)
         self.reset_parameters(generator)
@@ -119,6 +116,18 @@ def _check_blocks(blocks: Blocks) -> None:
             "blocks must be rows of channels, one row for the convolutions before each pooling, such as "
             f"((64,), (128, 128)), but is {blocks!r}"
         )
+
+
+def _levels(rows: Sequence[Sequence[int]], layers_each: int) -> FeatureInfo:
+    """The map before each pooling, and the last one behind it; a convolution comes with so many layers in all."""
+    field, reduction, layers, levels = ReceptiveField(), 1, 0, []
+    for row in rows:
+        for _ in row:
+            field, layers = field.after(3, padding=1), layers + layers_each
+        levels.append(FeatureLevel(row[-1], reduction, f"features.{layers - 1}", field.size))
+        field, layers, reduction = field.after(2, 2), layers + 1, reduction * 2
+    levels.append(FeatureLevel(rows[-1][-1], reduction, f"features.{layers - 1}", field.size))
+    return FeatureInfo(levels)
 
 
 def _three_layers(features: int, hidden: int, num_classes: int, dropout: float) -> nn.Sequential:

@@ -54,7 +54,8 @@ def _overview(file: "WeightFile") -> list[str]:
         f"{plain(file.source)}: {file.form}, {file.size:,} bytes",
         f"{len(file.entries)} arrays, {numbers:,} numbers{_whose(file)}",
     ]
-    lines += [f"metadata {plain(key)}: {plain(value)}" for key, value in list(file.metadata.items())[:100]]
+    told = [(key, value) for key, value in file.metadata.items() if key != "weights"]  # _known tells of these
+    lines += [f"metadata {plain(key)}: {plain(value)}" for key, value in told[:100]]
     lines += [f"no part of the state: {plain(name)} ({kind})" for name, kind in list(file.ignored.items())[:100]]
     return lines
 
@@ -92,9 +93,10 @@ def _table(file: "WeightFile", most: int) -> list[str]:
 
 def _known(information: "WeightsInformation") -> list[str]:
     sizes = f"resize {information.resize}, crop {information.crop}, {information.interpolation}"
+    mean, std = (", ".join(f"{value:.4g}" for value in values[:10]) for values in (information.mean, information.std))
     lines = [
-        f"weights {plain(information.name)}: {plain(information.licence)}",
-        f"images: {sizes}, mean {plain(information.mean)}, std {plain(information.std)}",
+        f"weights {plain(information.name)}: {plain(information.licence) or 'no licence is told'}",
+        f"images: {sizes}, mean ({mean}), std ({std})",
     ]
     lines += [f"{plain(name)}: {plain(value)}" for name, value in information.metrics.items()]
     if information.categories:

@@ -82,6 +82,11 @@ def _said_by(weights: str) -> dict[str, Any]:
     if not Path(weights).exists():
         return {}
     with open_weights(weights) as file:
+        if "checkpoint" in file.metadata:
+            raise ValueError(
+                f"{weights} is a checkpoint, to resume a training from; the network alone is in the file "
+                "weights.safetensors beside it"
+            )
         known = {key: file.metadata[key] for key in _SAID if file.metadata.get(key) is not None}
         for key, value in known.items():
             can_be_right, what = _SAID[key]

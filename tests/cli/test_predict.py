@@ -136,6 +136,7 @@ def test_names_of_classes_cannot_drive_the_terminal(picture, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("metadata", "complaint"),
     [
+        ({"checkpoint": 1}, r"is a checkpoint, to resume .* weights\.safetensors beside it"),
         ({"num_classes": "many"}, r"num_classes='many', but it must be a whole number of 1 or more"),
         ({"num_classes": -1}, "num_classes=-1"),
         ({"image_shape": 7}, r"image_shape=7, but it must be three whole numbers"),
