@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from minicnn import backbones, no_grad
+import minicnn
+from minicnn import backbones, nn, no_grad
 from minicnn import functional as F
 from minicnn.backbones.residual import subsample_and_pad_channels
 from minicnn.gradcheck import gradcheck
@@ -76,6 +77,29 @@ def test_logits_equal_those_of_a_twin(name, training):
         expected = as_tuple(twin.train(training)(torch.from_numpy(images)))
     for logits, reference in zip(outputs, expected, strict=True):
         assert_close(logits, reference)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_saved_network_is_loaded_by_torch_as_it_is(name, tmp_path):
+    """By the safetensors package and load_state_dict alone, every name and shape as the twin has it; and back."""
+    safetensors_torch = pytest.importorskip("safetensors.torch")
+    build, settings, (channels, side) = TWINS[name]
+    model = backbones.create(name.split()[0], in_chans=channels, num_classes=10, seed=3, **settings).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.data += np.linspace(-0.2, 0.2, module.num_features, dtype=np.float32)
+    minicnn.save(model, tmp_path / "ours.safetensors", {"model": name})
+    twin = build().eval()
+    twin.load_state_dict(safetensors_torch.load_file(tmp_path / "ours.safetensors"), strict=True)
+    images = np.random.default_rng(0).standard_normal((2, channels, side, side), dtype=np.float32)
+    with torch.no_grad(), no_grad():
+        assert_close(model(images), twin(torch.from_numpy(images)))
+    safetensors_torch.save_model(twin, tmp_path / "theirs.safetensors")
+    again = backbones.create(
+        name.split()[0], in_chans=channels, num_classes=10, weights=tmp_path / "theirs.safetensors", **settings
+    )
+    for key, array in model.state_dict().items():
+        np.testing.assert_array_equal(again.state_dict()[key], array, err_msg=key)
 
 
 @pytest.mark.parametrize("name", TWINS)
