@@ -67,9 +67,10 @@ def create(
     seed: int | None = None,
     **settings: Any,
 ) -> Backbone:
-    """A backbone with fresh weights, or with `weights`: a state_dict, the path of a file, or one of torchvision's sets.
+    """A backbone with fresh weights, or with `weights`: a state_dict, the path of a file, or the name of a set.
 
-    Such a set, "IMAGENET1K_V1", is downloaded into the cache unless it is there. What was loaded is told by the
+    "PARTWORLD_V1" comes with minicnn (weights.shipped() lists what does); torchvision's sets, such as "IMAGENET1K_V1",
+    are downloaded into the cache unless they are there. What was loaded is told by the
     backbone's `load_report`; how images are to be prepared, and what the classes are, by its `weights` (a
     WeightsInformation; None if nothing is known of the file). Another `num_classes` than 1000, or `in_chans` than 3,
     asks for weights to be adapted: a classifier stays fresh if the file's has other classes, and the first convolution

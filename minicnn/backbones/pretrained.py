@@ -23,10 +23,10 @@ Source = weights.WeightFile | Mapping[str, Any]
 def opened(name: str, given: Mapping[str, Any] | str | os.PathLike) -> contextlib.AbstractContextManager[Source]:
     """A context manager that gives the weights for the backbone `name` as load_weights takes them.
 
-    A dictionary is given as it is, a file is open meanwhile. A name without an ending, such as "IMAGENET1K_V1", that is
-    no file, is torchvision's for a set of weights: its file is looked for in MINICNN_DATA and in the cache, and
-    downloaded. Raises TypeError for anything else, ValueError for a set that torchvision does not have, and as
-    open_weights does.
+    A dictionary is given as it is, a file is open meanwhile. A name without an ending that is no file is that of a set
+    of weights: one that comes with minicnn, or torchvision's, such as "IMAGENET1K_V1", whose file is looked for in
+    MINICNN_DATA and in the cache, and downloaded. Raises TypeError for anything else, ValueError for a set that neither
+    has, and as open_weights does.
     """
     if isinstance(given, Mapping):
         return contextlib.nullcontext(given)
@@ -36,10 +36,15 @@ def opened(name: str, given: Mapping[str, Any] | str | os.PathLike) -> contextli
             f"torchvision's such as 'IMAGENET1K_V1', but is {type(given).__name__}"
         )
     if isinstance(given, str) and re.fullmatch(r"\w+", given) and not Path(given).exists():
+        own = weights.shipped_path(name, given)
+        if own is not None:
+            return weights.open_weights(own)
         try:
             information = weights.pretrained(name, given)
         except ValueError as error:
-            raise ValueError(f"weights={given!r}: there is no such file, and {error}") from None
+            raise ValueError(
+                f"weights={given!r}: there is no such file, minicnn comes with {weights.shipped()}, and {error}"
+            ) from None
         return weights.open_weights(weights.obtain_pretrained(information))
     return weights.open_weights(given)
 

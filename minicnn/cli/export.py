@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model", metavar="M", nargs="?", help="a backbone, such as resnet50 (default: the one that the weights are for)"
     )
     add("--onnx", type=Path, required=True, metavar="FILE", help="the file to write, for onnxruntime and others")
-    add("--weights", metavar="FILE", help="what to load, as DIR/weights.safetensors of minicnn train, or IMAGENET1K_V1")
+    add("--weights", metavar="FILE", help="a file of weights, or a set: PARTWORLD_V1, IMAGENET1K_V1")
     add(
         "--input", type=count, nargs=3, metavar=("C", "H", "W"), help="(default: the size that the network is made for)"
     )

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn predict`."""
     add = parser.add_argument
     add("images", metavar="IMAGE", nargs="+", type=Path, help="a picture in a format that Pillow reads")
-    add("--weights", required=True, metavar="FILE", help="a file of weights, or a set of torchvision's: IMAGENET1K_V1")
+    add("--weights", required=True, metavar="FILE", help="a file of weights, or a set: PARTWORLD_V1, IMAGENET1K_V1")
     add("--model", metavar="M", help="a backbone, such as resnet50 (default: the one that the file is for)")
     add("--top", type=count, default=5, metavar="N", help="how many classes to show (default: 5)")
     add("--num-classes", type=count, metavar="N",

@@ -5,6 +5,7 @@
     load_weights                a file into a network, renamed or adapted as asked, with a report (loading.py)
     WeightsInformation          how images are prepared for weights, and their classes (information.py)
     pretrained                  what is known of torchvision's sets of weights (torchvision_files.py)
+    shipped                     the weights that come with minicnn (shipped_files.py)
     write_atomically            a file whole or not at all (atomic.py)
     flatten, unflatten          nested states, such as an optimiser's, as arrays and JSON (nested.py)
 
@@ -17,6 +18,7 @@ from minicnn.weights.files import load, load_metadata, load_with_metadata, open_
 from minicnn.weights.information import WeightsInformation
 from minicnn.weights.loading import adapt_input_channels, information_of, load_weights
 from minicnn.weights.nested import flatten, unflatten
+from minicnn.weights.shipped_files import shipped, shipped_path
 from minicnn.weights.stored import WeightFile
 from minicnn.weights.torchvision_files import obtain_pretrained, pretrained
 
@@ -36,6 +38,8 @@ __all__ = [
     "open_weights",
     "pretrained",
     "save",
+    "shipped",
+    "shipped_path",
     "unflatten",
     "write_atomically",
 ]
