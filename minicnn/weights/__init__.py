@@ -10,7 +10,7 @@
     flatten, unflatten          nested states, such as an optimiser's, as arrays and JSON (nested.py)
 
 A file may come from a stranger: nothing in it is run, and the memory that it takes is bounded. Most people need none of
-these but `load` and `save`: backbones.create(name, weights="file.pth") does the rest.
+these but `load` and `save`: create(name, weights="file.pth"), which makes a network by its name, does the rest.
 """
 
 from minicnn.weights.atomic import check_writable, make_folder, write_atomically
