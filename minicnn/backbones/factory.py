@@ -105,7 +105,8 @@ def create(
     else:
         try:
             with opened(name, weights) as source, nn.init.postponed():
-                model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **(own_settings(source) | settings))
+                of_weights = {key: value for key, value in own_settings(source).items() if key in known}
+                model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **(of_weights | settings))
                 fill(model, source, other_classes=num_classes != IMAGENET_CLASSES, other_channels=in_chans != COLOURS)
         except MisfitError as error:
             others = recognised(source if isinstance(source, Mapping) else source.entries)

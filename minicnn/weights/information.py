@@ -5,6 +5,7 @@ no metadata, it is known by their names (weights/torchvision_files.py).
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 _ENTRY = "weights"  # in the metadata of a file
-_LARGEST_IMAGE = 10_000
+_LARGEST_IMAGE = 2000  # a stranger's file must not have pictures scaled until memory ends
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ class WeightsInformation:
             values = getattr(self, name)
             if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
                 raise ValueError(f"{name} must be a tuple of {'text' if kind is str else 'numbers'}")
-        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
-            raise ValueError(f"mean {self.mean} and std {self.std} must be as many, and every std above 0")
+        numbers = (*self.mean, *self.std)
+        if len(self.mean) != len(self.std) or not all(map(math.isfinite, numbers)) or min(self.std, default=1) <= 0:
+            raise ValueError(f"mean {self.mean} and std {self.std} must be as many, finite, and every std above 0")
         for name in ("name", "licence", "sha256", "url"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be text")
@@ -103,5 +105,5 @@ class WeightsInformation:
                 if name in known
             }
             return cls(**values)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"the metadata about {_ENTRY!r} cannot be understood: {error}") from error

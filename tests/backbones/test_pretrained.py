@@ -248,3 +248,9 @@ def test_a_row_of_one_number_fills_a_scalar_as_in_torch(resnet, tmp_path):
         model = backbones.create("resnet18", width=4, weights=source)
         assert_same(model, resnet, resnet.state_dict())
         assert set(model.load_report.adapted) == {name for name in state if name.endswith("num_batches_tracked")}
+
+
+def test_a_name_that_a_file_gives_itself_changes_no_other_network(resnet, tmp_path):
+    information = weights.WeightsInformation(name="googlenet.anything")  # whose images are transformed
+    weights.save(resnet, tmp_path / "a.npz", information.as_metadata())
+    assert backbones.create("resnet18", width=4, weights=tmp_path / "a.npz").load_report
