@@ -6,6 +6,7 @@ import builtins
 import difflib
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -109,8 +110,8 @@ def create(
                 model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **(of_weights | settings))
                 fill(model, source, other_classes=num_classes != IMAGENET_CLASSES, other_channels=in_chans != COLOURS)
         except MisfitError as error:
-            others = recognised(source if isinstance(source, Mapping) else source.entries)
-            raise ValueError(explained(error.report, model, name, source, others)) from None
+            whose = whose_names(source if isinstance(source, Mapping) else source.entries, name)
+            raise ValueError(explained(error.report, model, name, source, whose)) from None
     if features_only:
         model.out_indices = model.feature_info.positions(out_indices, "out_indices")
         model.feature_info = FeatureInfo(model.feature_info, model.out_indices)
@@ -144,6 +145,23 @@ def recognised(names: Iterable[str]) -> builtins.list[str]:
     """The backbones whose arrays are called so: `names` of a file of weights. Widths and heads may be others."""
     there = _without_module(names).values()
     return [name for name in BUILDERS if _without_heads(there, name) == _own_names(name)]
+
+
+def whose_names(names: Iterable[str], name: str) -> str:
+    """What to tell of names of arrays that do not fit the backbone `name`: whose they are, and behind what."""
+    there = builtins.list(_without_module(names).values())
+    others = recognised(there)
+    if others:
+        return "" if name in others else f": its names are those of {' and '.join(map(repr, others))}"
+    first_and_last = zip(*(each.split(".") for each in (min(there, default=""), max(there, default=""))), strict=False)
+    prefix = "".join(f"{part}." for part, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], first_and_last))
+    others = recognised(each.removeprefix(prefix) for each in there)
+    if not others:
+        return ""
+    return (
+        f": behind {prefix!r}, its names are those of {' and '.join(map(repr, others))}; give a dictionary without it, "
+        f"{{name.removeprefix({prefix!r}): array for name, array in minicnn.load(FILE).items()}}"
+    )
 
 
 def stored_sizes(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, int | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +78,11 @@ def fill(model: Backbone, source: Source, other_classes: bool, other_channels: b
     model.weights = None if isinstance(source, Mapping) else weights.information_of(source)
 
 
-def explained(report: nn.LoadReport, model: Backbone, name: str, source: Source, others: Sequence[str]) -> str:
-    """What to tell of weights that do not fit the backbone `name`: those `others` whose names they have, or which
-    argument would make them fit."""
+def explained(report: nn.LoadReport, model: Backbone, name: str, source: Source, whose: str) -> str:
+    """What to tell of weights that do not fit the backbone `name`: `whose` they are, which arguments would make them
+    fit, and what is amiss."""
     what = "the dictionary of weights" if isinstance(source, Mapping) else source.source
-    advice = ""
-    if others and name not in others:
-        advice = f": its names are those of {' and '.join(map(repr, others))}"
+    advice = whose
     classes = report.mismatched.get(f"{model.classifier_name}.weight")
     channels = report.mismatched.get(f"{first_convolution(model)}.weight")
     if classes and classes[0][1:] == classes[1][1:]:

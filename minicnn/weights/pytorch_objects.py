@@ -105,7 +105,7 @@ def load_objects(
     except safe_pickle.RefusedError as error:
         raise ValueError(
             f"{source} was refused: {error}. Nothing of it was run: a file of weights needs only tensors. If it holds "
-            "a whole model, save model.state_dict() with PyTorch instead"
+            "a whole model, or the settings of its training, save model.state_dict() alone with PyTorch instead"
         ) from None
     except Exception as error:  # a damaged pickle can fail in any way
         raise ValueError(

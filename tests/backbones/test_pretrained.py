@@ -254,3 +254,17 @@ def test_a_name_that_a_file_gives_itself_changes_no_other_network(resnet, tmp_pa
     information = weights.WeightsInformation(name="googlenet.anything")  # whose images are transformed
     weights.save(resnet, tmp_path / "a.npz", information.as_metadata())
     assert backbones.create("resnet18", width=4, weights=tmp_path / "a.npz").load_report
+
+
+@pytest.mark.parametrize("prefix", ["model.", "module.net.body."])
+def test_names_behind_a_prefix_are_told_with_what_to_do(resnet, prefix):
+    state = {prefix + name: array for name, array in resnet.state_dict().items()}
+    shown = prefix.removeprefix("module.")
+    with pytest.raises(
+        ValueError, match=rf"behind '{shown}', its names are those of 'resnet18'; .*removeprefix\('{shown}'"
+    ):
+        backbones.create("resnet18", width=4, weights=state)
+    with pytest.raises(ValueError, match=r"does not fit resnet18\. Nothing"):
+        backbones.create("resnet18", width=4, weights={"a.b": np.zeros(3), "a.c": np.zeros(2)})
+    with pytest.raises(ValueError, match=r"does not fit resnet18\. Nothing"):
+        backbones.create("resnet18", width=4, weights={})
