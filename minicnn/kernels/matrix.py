@@ -11,6 +11,7 @@ import numpy as np
 from minicnn.kernels import direct
 
 MOST_FOR_NUMPY = 1 << 18  # multiply-adds: OpenBLAS wakes its threads above this
+LONGEST_SUM = 4096  # products that are added up one after the other: a longer float32 sum would lose digits
 FEWEST_ROWS = 16  # a gradient of fewer rows would spend its time on packing the weight
 
 _PLAIN = (1, 1), (0, 0), (1, 1), 1  # stride, padding, dilation, groups
@@ -21,9 +22,10 @@ def linear(rows, weight) -> np.ndarray:
     (m, k), o = rows.shape, len(weight)
     if not _large(rows, weight, m * k * o):
         return rows @ weight.T  # (M, K) @ (K, O)
+    pieces = _pieces(k)
     if m < o:  # one of the two is packed into lines of vectors: the smaller one
-        return np.ascontiguousarray(_product(weight, rows).T)  # (O, M) -> (M, O)
-    return _product(rows, weight)
+        return np.ascontiguousarray(_product(weight, rows, pieces).T)  # (O, M) -> (M, O)
+    return _product(rows, weight, pieces)
 
 
 def linear_input_gradient(gradient, weight) -> np.ndarray:
@@ -44,10 +46,22 @@ def linear_weight_gradient(rows, gradient) -> np.ndarray:
     return _product(np.ascontiguousarray(gradient.T), np.ascontiguousarray(rows.T))  # (O, M), (K, M) -> (O, K)
 
 
-def _product(rows, weight):
-    """rows (M, K) times weight (O, K), transposed, as the convolution of M images of one pixel and K channels."""
-    y = direct.conv2d(rows[:, None, None], weight[:, :, None, None], None, *_PLAIN)
-    return y.reshape(len(rows), len(weight))  # (M, 1, 1, O) -> (M, O)
+def _product(rows, weight, pieces=1):
+    """rows (M, K) times weight (O, K), transposed, as the convolution of M images of one pixel and K channels.
+
+    With several `pieces` each of them is a group of the channels, and what the groups make is added up.
+    """
+    (m, k), o = rows.shape, len(weight)
+    groups = weight.reshape(o, pieces, k // pieces).swapaxes(0, 1)  # (O, K) -> (pieces, O, K/pieces)
+    kernels = groups.reshape(pieces * o, k // pieces, 1, 1)
+    y = direct.conv2d(rows[:, None, None], kernels, None, (1, 1), (0, 0), (1, 1), pieces)
+    return y.reshape(m, pieces, o).sum(axis=1) if pieces > 1 else y.reshape(m, o)  # (M, 1, 1, pieces*O) -> (M, O)
+
+
+def _pieces(k) -> int:
+    """Into how many equal parts a sum of `k` products is cut: as few as there can be, or 1 if there must be many."""
+    fewest = -(-k // LONGEST_SUM)
+    return next((pieces for pieces in range(fewest, 4 * fewest) if k % pieces == 0), 1)
 
 
 def _large(a, b, products) -> bool:
