@@ -9,8 +9,9 @@
     body.feature_info.channels()                                            # of the maps that body(images) returns
 
 What every one offers is in backbone.py (read that first), and each network in a file that reads like its paper's
-table: vgg.py, residual.py with resnet.py and cifar_resnet.py, googlenet.py, lenet.py. factory.py has `create`,
-pretrained.py what it does with weights, advice.py what a model warns of.
+table: vgg.py, residual.py with resnet.py and cifar_resnet.py, googlenet.py, lenet.py. builders.py is the
+table of them all, factory.py has `create`, pretrained.py what it does with weights, recognition.py whose weights they
+are, advice.py what a model warns of.
 """
 
 from minicnn.backbones.backbone import Backbone as Backbone

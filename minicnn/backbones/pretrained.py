@@ -78,20 +78,6 @@ def fill(model: Backbone, source: Source, other_classes: bool, other_channels: b
     model.weights = None if isinstance(source, Mapping) else weights.information_of(source)
 
 
-def explained(report: nn.LoadReport, model: Backbone, name: str, source: Source, whose: str) -> str:
-    """What to tell of weights that do not fit the backbone `name`: `whose` they are, which arguments would make them
-    fit, and what is amiss."""
-    what = "the dictionary of weights" if isinstance(source, Mapping) else source.source
-    advice = whose
-    classes = report.mismatched.get(f"{model.classifier_name}.weight")
-    channels = report.mismatched.get(f"{first_convolution(model)}.weight")
-    if classes and classes[0][1:] == classes[1][1:]:
-        advice += f"; give num_classes={classes[0][0]} for the classes that it has"
-    if channels and len(channels[0]) == 4 and channels[0][0] == channels[1][0] and channels[0][1] != channels[1][1]:
-        advice += f"; give in_chans={channels[0][1]} for the input channels that it has"
-    return f"{what} does not fit {name}{advice}. Nothing was loaded:\n{report!r}"
-
-
 def first_convolution(model: Backbone) -> str | None:
     """The path of the convolution that takes the images."""
     return next((name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), None)

@@ -8,7 +8,7 @@ from typing import Any
 from minicnn import optim
 from minicnn.backbones import create as create_backbone
 from minicnn.backbones.backbone import Backbone
-from minicnn.backbones.factory import BUILDERS, own_classes, settings_of
+from minicnn.backbones.builders import BUILDERS, own_classes, settings_of
 from minicnn.data import DataLoader, channel_statistics, create, stratified_split
 from minicnn.data import list as known_sets
 from minicnn.data.dataset import Dataset

@@ -7,8 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from minicnn import Tensor, backbones, nn, weights
-from minicnn.backbones import factory
+from minicnn import Tensor, backbones, nn, random, weights
+from minicnn.backbones import recognition
+from minicnn.backbones.recognition import recognised
 from minicnn.weights import torchvision_files
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
@@ -161,10 +162,17 @@ def test_weights_of_another_network_are_told_by_their_names(resnet, tmp_path, fo
 def test_every_backbone_is_recognised_whatever_its_width_and_head(name):
     width = {} if name == "lenet5" else {"width": 2 if name.startswith("resnet") else 0.02}
     model = backbones.create(name, num_classes=3, **width)
-    assert factory.recognised(model.state_dict()) == [name]
+    assert recognised(model.state_dict()) == [name]
     model.reset_classifier(0)
-    assert factory.recognised(key for key in model.state_dict() if "tracked" not in key) == [name]
-    assert factory.recognised(["a.weight", *model.state_dict()]) == []
+    assert recognised(key for key in model.state_dict() if "tracked" not in key) == [name]
+    assert recognised(["a.weight", *model.state_dict()]) == []
+
+
+def test_to_recognise_leaves_the_random_streams_as_they_were():
+    recognition._narrowest.cache_clear()
+    before = random.get_state()
+    recognised(["a"])
+    assert random.get_state() == before
 
 
 def test_the_argument_that_would_make_weights_fit_is_named(resnet):
@@ -182,7 +190,7 @@ def test_a_network_that_nobody_gets_is_not_drawn(resnet, monkeypatch):
     drawn = []
     wait = nn.init.postpone
     monkeypatch.setattr(nn.init, "postpone", lambda tensor, draw: wait(tensor, lambda: drawn.append(1) or draw()))
-    factory.recognised([])  # which makes small networks, and keeps them
+    recognised([])  # which makes small networks, and keeps them
     drawn.clear()
     with pytest.raises(ValueError, match="does not fit vgg11"):
         backbones.create("vgg11", width=0.05, weights=resnet.state_dict())

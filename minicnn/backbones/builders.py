@@ -1,0 +1,62 @@
+"""The table of all backbones: their names, the functions that build them, and what those take."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+
+from minicnn.backbones import cifar_resnet, googlenet, lenet, resnet, vgg
+from minicnn.backbones.backbone import Backbone
+
+BUILDERS: dict[str, Callable[..., Backbone]] = {
+    "lenet5": lenet.lenet5,
+    "vgg6": vgg.vgg6,
+    "vgg6_bn": vgg.vgg6_bn,
+    "vgg11": vgg.vgg11,
+    "vgg11_bn": vgg.vgg11_bn,
+    "vgg13": vgg.vgg13,
+    "vgg13_bn": vgg.vgg13_bn,
+    "vgg16": vgg.vgg16,
+    "vgg16_bn": vgg.vgg16_bn,
+    "vgg19": vgg.vgg19,
+    "vgg19_bn": vgg.vgg19_bn,
+    "googlenet": googlenet.googlenet,
+    "resnet8": cifar_resnet.resnet8,
+    "resnet14": cifar_resnet.resnet14,
+    "resnet20": cifar_resnet.resnet20,
+    "resnet32": cifar_resnet.resnet32,
+    "resnet44": cifar_resnet.resnet44,
+    "resnet56": cifar_resnet.resnet56,
+    "resnet110": cifar_resnet.resnet110,
+    "resnet18": resnet.resnet18,
+    "resnet34": resnet.resnet34,
+    "resnet50": resnet.resnet50,
+    "resnet101": resnet.resnet101,
+    "resnet152": resnet.resnet152,
+}
+OF_EVERY_BACKBONE = ("num_classes", "in_chans", "generator")
+SAID_BY_THE_NAME = ("block", "batch_norm")  # of a class: its functions choose them
+
+
+def settings_of(name: str) -> set[str]:
+    """What create() takes for this network alone: the arguments of its function, and of its class behind `**settings`.
+
+    Raises ValueError for an unknown name, saying which are close.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be text, such as 'resnet50', but is {name!r}")
+    if name not in BUILDERS:
+        close = difflib.get_close_matches(name.lower(), BUILDERS, n=3)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {list(BUILDERS)}"
+        raise ValueError(f"no backbone is called {name!r}; {hint}")
+    signature = inspect.signature(BUILDERS[name], eval_str=True)
+    names = set(signature.parameters)
+    if "settings" in names:
+        names |= set(inspect.signature(signature.return_annotation).parameters)
+    return names - {"settings", *OF_EVERY_BACKBONE, *SAID_BY_THE_NAME}
+
+
+def own_classes(name: str) -> int:
+    """How many classes a network's own function gives it: 1000 for photographs, 10 for small images."""
+    return inspect.signature(BUILDERS[name]).parameters["num_classes"].default
