@@ -13,7 +13,7 @@ from minicnn.backbones.builders import own_classes, settings_of
 from minicnn.backbones.recognition import recognised, stored_sizes
 from minicnn.cli.train_parts import model_settings
 from minicnn.data.plain_text import plain
-from minicnn.weights import WeightFile, open_weights
+from minicnn.weights import WeightFile, open_weights, shipped
 
 
 class StoredModel(NamedTuple):
@@ -118,12 +118,12 @@ def _sizes_of_arrays(weights: str, name: str) -> tuple[int | None, int | None]:
 
 
 def _recognised(weights: str, example: str) -> str:
-    """The one backbone whose arrays are called as those in the file."""
-    names = []
+    """The one backbone that has a set of this name, or whose arrays are called as those in the file."""
+    names = [name.partition(".")[0] for name in shipped() if name.partition(".")[2] == weights]
     if Path(weights).exists() or Path(weights).suffix:  # a name without an ending is that of a set
         with open_weights(weights) as file:
             names = recognised(file.entries)
     if len(names) != 1:
         raise ValueError(f"which backbone? The weights do not say; name it, as in {example}")
-    print(f"minicnn: the file does not say for which backbone it is; it has the names of {names[0]}", file=sys.stderr)
+    print(f"minicnn: no backbone is named; the weights have the names of {names[0]}", file=sys.stderr)
     return names[0]

@@ -156,7 +156,7 @@ def read_image(path: str | os.PathLike, size: int | tuple[int, int] | None = Non
     try:
         with Image.open(path) as file:
             picture = _eight_bit(ImageOps.exif_transpose(file), file.format).convert("RGB")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, PermissionError):  # which say themselves what is wrong
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is a broken picture, or none ({error}); repair or remove it") from error

@@ -58,7 +58,7 @@ def test_what_the_file_does_not_say_is_given_or_assumed_aloud(picture, tmp_path,
     weights.save(model, file)
     assert main(["predict", str(picture), "--weights", str(file), "--set", "width=4"]) == 0
     output = capsys.readouterr()
-    assert "it has the names of resnet8" in output.err
+    assert "the weights have the names of resnet8" in output.err
     assert "assuming resize 32, crop 32" in output.err
     assert len(output.out.splitlines()) == 6
     assert "class " in output.out
@@ -195,3 +195,17 @@ def test_classes_and_channels_are_found_behind_any_head(stem):
     shapes = {f"module.{name}": array.shape for name, array in sorted(model.state_dict().items())}
     assert stored_sizes("vgg11", shapes) == (6, 2)
     assert stored_sizes("vgg11", {"a": (3,)}) == (None, None)
+
+
+def test_a_set_that_comes_along_needs_no_backbone_named(picture, capsys):
+    assert main(["predict", str(picture), "--weights", "PARTWORLD_V1", "--top", "1"]) == 0
+    output = capsys.readouterr()
+    assert output.out.splitlines()[1].split()[1] in ("stack", "peak", "valley")
+    assert "names of resnet20" in output.err
+
+
+def test_a_folder_is_no_broken_picture(picture, tmp_path, capsys):
+    assert main(["predict", str(tmp_path), "--weights", "PARTWORLD_V1"]) == 2
+    error = capsys.readouterr().err
+    assert str(tmp_path) in error
+    assert "remove it" not in error

@@ -220,7 +220,7 @@ def test_the_command_takes_weights_that_say_nothing_of_themselves(tmp_path, caps
     file = tmp_path / "model.onnx"
     command = ["export", "--weights", str(tmp_path / "weights.npz"), "--set", "width=4", "--onnx", str(file)]
     assert main([*command, "--input", "3", "64", "64"]) == 0
-    assert "it has the names of resnet18" in capsys.readouterr().err
+    assert "the weights have the names of resnet18" in capsys.readouterr().err
     assert_same_numbers(model, file, (3, 64, 64))
     assert main([*command, "--input", "1", "64", "64"]) == 0
     assert "3 input channels in the source, 1 in the model: summed" in capsys.readouterr().err
