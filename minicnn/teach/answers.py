@@ -36,7 +36,7 @@ def call(answer: Callable, *arguments: Any, hint: str) -> Any:
     except NotImplementedError as error:
         raise WrongAnswer(f"{_name(answer)} is not written yet: replace its last line, the `raise`.") from error
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        place = _last_line_of(answer, error)
         raise WrongAnswer(
             f"{shown} raised {type(error).__name__}: {error}\n  at line {place.lineno}: {place.line}\n  hint: {hint}"
         ) from error
@@ -67,6 +67,21 @@ def need(condition: bool, what: str, yours: Any, expected: str, hint: str) -> No
         raise WrongAnswer(f"{what}\n  yours     {yours}\n  expected  {expected}\n  hint: {hint}")
 
 
+def pair(yours: Any, what: str, names: str, hint: str) -> Any:
+    """`yours` after a check that it is a pair, which may be a tuple, a list or an array; `names` says of what."""
+    if not isinstance(yours, tuple | list | np.ndarray) or len(yours) != 2:
+        count = f"{len(yours)} results" if isinstance(yours, tuple | list) else type(yours).__name__
+        raise WrongAnswer(f"{what}\n  yours     {count}\n  expected  two: {names}\n  hint: {hint}")
+    return yours
+
+
+def _last_line_of(answer: Callable, error: Exception) -> traceback.FrameSummary:
+    """Where `error` left the reader's file, though it may have been raised in a function called from there."""
+    lines = traceback.extract_tb(error.__traceback__)
+    file = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    return next((line for line in reversed(lines) if line.filename == file), lines[-1])
+
+
 def describe_call(answer: Callable, *arguments: Any) -> str:
     """The call as it would be written, with shapes in place of arrays."""
     return f"{_name(answer)}({', '.join(map(_argument, arguments))})"
@@ -75,6 +90,8 @@ def describe_call(answer: Callable, *arguments: Any) -> str:
 def _argument(value: Any) -> str:
     if hasattr(value, "shape") and math.prod(value.shape) > 4:
         return f"{'array' if isinstance(value, np.ndarray) else type(value).__name__} of shape {value.shape}"
+    if isinstance(value, dict) and all(isinstance(one, np.ndarray) for one in value.values()):
+        return f"{{{', '.join(f'{name!r}: {one.shape}' for name, one in value.items())}}}"
     return repr(value) if len(repr(value)) <= _LONGEST_ARGUMENT else reprlib.repr(value)
 
 
@@ -131,7 +148,7 @@ def _relation(numbers: np.ndarray, right: np.ndarray, allowed: float) -> str:
         return "  yours is not finite everywhere\n"
     if np.abs(right).max(initial=0.0) > 0:
         factor = float((numbers * right).sum() / (right * right).sum())
-        if factor != 0 and right.size > 1 and np.abs(numbers - factor * right).max() <= 10 * allowed:
+        if factor != 0 and np.count_nonzero(right) > 1 and np.abs(numbers - factor * right).max() <= 10 * allowed:
             return f"  yours is {factor:.6g} times what was expected, everywhere\n"
         if factor == -1:
             return "  yours has the other sign\n"

@@ -36,6 +36,22 @@ def multiplies_weight_by_weight(first, second):
     return first * second
 
 
+def lays_rows_along_columns(first, second):
+    return composed_of(first, second.transpose(0, 1, 3, 2))
+
+
+def takes_one_for_the_other(first, second):
+    return composed_of(second, first)
+
+
+def gives_the_mean_of_nine(first, second):
+    return composed_of(first, second) / 9
+
+
+def adds_nothing_up_over_the_middle(first, second):
+    return np.stack([composed_of(first[m : m + 1], second[:, m : m + 1]) for m in range(len(first))], axis=1)
+
+
 def composed_of(first, second):
     """What is right, for the answers that are wrong in one thing only."""
     composed = np.zeros((second.shape[0], first.shape[1], 5, 5))
@@ -57,6 +73,10 @@ PLANTED = {
         (exchanges_inputs_and_outputs, "are two axes exchanged?"),
         (overwrites_in_place_of_adding, "largest difference"),
         (multiplies_weight_by_weight, "expected  shape (1, 1, 5, 5)"),
+        (lays_rows_along_columns, "a single 5 at row 0, column 1"),
+        (takes_one_for_the_other, "has shape (3, 3, 5, 5)"),
+        (gives_the_mean_of_nine, "expected 10"),
+        (adds_nothing_up_over_the_middle, "yours     has shape (1, 3, 1, 5, 5)"),
     ],
     "08b": [
         (lambda inputs, outputs: inputs, "expected  44"),
@@ -65,5 +85,8 @@ PLANTED = {
         (lambda inputs, outputs: 25 * inputs // 18, "widest_middle(64, 128)"),
         (lambda inputs, outputs: round(25 * inputs * outputs / (9 * (inputs + outputs))), "widest_middle(64, 128)"),
         (forgets_the_second_of_them, "9 * m * out"),
+        (lambda inputs, outputs: 25 * inputs * outputs // (9 * (inputs + outputs)) + 1, "25,920 with m = 45"),
+        (lambda inputs, outputs: 25 * inputs * outputs, "the 5x5 has 25 * in * out, here 25,600"),
+        (lambda inputs, outputs: (inputs, outputs), "has shape (2,)"),
     ],
 }

@@ -50,6 +50,30 @@ def forgets_to_transpose(x, first, second, gradient):
     return y, to_sum + (to_sum @ second * (hidden > 0)) @ first
 
 
+def masks_by_x_in_place_of_y(x, first, second, gradient):
+    hidden, y = forward(x, first, second)
+    to_sum = gradient * (x > 0)
+    return y, to_sum + (to_sum @ second.T * (hidden > 0)) @ first.T
+
+
+def gives_them_in_the_other_order(x, first, second, gradient):
+    hidden, y = forward(x, first, second)
+    to_sum = gradient * (y > 0)
+    return to_sum + (to_sum @ second.T * (hidden > 0)) @ first.T, y
+
+
+def leaves_the_inner_relu_out(x, first, second, gradient):
+    y = np.maximum(x + x @ first @ second, 0)
+    to_sum = gradient * (y > 0)
+    return y, to_sum + to_sum @ second.T @ first.T
+
+
+def takes_the_mean_over_rows(x, first, second, gradient):
+    hidden, y = forward(x, first, second)
+    to_sum = gradient * (y > 0)
+    return y, (to_sum + (to_sum @ second.T * (hidden > 0)) @ first.T) / len(x)
+
+
 def returns_the_gradient_only(x, first, second, gradient):
     hidden, y = forward(x, first, second)
     to_sum = gradient * (y > 0)
@@ -72,6 +96,11 @@ def all_stages_begin_with_their_own_channels(blocks, width, classes):
     return 6 * blocks + 2, 29 * width + stages + 4 * width * classes + classes
 
 
+def puts_a_convolution_into_shortcuts(blocks, width, classes):
+    layers, weights = count(blocks, width, classes)
+    return layers + 2, weights + 2 * width * width + 8 * width * width + 12 * width
+
+
 PLANTED = {
     "09a": [
         (forgets_the_shortcut_on_the_way_back, "the sum gives its gradient to both ways"),
@@ -82,6 +111,10 @@ PLANTED = {
         (adds_x_behind_the_relu, "x is added before the last ReLU"),
         (multiplies_the_ways, "plus what comes back"),
         (forgets_to_transpose, "the transpose of second"),
+        (masks_by_x_in_place_of_y, "gradient * (y > 0)"),
+        (gives_them_in_the_other_order, "y, the first of the two"),
+        (leaves_the_inner_relu_out, "inside f is a ReLU of its own"),
+        (takes_the_mean_over_rows, "yours is 0.25 times what was expected"),
         (returns_the_gradient_only, "two: y and the gradient of x"),
     ],
     "09b": [
@@ -93,6 +126,12 @@ PLANTED = {
         (lambda blocks, width, classes: (6 * blocks, count(blocks, width, classes)[1]), "one at either end"),
         (lambda blocks, width, classes: (12 * blocks + 3, count(blocks, width, classes)[1]), "the layers"),
         (all_stages_begin_with_their_own_channels, "from half as many channels"),
+        (puts_a_convolution_into_shortcuts, "yours     10"),
+        (lambda blocks, width, classes: count(blocks, width, classes)[::-1], "the layers, the first of the two"),
+        (
+            lambda blocks, width, classes: count(blocks, width, classes, stem=1 / 3),
+            "stage 1 22; stage 2 62; stage 3 232",
+        ),
         (lambda blocks, width, classes: 6 * blocks + 2, "two: layers and weights"),
     ],
 }

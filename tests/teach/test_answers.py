@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from minicnn import Tensor
-from minicnn.teach.answers import WrongAnswer, call, compare, describe_call, need
+from minicnn import functional as F
+from minicnn.teach.answers import WrongAnswer, call, compare, describe_call, need, pair
 
 RIGHT = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
@@ -85,6 +86,10 @@ def test_a_square_transpose_and_a_wrong_sign_are_named():
     assert "yours has the other sign" in message(-2.0, 2.0)
 
 
+def test_one_number_that_is_wrong_is_no_multiple_of_all():
+    assert "times what was expected" not in message([0.0, 3.0], [0.0, 2.0])
+
+
 def test_infinity_is_not_near_anything():
     message(np.inf, 1.0)
     assert "largest difference inf at [1]: yours nan, expected 2" in message([1.0, np.nan], [1.0, 2.0])
@@ -121,6 +126,25 @@ def test_calls_that_give_nothing_are_explained():
     assert str(wrong.value).endswith("hint: look again")
 
 
+def test_an_error_of_the_library_is_shown_at_the_readers_line():
+    def multiplies(x):
+        return F.conv2d(x, np.ones((1, 2, 3, 3)))  # one channel too many
+
+    with pytest.raises(WrongAnswer, match="conv2d: input has 1 channels") as wrong:
+        call(multiplies, np.ones((1, 1, 3, 3)), hint="look again")
+    assert "return F.conv2d(x, np.ones((1, 2, 3, 3)))  # one channel too many" in str(wrong.value)
+
+
+def test_two_results_are_told_from_one_and_three():
+    for two in ((1, 2), [1, 2], np.ones(2)):
+        assert pair(two, "both", "sum and product", "give both") is two
+    for other, said in ((5, "int"), ((1, 2, 3), "3 results"), (np.ones(3), "ndarray")):
+        with pytest.raises(WrongAnswer) as wrong:
+            pair(other, "both", "sum and product", "give both")
+        expected = f"both\n  yours     {said}\n  expected  two: sum and product\n  hint: give both"
+        assert str(wrong.value) == expected
+
+
 def test_a_property_that_is_missing_is_shown():
     assert need(True, "the sum", 0, "0", "add them up") is None
     with pytest.raises(WrongAnswer) as wrong:
@@ -133,3 +157,7 @@ def test_calls_are_described_with_shapes_and_without_endless_arguments():
     shown = describe_call(len, np.ones((2, 3)), Tensor(np.ones((5, 1))), np.ones(2), 0.5, graph)
     assert shown.startswith("len(array of shape (2, 3), Tensor of shape (5, 1), array([1., 1.]), 0.5, {'n1': ['n0'], ")
     assert len(shown) < 200
+
+
+def test_a_table_of_arrays_is_described_by_their_shapes():
+    assert describe_call(len, {"a": np.ones((1, 1)), "b": np.ones(9)}) == "len({'a': (1, 1), 'b': (9,)})"
