@@ -21,6 +21,7 @@ _BY_KIND: tuple[Any, ...] = (
     {"color": VERMILION, "marker": "s", "linestyle": "--"},
     {"color": BLUE, "marker": "o", "linestyle": "-"},
 )
+_SEED: Any = {"markersize": 4.5, "markeredgecolor": "black", "markeredgewidth": 0.6}
 _HIGHEST = 4.0  # of the greys of the surfaces: what is above is white
 _SPACINGS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)  # of lines of equal loss
 
@@ -28,7 +29,7 @@ _SPACINGS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)  # of lines of equ
 def depth_figure(
     losses: Mapping[str, Mapping[int, np.ndarray]],
     control: tuple[str, int, np.ndarray],
-    gradients: Mapping[str, Mapping[str, np.ndarray]],
+    gradients: Mapping[str, np.ndarray],
     surfaces: Mapping[str, np.ndarray],
     offsets: np.ndarray,
 ) -> Figure:
@@ -36,7 +37,7 @@ def depth_figure(
 
     losses     for each kind: depth in layers -> training losses (S, epochs) of S seeds; up to three depths
     control    name, depth and training losses (S, epochs) of a third kind
-    gradients  for each kind: when -> gradient norms (S, layers); the first of up to two is drawn thin and dashed
+    gradients  for each kind: gradient norms (S, layers) with random weights
     surfaces   for each kind: losses (A, A) at `offsets` (A,) along two directions
     """
     kinds = list(losses)
@@ -68,12 +69,12 @@ def _by_epoch(axes: Any, losses: Mapping[int, np.ndarray]) -> None:
 
 
 def _by_depth(axes: Any, losses: Mapping[str, Mapping[int, np.ndarray]], control: tuple[str, int, np.ndarray]) -> None:
-    """The loss in the last epoch: the mean of each depth on a line, and a small point for every seed."""
+    """The loss in the last epoch: the mean of each depth on a line, and a small hollow point for every seed."""
     for (kind, by_depth), style in zip(losses.items(), _BY_KIND, strict=False):
         depths = list(by_depth)
         axes.plot(depths, [runs[:, -1].mean() for runs in by_depth.values()], label=kind, **style)
         for depth, runs in by_depth.items():
-            axes.plot([depth] * len(runs), runs[:, -1], ".", color="black", markersize=3, zorder=3)
+            axes.plot([depth] * len(runs), runs[:, -1], ".", color="white", zorder=3, **_SEED)
     name, depth, runs = control
     mark: Any = {"marker": "^", "markersize": 7, "markeredgecolor": "black", "linestyle": "none"}
     axes.plot([depth], [runs[:, -1].mean()], color=GREY, label=name, **mark)
@@ -84,22 +85,20 @@ def _by_depth(axes: Any, losses: Mapping[str, Mapping[int, np.ndarray]], control
     axes.legend(fontsize=8, loc="upper left", frameon=False)
 
 
-def _by_layer(axes: Any, gradients: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """The geometric mean over the seeds for every layer, on a logarithmic scale."""
-    for (kind, moments), style in zip(gradients.items(), _BY_KIND, strict=False):
-        for (moment, norms), (line, width) in zip(moments.items(), (("--", 1.0), ("-", 2.0)), strict=False):
-            mean = np.exp(np.log(norms).mean(axis=0))
-            layers = np.arange(1, len(mean) + 1)
-            marks: Any = {"marker": style["marker"], "markersize": 4, "markevery": max(1, len(mean) // 6)}
-            label = f"{kind}, {moment}"
-            axes.plot(layers, mean, color=style["color"], linestyle=line, linewidth=width, label=label, **marks)
+def _by_layer(axes: Any, gradients: Mapping[str, np.ndarray]) -> None:
+    """The geometric mean over the seeds for every layer, and a band from the lowest to the highest of them."""
+    for (kind, norms), style in zip(gradients.items(), _BY_KIND, strict=False):
+        mean = np.exp(np.log(norms).mean(axis=0))
+        layers = np.arange(1, len(mean) + 1)
+        axes.fill_between(layers, norms.min(axis=0), norms.max(axis=0), color=style["color"], alpha=0.2, linewidth=0)
+        axes.plot(layers, mean, label=kind, markersize=4, markevery=max(1, len(mean) // 6), **style)
     axes.set_yscale("log")
-    low, high = 10 ** np.floor(np.log10(axes.get_ylim()[0])), axes.get_ylim()[1]
-    axes.set_ylim(low, high * (high / low) ** 0.8)  # room for the legend
+    axes.set_ylim(bottom=10 ** np.floor(np.log10(axes.get_ylim()[0])))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
-    axes.set_title("Gradients by layer", fontsize=10)
-    axes.set(xlabel="layer, from the picture on", ylabel="norm, of a layer's weights")
-    axes.legend(fontsize=7.5, loc="upper right", frameon=False)
+    axes.set_title("Gradients by layer,\nrandom weights", fontsize=10)
+    axes.set(xlabel="layer, from the picture on", ylabel="norm of its weights' gradient")
+    axes.legend(fontsize=8, loc="upper right", frameon=False)
 
 
 def _surface(axes: Any, surface: np.ndarray, offsets: np.ndarray, title: str) -> None:
@@ -108,7 +107,7 @@ def _surface(axes: Any, surface: np.ndarray, offsets: np.ndarray, title: str) ->
     levels = np.arange(np.floor(surface.min() / spacing), np.ceil(surface.max() / spacing) + 1) * spacing
     axes.pcolormesh(offsets, offsets, surface.T, shading="gouraud", cmap="gray", vmin=0, vmax=_HIGHEST)
     lines = axes.contour(offsets, offsets, surface.T, levels, colors="black", linewidths=0.6)
-    axes.clabel(lines, levels[::3], fontsize=6.5, fmt="%g")
+    axes.clabel(lines, levels[: 3 * len(levels) // 4 : 3], fontsize=6.5, fmt="%g")  # the highest are cut by the edges
     axes.plot(0, 0, "+", color="white", markersize=8, markeredgewidth=1.5)
     axes.set_title(f"{title}: slice of the\nloss, lines {spacing:g} apart", fontsize=10)
     axes.set(xlabel="steps along one direction", aspect="equal")

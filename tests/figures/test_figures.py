@@ -387,7 +387,7 @@ def test_depth_figure_shows_every_depth_seed_and_layer():
         "plain": {8: np.array([[2.0, 1.0], [2.2, 1.2]]), 20: np.array([[2.3, 1.9], [2.3, 2.1]])},
         "residual": {8: np.array([[2.0, 0.8], [2.0, 1.0]]), 20: np.array([[2.1, 0.1], [2.1, 0.3]])},
     }
-    gradients = {kind: {"at the start": np.array([[4.0, 1.0], [9.0, 1.0]])} for kind in losses}
+    gradients = {kind: np.array([[4.0, 1.0], [9.0, 1.0]]) for kind in losses}
     control = ("another's", 20, np.array([[2.4, 2.2]]))
     figure = depth_figure(losses, control, gradients, {"plain": bowl + 2, "residual": 10 * bowl}, offsets)
     plain, residual, end, plain_slice, residual_slice, by_layer = figure.axes
@@ -401,6 +401,8 @@ def test_depth_figure_shows_every_depth_seed_and_layer():
     np.testing.assert_allclose(lines["another's"], [2.2])
     assert sum(len(line.get_ydata()) for line in end.lines if line.get_marker() == ".") == 8  # a point for every run
     np.testing.assert_allclose(by_layer.lines[0].get_ydata(), [6, 1])  # the geometric mean
+    band = by_layer.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (1, 9)  # from the lowest seed to the highest
     assert "lines 0.25 apart" in plain_slice.get_title()
     assert "lines 2 apart" in residual_slice.get_title()
     drawn(figure)
@@ -410,7 +412,7 @@ def test_a_slice_is_drawn_with_its_first_direction_to_the_right():
     offsets = np.array([-1.0, 0.0, 1.0])
     surface = np.repeat(offsets[:, None], 3, axis=1)  # it rises along the first direction only
     losses = {"plain": {8: np.array([[2.0, 1.0]])}}
-    gradients = {"plain": {"at the start": np.array([[2.0, 1.0]])}}
+    gradients = {"plain": np.array([[2.0, 1.0]])}
     figure = depth_figure(losses, ("control", 8, np.array([[2.0]])), gradients, {"plain": surface}, offsets)
     shades = figure.axes[2].collections[0].get_array().reshape(3, 3)  # [y, x]
     np.testing.assert_array_equal(shades, [[-1, 0, 1]] * 3)
