@@ -210,26 +210,26 @@ def verdict(other):
     return "with the 1x1" if difference > 0 else "without"
 
 
-def record(name, claim=None):
+def record(name, errors=None):
     """The numbers of one network: accuracy, cost, and how far the one with the 1x1 is ahead of it.
 
-    `claim` is what the text below says of that lead: from how many to how many standard errors it is.
+    `errors` says from how many to how many standard errors that lead may be.
     """
     found = accuracies[name]
     print(f"{name:12s} accuracy {found.mean():.3f}, from {found.min():.3f} to {found.max():.3f}")
     for measure, value in (("mean", found.mean()), ("min", found.min()), ("max", found.max())):
         lesson.number(f"{name}_{measure}", value, band=(0.75, 0.96), fast_band=(0.03, 0.3))
     lesson.number(f"{name}_multiply_adds", costs[name], band=(0.9, 2.7), unit="M")
-    if claim:
+    if errors:
         difference, error = lead("with", name)
         lesson.number(f"lead_over_{name}", difference, band=(-0.03, 0.1), fast_band=(-0.2, 0.2))
         lesson.number(f"error_over_{name}", error, band=(0, 0.03), fast_band=(0, 0.1))
-        lesson.number(f"errors_over_{name}", difference / error, claim, fast_band=(-1e3, 1e3), unit="errors")
+        lesson.number(f"errors_over_{name}", difference / error, errors, fast_band=(-1e3, 1e3), unit="errors")
 
 
 record("with")
-record("without_wide", claim=(-3, 3))
-record("without", claim=(3, 30))
+record("without_wide", errors=(-4, 4))
+record("without", errors=(2, 30))
 lesson.outcome("same_cost", verdict("without"))
 lesson.outcome("same_width", verdict("without_wide"))
 
@@ -272,11 +272,11 @@ lesson.control("a 1x1 that keeps all channels makes block 3a cheaper", ratio, fa
 keeping = (with_keeping, stem_of_same_cost(with_keeping, same))
 costs["keeping"] = cost(*keeping)
 accuracies["keeping"] = np.array([trained_accuracy(*keeping, seed) for seed in seeds])
-record("keeping", claim=(3, 30))
+record("keeping", errors=(2, 30))
 difference, error = lead("keeping", "without")
 lesson.number("deeper_over_without", difference, band=(-0.03, 0.06), fast_band=(-0.2, 0.2))
 lesson.number("error_of_deeper", error, band=(0, 0.03), fast_band=(0, 0.1))
-lesson.number("errors_of_deeper", difference / error, band=(-3, 3), fast_band=(-1e3, 1e3), unit="errors")
+lesson.number("errors_of_deeper", difference / error, band=(-4, 4), fast_band=(-1e3, 1e3), unit="errors")
 
 # %% [markdown]
 # With 1x1 that keep all channels, block 3a costs 1.19<!-- keeping_times:.2f --> times what it costs without any: a
