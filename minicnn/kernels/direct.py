@@ -43,7 +43,8 @@ from minicnn.kernels.direct_weights import sum_weight_gradient
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_in_runs_compiled, vectors_cost
 from minicnn.kernels.normalization import channel_sum
 from minicnn.kernels.shapes import convolution_output_size
-from minicnn.kernels.vector import clear, element, narrow_columns, wide_columns
+from minicnn.kernels.transposition import transpose
+from minicnn.kernels.vector import clear, copy, element, narrow_columns, wide_columns
 from minicnn.kernels.zones import (
     Limits,
     find_unit_compiled,
@@ -167,10 +168,11 @@ def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu,
     n, channels, outputs = images.shape[0], images.shape[3] // groups, output.shape[3] // groups
     lanes = bundle * outputs
     blocks, units = -(-lanes // wide), len(tables.zone_of_unit)
-    # Either a unit of the image stays in the cache and all weights pass by, or a block of weights and all images do.
-    by_block = blocks > 1 and weight.size * units > images.size * blocks
+    # Either a unit of the image stays in the cache and all weights pass by, or a block of weights and all images do: a
+    # thread then packs a block just before it multiplies by it, so weights that come from memory never go back there.
+    by_block = blocks > 1 and (units < numba.get_num_threads() or weight.size * units > images.size * blocks)
     workers = max(1, min(numba.get_num_threads(), blocks if by_block else units))
-    packed = memory.aligned((blocks, tables.depth * wide), images.dtype)
+    packed = memory.aligned((workers if by_block else blocks, tables.depth * wide), images.dtype)
     first_sums = np.zeros((groups, blocks * wide), images.dtype)
     if bias is not None:
         first_sums[:, :lanes] = np.tile(bias.reshape(groups, outputs), bundle)  # (C_out,) -> (groups, lanes)
@@ -189,16 +191,46 @@ def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu,
 # touch are flat, so that one compiled version of each function serves all.
 
 
-def _pack_weights(weight, first_element, tables, column_stride, outputs, lanes, first, columns, packed):
-    """Gather the weights of the `columns` lanes from number `first` on into lines: zeros where there is none.
+def _pack_squares(weight, first_element, tables, column_stride, lanes, first, columns, narrow, packed):
+    """Turn stretches of neighbouring weights of a channel into columns, a square at a time; returns how many are done.
 
-    Lane number i belongs to channel i % outputs of pixel i // outputs of the bundle.
+    They are done up to the first stretch that has a gap, or would reach beyond the last weight.
     """
-    real = min(columns, lanes - first)
+    for i in range(0, len(tables.elements) - narrow + 1, narrow):
+        start = element(tables.elements, i)
+        if element(tables.elements, i + narrow - 1) != start + narrow - 1:
+            return i
+        for column in range(0, columns, narrow):
+            channel = min(first + column, lanes - 1)
+            place = first_element + channel * column_stride + start
+            transpose(weight, place, column_stride, lanes - 1 - channel, packed, column, tables.lines, i, columns)
+    return len(tables.elements) // narrow * narrow
+
+
+_pack_squares_compiled = compile(_pack_squares, inner=True)
+
+
+def _pack_weights(weight, first_element, tables, column_stride, outputs, lanes, first, narrow, wide, packed):
+    """Gather the weights of a block of lanes, from number `first` on, into lines: zeros where there is none.
+
+    Lane number i belongs to channel i % outputs of pixel i // outputs of the bundle. A block's last lanes may be none;
+    nothing reads their sums.
+    """
+    columns = block_columns_compiled(first, lanes, narrow, wide)
+    count, real = len(tables.elements), min(columns, lanes - first)
+    done = 0
     if real < columns or outputs < lanes:
         clear(packed, 0, tables.depth * columns)
-    count = len(tables.elements)
-    for start in range(0, count, _PACKED_TOGETHER):
+    if outputs == lanes and column_stride == 1:
+        for i in range(count):
+            place = first_element + element(tables.elements, i) + first
+            copy(weight, place, packed, element(tables.lines, i) * columns, real)
+        done = count
+    elif outputs == lanes:
+        done = _pack_squares_compiled(
+            weight, first_element, tables, column_stride, lanes, first, columns, narrow, packed
+        )
+    for start in range(done, count, _PACKED_TOGETHER):
         for column in range(real):
             pixel, channel = (first + column) // outputs, (first + column) % outputs
             place = first_element + channel * column_stride
@@ -212,9 +244,10 @@ _pack_weights_compiled = compile(_pack_weights, inner=True)
 
 
 def _convolve_block(
-    images, tables, unit, n, first_source, first_target, packed, first_sums, first, columns, lanes, wide, output, relu
+    images, tables, unit, n, first_source, first_target, packed, first_sums, first, lanes, narrow, wide, output, relu
 ):
-    """Write `columns` lanes from number `first` on, or as many as there are, of the positions of a unit to `output`."""
+    """Write a block of lanes, from number `first` on, of the positions of a unit to `output`."""
+    columns = block_columns_compiled(first, lanes, narrow, wide)
     number, count, source, target = find_unit_compiled(tables, unit, n)
     zone = tables.zones[number]
     block_products_in_runs_compiled(
@@ -232,23 +265,24 @@ def convolve_units(
     packed, output, workers, narrow, wide, by_block, relu,
 ):  # fmt: skip
     """output = patches times weights, plus bias, of one group: workers share out the units, or the blocks."""
-    blocks, units = packed.shape[0], len(tables.zone_of_unit)
-    for block in prange(blocks):
-        first = block * wide
-        columns = block_columns_compiled(first, lanes, narrow, wide)
-        _pack_weights_compiled(
-            weight, first_element, tables, column_stride, outputs, lanes, first, columns, packed[block]
-        )
+    blocks, units = -(-lanes // wide), len(tables.zone_of_unit)
+    if not by_block:
+        for block in prange(blocks):
+            _pack_weights_compiled(
+                weight, first_element, tables, column_stride, outputs, lanes, block * wide, narrow, wide, packed[block]
+            )
     outer, inner = (blocks, units) if by_block else (units, blocks)
     for worker in prange(workers):
-        for i in range(worker, outer, workers):
+        for i in range(np.intp(worker), outer, workers):
+            if by_block:
+                _pack_weights_compiled(
+                    weight, first_element, tables, column_stride, outputs, lanes, i * wide, narrow, wide, packed[worker]
+                )
             for j in range(inner):
-                block, unit = (i, j) if by_block else (j, i)
-                first = block * wide
-                columns = block_columns_compiled(first, lanes, narrow, wide)
+                block, unit, weights = (i, j, np.intp(worker)) if by_block else (j, i, j)
                 _convolve_block_compiled(
-                    images, tables, unit, n, first_source, first_target, packed[block], first_sums, first, columns,
-                    lanes, wide, output, relu,
+                    images, tables, unit, n, first_source, first_target, packed[weights], first_sums,
+                    block * wide, lanes, narrow, wide, output, relu,
                 )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np
     n, h, w, c_in = x.shape
     size = tuple(convolution_output_size(s, 3, 1, p, 1) for s, p in zip((h, w), padding, strict=True))
     y = memory.empty((n, *size, weight.shape[0]), x.dtype)
-    kernel = Kernel(np.arange(9), depth_stride=9, column_stride=9 * c_in)
+    kernel = Kernel(np.arange(9), 9, 9 * c_in, np.arange(9 * narrow_columns(x.dtype)))
     if _convolve(x, weight, kernel, padding, bias, relu, y):
         return y
     return direct.conv2d(x, weight, bias, stride, padding, dilation, groups, relu)
@@ -79,7 +79,7 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
     _refuse(gradient.dtype, weight.shape[2:], stride, padding, dilation, groups)
     c_in = weight.shape[1]
     gx = memory.empty((gradient.shape[0], *input_size, c_in), gradient.dtype)
-    turned = Kernel(np.arange(9)[::-1].copy(), depth_stride=9 * c_in, column_stride=9)
+    turned = Kernel(np.arange(9)[::-1].copy(), 9 * c_in, 9, np.arange(9 * narrow_columns(gradient.dtype)))
     if _convolve(gradient, weight, turned, (2 - padding[0], 2 - padding[1]), None, False, gx):
         return gx
     return direct.conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups)
@@ -134,6 +134,7 @@ def _convolve(images, weight, kernel, padding, bias, relu, output) -> bool:
             memory.aligned((workers, units.scratch_size + narrow), images.dtype),
             memory.aligned((workers, count * (MATRICES * wide + narrow)), images.dtype),
             memory.aligned((workers, MATRICES * wide), images.dtype),
+            memory.aligned((workers, 9 * narrow * wide), images.dtype),
             unfit, output, narrow, wide,
         )  # fmt: skip
     return bool(np.isfinite(unfit).all())

@@ -17,6 +17,7 @@ from numba import prange
 
 from minicnn.kernels.compile import compile
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
+from minicnn.kernels.transposition import transpose
 from minicnn.kernels.vector import element
 from minicnn.kernels.vector_arithmetic import load, save, stay_apart
 from minicnn.kernels.winograd_tiles import (
@@ -38,23 +39,37 @@ class Kernel(NamedTuple):
     elements: np.ndarray
     depth_stride: int
     column_stride: int
+    lines: np.ndarray  # 0, 1, 2, ... : where transpose() writes the weights of one depth after the other
 
 
-def _transform_weights(weight, kernel, depth, first, columns, channels, lines, lanes, wide, packed):
-    """Write the transformed weights of `columns` channels from `first` on, zeros after the last, to 36 packed lines."""
-    real = min(columns, channels - first)
-    gathered = 18 * wide  # in `lines`, behind what the transform needs
-    for k in range(9):
-        place = kernel.elements[k] + depth * kernel.depth_stride + first * kernel.column_stride
-        for column in range(real):
-            lines[gathered + k * wide + column] = element(weight, place + column * kernel.column_stride)
-        for column in range(real, columns):
-            lines[gathered + k * wide + column] = 0
-    for v in range(0, columns, lanes):
-        tile_of_weights_compiled(lines, gathered + v, wide, lines, lanes, packed, depth * columns + v, packed.shape[1])
+def _gather_weights(weight, kernel, first_depth, count, first, columns, channels, lanes, wide, gathered):
+    """Gather the nine weights of `count` depths and `columns` channels to lines of `gathered`, nine for each depth.
+
+    The weights of a channel that follow each other in memory are turned into columns a square at a time. Columns after
+    the last channel repeat it, or are zero: nothing reads what becomes of them, but it has to be finite.
+    """
+    if kernel.depth_stride == 9 and kernel.elements[0] == 0 and count == lanes:
+        for column in range(0, columns, lanes):
+            channel = min(first + column, channels - 1)
+            place = first_depth * 9 + channel * kernel.column_stride
+            for line in range(0, 9 * lanes, lanes):
+                transpose(
+                    weight, place + line, kernel.column_stride, channels - 1 - channel, gathered, column, kernel.lines,
+                    line, wide,
+                )  # fmt: skip
+    else:
+        for i in range(count):
+            for k in range(9):
+                depth, line = first_depth + i, (9 * i + k) * wide
+                place = kernel.elements[k] + depth * kernel.depth_stride + first * kernel.column_stride
+                real = min(columns, channels - first)
+                for column in range(real):
+                    gathered[line + column] = element(weight, place + column * kernel.column_stride)
+                for column in range(real, columns):
+                    gathered[line + column] = 0
 
 
-_transform_weights_compiled = compile(_transform_weights, inner=True)
+_gather_weights_compiled = compile(_gather_weights, inner=True)
 
 
 def _write_outputs(products, unit, units, first, columns, bias, least, lines, lanes, wide, output, unfit):
@@ -102,13 +117,20 @@ def _multiply_unit(
 _multiply_unit_compiled = compile(_multiply_unit, inner=True)
 
 
-def _transform_block(weight, kernel, block, begin, end, step, channels, lines, narrow, wide, packed):
-    """Transform the weights of a block of channels, for depths begin, begin + step, ... below end."""
+def _transform_block(weight, kernel, block, worker, workers, depths, channels, lines, gathered, narrow, wide, packed):
+    """Write the transformed weights of a block of channels to 36 packed matrices: a worker's share of the depths."""
     stay_apart()
     first = block * wide
     columns = block_columns_compiled(first, channels, narrow, wide)
-    for depth in range(begin, end, step):
-        _transform_weights_compiled(weight, kernel, depth, first, columns, channels, lines, narrow, wide, packed)
+    for first_depth in range(worker * narrow, depths, workers * narrow):
+        count = min(narrow, depths - first_depth)
+        _gather_weights_compiled(weight, kernel, first_depth, count, first, columns, channels, narrow, wide, gathered)
+        for i in range(count):
+            for v in range(0, columns, narrow):
+                tile_of_weights_compiled(
+                    gathered, 9 * i * wide + v, wide, lines, narrow, packed, (first_depth + i) * columns + v,
+                    packed.shape[1],
+                )  # fmt: skip
 
 
 _transform_block_compiled = compile(_transform_block, inner=True)
@@ -127,7 +149,7 @@ _transform_unit_compiled = compile(_transform_unit, inner=True)
 
 def _work(
     step, worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles, pixels,
-    lines, rows, depths, places, no_sums, bias, least, products, unfit, output, narrow, wide,
+    lines, gathered, rows, depths, places, no_sums, bias, least, products, unfit, output, narrow, wide,
 ):  # fmt: skip
     """A worker's share: in step 0 of what is transformed first and shared, in step 1 of the outputs."""
     channels, group = output.shape[3], end_unit - first_unit
@@ -135,8 +157,9 @@ def _work(
     if share_weights and step == 0:
         for block in range(blocks):
             _transform_block_compiled(
-                weight, kernel, block, worker, len(depths), workers, channels, lines, narrow, wide, packed[block]
-            )
+                weight, kernel, block, worker, workers, len(depths), channels, lines, gathered, narrow, wide,
+                packed[block],
+            )  # fmt: skip
     elif share_weights:
         for unit in range(first_unit + worker, end_unit, workers):
             _transform_unit_compiled(images, unit, units, pixels, tiles[worker], lines, narrow)
@@ -156,7 +179,7 @@ def _work(
             if block != packed_block:
                 packed_block = block
                 _transform_block_compiled(
-                    weight, kernel, block, every[0], len(depths), every[1], channels, lines, narrow, wide,
+                    weight, kernel, block, every[0], every[1], len(depths), channels, lines, gathered, narrow, wide,
                     packed[worker],
                 )  # fmt: skip
             _multiply_unit_compiled(
@@ -170,7 +193,7 @@ _work_compiled = compile(_work, inner=True)
 
 def convolve_tiles(
     share_weights, images, weight, kernel, bias, no_sums, least, units, rows, depths, places, packed, tiles, pixels,
-    products, lines, unfit, output, narrow, wide,
+    products, lines, gathered, unfit, output, narrow, wide,
 ):  # fmt: skip
     """output = the convolution, plus bias, but nothing below `least`.
 
@@ -186,8 +209,8 @@ def convolve_tiles(
             for worker in prange(workers):
                 _work_compiled(
                     step, np.intp(worker), workers, share_weights, images, weight, kernel, units, first_unit, end_unit,
-                    packed, tiles, pixels[worker], lines[worker], rows, depths, places, no_sums, bias, least,
-                    products[worker], unfit[worker], output, narrow, wide,
+                    packed, tiles, pixels[worker], lines[worker], gathered[worker], rows, depths, places, no_sums, bias,
+                    least, products[worker], unfit[worker], output, narrow, wide,
                 )  # fmt: skip
 
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.kernels.compile import compile
-from minicnn.kernels.vector import clear, copy
+from minicnn.kernels.vector import ROWS, clear, copy
 from minicnn.kernels.winograd_transforms import OUTPUTS
 from minicnn.kernels.zones import offsets
 
-FEWEST_UNITS = 8  # so that threads can share them out
+FEWEST_UNITS = 8  # so that threads can share them out; but a unit of fewer than ROWS tiles would waste multiply-adds
 
 
 class Units(NamedTuple):
@@ -45,7 +45,7 @@ def cut_tiles(image_shape, out_size, first_pixel, window, most_tiles) -> Units:
     tile_rows, tile_columns = (-(-size // OUTPUTS) for size in out_size)
     scratch_width = (tile_columns - 1) * OUTPUTS + window
     line = scratch_width * channels
-    most_rows = max(1, min(most_tiles, n * tile_rows * tile_columns // FEWEST_UNITS) // tile_columns)
+    most_rows = max(1, min(most_tiles, max(ROWS, n * tile_rows * tile_columns // FEWEST_UNITS)) // tile_columns)
     images = max(1, min(most_rows // tile_rows, n))
     bands = -(-tile_rows // most_rows)
     rows = -(-tile_rows // bands)  # bands of about the same height
