@@ -12,6 +12,7 @@ All four have the same backward, for x_hat = (x - mean) / sqrt(variance + eps) a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -274,12 +275,13 @@ def _to_rows(array: np.ndarray) -> np.ndarray:
         pixels = layout.to_kernel(array)  # (N, C, H, W) -> (N, H, W, C)
     else:
         pixels = np.ascontiguousarray(np.moveaxis(array, 1, -1))  # (N, C, ...) -> (N, ..., C)
-    return pixels.reshape(int(np.prod(pixels.shape[:-1])), channels)
+    return pixels.reshape(math.prod(pixels.shape[:-1]), channels)
 
 
 def _from_rows(rows: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
     """(M, C) -> (N, C, ...), a view."""
-    return np.moveaxis(rows.reshape(sizes[0], *sizes[2:], sizes[1]), -1, 1)
+    last = rows.reshape(sizes[0], *sizes[2:], sizes[1])  # (M, C) -> (N, ..., C)
+    return layout.from_kernel(last) if last.ndim == 4 else np.moveaxis(last, -1, 1)
 
 
 def _batch_statistics(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,9 +19,9 @@ from minicnn.kernels.vector import narrow_columns
 # What winograd's transforms cost, in multiply-adds that the matrix products could have made in that time: cycles of the
 # compiled code, rounded, each of which could make 32 multiply-adds. A transform of one tile and one vector of 16
 # channels takes about 500 of them where the tile comes from memory, as it does in the midst of a network, and 300 where
-# it lies in a cache; that of a vector of weights takes as many as the latter.
+# it lies in a cache; that of a vector of weights takes about 200, as the times of small batches tell.
 TILE_COST = 1000  # for each tile and channel, input or output
-WEIGHT_COST = 1000  # for each pair of channels: transformed weights are 36/9 times as many, and go through memory
+WEIGHT_COST = 400  # for each pair of channels: transformed weights are 36/9 times as many, and go through memory
 WEIGHT_GRADIENT_COST = 250  # the same for a weight gradient, whose 36 sums are transformed back where they are made
 
 

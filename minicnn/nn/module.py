@@ -34,6 +34,7 @@ class _Calls(threading.local):
 
 
 _calls = _Calls()
+_REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
 class Module:
@@ -136,20 +137,20 @@ class Module:
             raise AttributeError(
                 f"{type(self).__name__}.{name} was assigned before super().__init__(); call that first in __init__"
             )
-        for other in ("_parameters", "_buffers", "_modules"):
+        for other in _REGISTRIES:
             if other != registry:
                 self.__dict__[other].pop(name, None)
         self.__dict__.pop(name, None)
         self.__dict__[registry][name] = value
 
     def _registry_of(self, name: str) -> str | None:
-        registries = ("_parameters", "_buffers", "_modules")
-        return next((registry for registry in registries if name in self.__dict__.get(registry, ())), None)
+        return next((registry for registry in _REGISTRIES if name in self.__dict__.get(registry, ())), None)
 
     def __getattr__(self, name: str) -> Any:  # called only where plain attributes have no such name
-        registry = self._registry_of(name)
-        if registry is not None:
-            return self.__dict__[registry][name]
+        for registry in _REGISTRIES:  # a plain loop: a forward pass comes here some hundred times
+            entries = self.__dict__.get(registry)
+            if entries is not None and name in entries:
+                return entries[name]
         if "_modules" not in self.__dict__ and name.startswith("_") and not name.startswith("__"):
             raise AttributeError(
                 f"{type(self).__name__} was used before super().__init__(); call that first in __init__"
