@@ -237,7 +237,7 @@ def _pack_weights(weight, first_element, tables, column_stride, outputs, lanes, 
             for i in range(start, min(start + _PACKED_TOGETHER, count)):
                 if element(tables.pixels, i) == pixel:
                     line = element(tables.lines, i)
-                    packed[line * columns + column] = element(weight, place + element(tables.elements, i))
+                    copy(weight, place + element(tables.elements, i), packed, line * columns + column, 1)
 
 
 _pack_weights_compiled = compile(_pack_weights, inner=True)

@@ -18,7 +18,7 @@ from numba import prange
 from minicnn.kernels.compile import compile
 from minicnn.kernels.microkernel import block_columns_compiled, block_products_compiled
 from minicnn.kernels.transposition import transpose
-from minicnn.kernels.vector import element
+from minicnn.kernels.vector import clear, copy
 from minicnn.kernels.vector_arithmetic import load, save, stay_apart
 from minicnn.kernels.winograd_tiles import (
     MATRICES,
@@ -64,9 +64,8 @@ def _gather_weights(weight, kernel, first_depth, count, first, columns, channels
                 place = kernel.elements[k] + depth * kernel.depth_stride + first * kernel.column_stride
                 real = min(columns, channels - first)
                 for column in range(real):
-                    gathered[line + column] = element(weight, place + column * kernel.column_stride)
-                for column in range(real, columns):
-                    gathered[line + column] = 0
+                    copy(weight, place + column * kernel.column_stride, gathered, line + column, 1)
+                clear(gathered, line + real, columns - real)
 
 
 _gather_weights_compiled = compile(_gather_weights, inner=True)
