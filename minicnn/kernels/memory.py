@@ -12,6 +12,7 @@ Nobody has to give anything back: NumPy's views keep the array alive that owns t
 tells the pool when it dies. What lies in the pool unused is bounded; `release()` gives all of it to the system.
 """
 
+import atexit
 import bisect
 import math
 import mmap
@@ -96,6 +97,11 @@ class _Pool:
         # An array may die at any moment, even while this thread holds the lock: its block then only joins a queue.
         self.returned: deque[_Block] = deque()
         self.lock = threading.Lock()
+        self.closed = False
+
+    def close(self) -> None:
+        """Take nothing back from now on: Python is about to end, and to take its modules apart."""
+        self.closed = True
 
     def lend(self, size: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         with self.lock:
@@ -115,6 +121,8 @@ class _Pool:
         return array
 
     def give_back(self, watch: weakref.ref) -> None:
+        if self.closed:
+            return
         self.returned.append(self.lent.pop(id(watch))[1])
         if self.lock.acquire(blocking=False):  # else whoever holds it, perhaps this very thread, sorts the queue in
             try:
@@ -159,3 +167,4 @@ def _most_unused() -> int:
 
 
 _pool = _Pool(_most_unused())
+atexit.register(_pool.close)

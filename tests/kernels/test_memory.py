@@ -1,5 +1,7 @@
 """The pool of memory: nothing alive shares a byte, what has died is used again, and what lies idle is bounded."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -142,3 +144,24 @@ def test_mapped_memory_is_zeros_of_its_own(own_pool, shape):
     assert first.ctypes.data % memory.CACHE_LINE == 0 or first.nbytes < memory.HUGE
     del first, second
     assert own_pool.blocks == []
+
+
+OUTLIVES_THE_MODULES = """
+from minicnn.kernels import memory
+from minicnn.kernels.compile import compile
+
+numbers = memory.empty((100_000,))
+
+@compile
+def same(x):  # Numba keeps the function, and so the names of its module, until the very end
+    return x
+
+same(1)
+"""
+
+
+def test_an_array_that_outlives_all_modules_ends_in_silence(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(OUTLIVES_THE_MODULES)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
