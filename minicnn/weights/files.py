@@ -107,7 +107,15 @@ def load_with_metadata(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], 
 
 
 def check_ending(path: str | os.PathLike, known: tuple[str, ...] = SUFFIXES) -> str:
-    """The ending of `path`, in small letters. Raises ValueError if it is none of the `known`, or of those of `save`."""
+    """The ending of `path`, in small letters.
+
+    Raises TypeError for what is no path, ValueError for an ending that is none of the `known`: those of `save`, unless
+    others are given.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"path must be a str or a path, but is {type(path).__name__}; as in save(object, path), load(path)"
+        )
     suffix = Path(path).suffix.lower()
     if suffix not in known:
         listed = f"{', '.join(known[:-1])} or {known[-1]}"

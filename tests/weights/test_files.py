@@ -145,6 +145,12 @@ def test_two_endings_are_written_and_pytorchs_are_read_as_well(tmp_path):
             load(tmp_path / name)
 
 
+def test_arguments_in_the_other_order_are_told_so():
+    for call in (lambda: save("weights.npz", {"a": np.zeros(2)}), lambda: load({"a": np.zeros(2)})):
+        with pytest.raises(TypeError, match=r"path must be a str or a path, but is dict; as in save\(object, path\)"):
+            call()
+
+
 @pytest.mark.parametrize(
     ("object", "complaint"),
     [
