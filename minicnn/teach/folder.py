@@ -64,12 +64,12 @@ def all_lessons() -> list[LessonFile]:
 
 def find_lesson(name: str) -> LessonFile:
     """The lesson of a number, "1" or "01", or of a name, "01_see_an_edge". Raises ValueError if there is none."""
-    lessons = all_lessons()
+    folder, lessons = lessons_folder(), all_lessons()
     for lesson in lessons:
         if name == lesson.name or (name.isdecimal() and int(name) == lesson.number):
             return lesson
     there = ", ".join(f"{lesson.number} ({lesson.title})" for lesson in lessons)
-    raise ValueError(f"there is no lesson {name!r}; there are {there}")
+    raise ValueError(f"there is no lesson {name!r} in {folder}; there are {there}")
 
 
 def _described(path: Path) -> LessonFile:
