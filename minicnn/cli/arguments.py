@@ -1,9 +1,17 @@
-"""Types of options: text from the command line to checked values, with an error that says what was expected."""
+"""What commands share: an option, and types of options, text to checked values or an error that says what is wanted."""
 
 import argparse
 import json
 import math
 from typing import Any
+
+
+def add_backbone_options(parser: argparse.ArgumentParser) -> None:
+    """Add --set KEY=VALUE, for what a backbone takes beside its classes and channels, as pairs in `model_options`."""
+    parser.add_argument(
+        "--set", dest="model_options", type=key_and_value, action="append", default=[], metavar="KEY=VALUE",
+        help="an option of the backbone, such as width=8; may be given several times",
+    )  # fmt: skip
 
 
 def count(text: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minicnn.cli.arguments import count, key_and_value
+from minicnn.cli.arguments import add_backbone_options, count
 
 if TYPE_CHECKING:
     from minicnn.weights import WeightsInformation
@@ -25,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--num-classes", type=count, metavar="N",
         help="(default: as in the weights, or 1000 for photographs, 10 for small images)")  # fmt: skip
-    add("--set", dest="model_options", type=key_and_value, action="append", default=[], metavar="KEY=VALUE",
-        help="an option of the backbone, such as width=8; may be given several times")  # fmt: skip
+    add_backbone_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minicnn.cli.arguments import count, key_and_value
+from minicnn.cli.arguments import add_backbone_options, count
 from minicnn.data.plain_text import plain, printable
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--top", type=count, default=5, metavar="N", help="how many classes to show (default: 5)")
     add("--num-classes", type=count, metavar="N",
         help="(default: as the file says, or 1000 for photographs, 10 for small images)")  # fmt: skip
-    add("--set", dest="model_options", type=key_and_value, action="append", default=[], metavar="KEY=VALUE",
-        help="an option of the backbone, such as width=8; may be given several times")  # fmt: skip
+    add_backbone_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

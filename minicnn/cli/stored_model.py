@@ -1,5 +1,6 @@
 """The backbone of a file of weights, for `predict` and `export`: what is not given is what the file says of itself."""
 
+import contextlib
 import json
 import re
 import sys
@@ -38,12 +39,15 @@ def load_model(
     they fit the channels. Raises ValueError where no backbone is named or recognised, where the file says of itself
     what can't be, and where it holds no classifier for so many classes.
     """
-    known = _said_by(weights)
-    name = name or known.get("model") or _recognised(weights, example)
-    settings_of(name)  # raises for an unknown one, and says what there is
-    shape = known.get("image_shape")
-    options = model_settings({"model": name, "model_options": {**known.get("model_options", {}), **options}}, shape)
-    there = _sizes_of_arrays(weights, name)
+    # What is no file is the name of a set, or is missing: create() tells, or this if only the file names the backbone.
+    is_file = Path(weights).exists() or (name is None and Path(weights).suffix)
+    with open_weights(weights) if is_file else contextlib.nullcontext() as file:
+        known = {} if file is None else _said_by(file)
+        name = name or known.get("model") or _recognised(weights, file, example)
+        settings_of(name)  # raises for an unknown one, and says what there is
+        shape = known.get("image_shape")
+        options = model_settings({"model": name, "model_options": {**known.get("model_options", {}), **options}}, shape)
+        there = (None, None) if file is None else stored_sizes(name, file.shapes)  # classes, input channels
     classes = classes or known.get("num_classes") or there[0] or own_classes(name)
     channels = channels or there[1] or 3
     if there[0] not in (None, classes):
@@ -78,22 +82,19 @@ _SAID = {
 }
 
 
-def _said_by(weights: str) -> dict[str, Any]:
-    """What the metadata of the file tell of its network; nothing for a set of torchvision's."""
-    if not Path(weights).exists():
-        return {}
-    with open_weights(weights) as file:
-        if "checkpoint" in file.metadata:
-            raise ValueError(
-                f"{weights} is a checkpoint, to resume a training from; the network alone is in the file "
-                "weights.safetensors beside it"
-            )
-        known = {key: file.metadata[key] for key in _SAID if file.metadata.get(key) is not None}
-        for key, value in known.items():
-            can_be_right, what = _SAID[key]
-            if not can_be_right(value):
-                raise ValueError(f"{weights}: its metadata say {key}={plain(repr(value))}, but it must be {what}")
-        _check_options(known.get("model_options", {}), file)
+def _said_by(file: WeightFile) -> dict[str, Any]:
+    """What the metadata of the file tell of its network."""
+    if "checkpoint" in file.metadata:
+        raise ValueError(
+            f"{file.source} is a checkpoint, to resume a training from; the network alone is in the file "
+            "weights.safetensors beside it"
+        )
+    known = {key: file.metadata[key] for key in _SAID if file.metadata.get(key) is not None}
+    for key, value in known.items():
+        can_be_right, what = _SAID[key]
+        if not can_be_right(value):
+            raise ValueError(f"{file.source}: its metadata say {key}={plain(repr(value))}, but it must be {what}")
+    _check_options(known.get("model_options", {}), file)
     return known
 
 
@@ -109,20 +110,12 @@ def _check_options(options: dict[str, Any], file: WeightFile) -> None:
         )
 
 
-def _sizes_of_arrays(weights: str, name: str) -> tuple[int | None, int | None]:
-    """(classes, input channels) as the arrays in the file have them."""
-    if not Path(weights).exists():
-        return None, None
-    with open_weights(weights) as file:
-        return stored_sizes(name, file.shapes)
-
-
-def _recognised(weights: str, example: str) -> str:
-    """The one backbone that has a set of this name, or whose arrays are called as those in the file."""
-    names = [name.partition(".")[0] for name in shipped() if name.partition(".")[2] == weights]
-    if Path(weights).exists() or Path(weights).suffix:  # a name without an ending is that of a set
-        with open_weights(weights) as file:
-            names = recognised(file.entries)
+def _recognised(weights: str, file: WeightFile | None, example: str) -> str:
+    """The one backbone whose arrays are called as those in the file, or that has a set of the name `weights`."""
+    if file is not None:
+        names = recognised(file.entries)
+    else:
+        names = [name.partition(".")[0] for name in shipped() if name.partition(".")[2] == weights]
     if len(names) != 1:
         raise ValueError(f"which backbone? The weights do not say; name it, as in {example}")
     print(f"minicnn: no backbone is named; the weights have the names of {names[0]}", file=sys.stderr)

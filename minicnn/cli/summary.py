@@ -2,7 +2,7 @@
 
 import argparse
 
-from minicnn.cli.arguments import count, key_and_value
+from minicnn.cli.arguments import add_backbone_options, count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,8 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input", type=count, nargs=3, metavar=("C", "H", "W"), help="(default: the size that the network is made for)"
     )
     add("--num-classes", type=count, metavar="N", help="(default: 1000 for photographs, 10 for small images)")
-    add("--set", dest="model_options", type=key_and_value, action="append", default=[], metavar="KEY=VALUE",
-        help="an option of the backbone, such as width=8; may be given several times")  # fmt: skip
+    add_backbone_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

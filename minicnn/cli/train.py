@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from minicnn.cli.arguments import count, fraction, key_and_value, positive
+from minicnn.cli.arguments import add_backbone_options, count, fraction, positive
 
 OPTIMIZERS = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}  # and the learning rate if none is given
 SCHEDULES = ("cosine", "onecycle", "step", "constant")
@@ -37,8 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", required=True, metavar="M", help="a backbone, such as lenet5, vgg6_bn or resnet20")
     add("--data", required=True, metavar="D", help="a data set, such as partworld or cifar10, or a folder of pictures")
-    add("--set", dest="model_options", type=key_and_value, action="append", default=[], metavar="KEY=VALUE",
-        help="an option of the backbone, such as width=8; may be given several times")  # fmt: skip
+    add_backbone_options(parser)
     add("--num-classes", type=count, help="classes of the head (default: those of the data set)")
     add("--image-size", type=count, help="side of the pictures, for PartWorld, Imagenette and folders")
     add("--epochs", type=count, default=10)
