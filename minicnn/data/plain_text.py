@@ -8,5 +8,5 @@ def printable(text: str) -> str:
 
 def plain(value: object, longest: int = 200) -> str:
     """`str(value)` without anything that a terminal would obey, cut to `longest` characters."""
-    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(value)[: longest + 1])
+    text = printable(str(value)[: longest + 1]).replace("\n", "\\n")
     return text if len(text) <= longest else text[:longest] + "..."

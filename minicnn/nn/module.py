@@ -144,13 +144,15 @@ class Module:
         self.__dict__[registry][name] = value
 
     def _registry_of(self, name: str) -> str | None:
-        return next((registry for registry in _REGISTRIES if name in self.__dict__.get(registry, ())), None)
+        for registry in _REGISTRIES:  # a plain loop: a forward pass asks some hundred times
+            if name in self.__dict__.get(registry, ()):
+                return registry
+        return None
 
     def __getattr__(self, name: str) -> Any:  # called only where plain attributes have no such name
-        for registry in _REGISTRIES:  # a plain loop: a forward pass comes here some hundred times
-            entries = self.__dict__.get(registry)
-            if entries is not None and name in entries:
-                return entries[name]
+        registry = self._registry_of(name)
+        if registry is not None:
+            return self.__dict__[registry][name]
         if "_modules" not in self.__dict__ and name.startswith("_") and not name.startswith("__"):
             raise AttributeError(
                 f"{type(self).__name__} was used before super().__init__(); call that first in __init__"
