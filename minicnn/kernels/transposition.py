@@ -17,7 +17,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import lower_builtin, type_callable
 
-from minicnn.kernels.vector import VECTOR_BYTES, element_bytes, element_pointer, narrow_columns, read
+from minicnn.kernels.vector import element_bytes, element_pointer, narrow_columns, read
+from minicnn.kernels.vector_arithmetic import Vector, vector_pointer
 
 
 def transpose(source, first, stride, last, target, offset, lines, number, width):
@@ -40,24 +41,21 @@ def _type_transpose(context):
 def _lower_transpose(context, builder, signature, arguments):
     source_type, _, _, _, target_type, _, lines_type, _, _ = signature.args
     source, first, stride, last, target, offset, lines, number, width = arguments
-    align = element_bytes(source_type)
-    lanes = VECTOR_BYTES // align
+    vector, align = Vector(source_type.dtype), element_bytes(source_type)
     # A square wants nearly all registers: its function must not be inlined where other values want them too.
     builder.function.attributes.add("noinline")
 
-    def vector_pointer(array_type, array, place):
-        element = element_pointer(context, builder, array_type, array, place)
-        return builder.bitcast(element, ir.VectorType(element.type.pointee, lanes).as_pointer())
-
     rows = []
-    for r in range(lanes):
+    for r in range(vector.lanes):
         row = builder.select(builder.icmp_signed("<", last.type(r), last), last.type(r), last)
         place = builder.add(first, builder.mul(row, stride))
-        rows.append(builder.load(vector_pointer(source_type, source, place), align=align))
+        pointer = vector_pointer(context, builder, source_type, source, place, vector)
+        rows.append(builder.load(pointer, align=align))
     for c, column in enumerate(_exchanged(builder, rows)):
         line = builder.load(element_pointer(context, builder, lines_type, lines, builder.add(number, number.type(c))))
         place = builder.add(offset, builder.mul(line, width))
-        builder.store(column, vector_pointer(target_type, target, place), align=align)
+        pointer = vector_pointer(context, builder, target_type, target, place, vector)
+        builder.store(column, pointer, align=align)
     return context.get_dummy_value()
 
 

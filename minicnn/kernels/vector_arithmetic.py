@@ -39,7 +39,8 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, vector, ir.VectorType(manager[vector.dtype].get_value_type(), vector.lanes))
 
 
-def _pointer(context, builder, array_type, array, offset, vector):
+def vector_pointer(context, builder, array_type, array, offset, vector):
+    """The address of the numbers from `offset` on, as that of a register of the Numba type `vector`."""
     element = element_pointer(context, builder, array_type, array, offset)
     return builder.bitcast(element, context.get_value_type(vector).as_pointer())
 
@@ -61,7 +62,7 @@ def _type_load(context):
 def _lower_load(context, builder, signature, arguments):
     array_type = signature.args[0]
     array, offset = arguments
-    pointer = _pointer(context, builder, array_type, array, offset, signature.return_type)
+    pointer = vector_pointer(context, builder, array_type, array, offset, signature.return_type)
     return builder.load(pointer, align=element_bytes(array_type))
 
 
