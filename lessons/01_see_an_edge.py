@@ -27,7 +27,7 @@ from minicnn import functional as F
 from minicnn import random, teach, use_algorithm
 from minicnn.data import PartWorld
 from minicnn.figures.kernels import tuning_figure
-from minicnn.kernels.reference import forward_loops
+from minicnn.kernels.convolution.reference import forward_loops
 
 lesson = teach.begin("01_see_an_edge", budget=20)
 upright = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
@@ -55,7 +55,7 @@ lesson.predict("diagonal", "At 45 degrees, what share of that largest answer is 
 # kernel `o`. Three add up its products: kernel row `kh`, kernel column `kw`, channel `c` (a grey picture has one).
 
 # %%
-lesson.read("minicnn/kernels/reference.py:forward_loops")
+lesson.read("minicnn/kernels/convolution/reference.py:forward_loops")
 
 # %% [markdown]
 # Now call this very function on a single window, dark on the left and bright on the right: one place and one kernel,
@@ -83,7 +83,7 @@ print("products:", (window * upright).tolist(), "with the sum", (window * uprigh
 lesson.read("minicnn/functional/convolution.py:conv2d")
 with use_algorithm("reference"):
     if lesson.stop("conv2d"):
-        breakpoint()  # step into conv2d, and on into kernels/reference.py
+        breakpoint()  # step into conv2d, and on into kernels/convolution/reference.py
     print("by conv2d:", F.conv2d(window[None, None], upright[None, None]).item())
 
 # %% [markdown]

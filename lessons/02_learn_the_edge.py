@@ -60,7 +60,7 @@ lesson.predict(
 
 # %%
 lesson.read("minicnn/functional/convolution.py:_conv2d")
-lesson.read("minicnn/kernels/reference.py:weight_gradient_loops")
+lesson.read("minicnn/kernels/convolution/reference.py:weight_gradient_loops")
 
 # %% [markdown]
 # The last line says it all: `gw` gathers gradient times pixel. A weight is multiplied, at each place of the kernel,
@@ -79,7 +79,7 @@ weight = Tensor(np.zeros((1, 1, 3, 3), np.float32), requires_grad=True)
 with use_algorithm("reference"):
     answers = F.conv2d(picture[None, None], weight)  # (1, 1, 4, 4) -> (1, 1, 2, 2)
     if lesson.stop("weight_gradient"):
-        breakpoint()  # step into backward, and on to weight_gradient_loops in kernels/reference.py
+        breakpoint()  # step into backward, and on to weight_gradient_loops in kernels/convolution/reference.py
     answers.backward(slopes[None, None])
 by_hand = np.array([[(slopes * picture[a : a + 2, b : b + 2]).sum() for b in range(3)] for a in range(3)])
 print("gradient by backward:", weight.grad.numpy()[0, 0].tolist())
@@ -92,10 +92,10 @@ lesson.number("gradient_by_hand", np.abs(weight.grad.numpy() - by_hand).max(), b
 
 # %%
 lesson.read("minicnn/optim/sgd.py:SGD.update")
-lesson.read("minicnn/kernels/update.py:sgd")
+lesson.read("minicnn/kernels/pointwise/optimizer_steps.py:sgd")
 optimizer = optim.SGD([weight], lr=0.1)
 if lesson.stop("sgd_step"):
-    breakpoint()  # step into step, then update, then sgd in kernels/update.py
+    breakpoint()  # step into step, then update, then sgd in kernels/pointwise/optimizer_steps.py
 optimizer.step()
 print("weights after one step from zero:", weight.detach().numpy()[0, 0].astype(float).round(2).tolist())
 

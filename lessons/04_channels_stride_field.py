@@ -23,7 +23,7 @@ from minicnn import functional as F
 from minicnn.data import PartWorld
 from minicnn.features.receptive_field import effective_field, receptive_fields
 from minicnn.figures.receptive_field import receptive_field_figure
-from minicnn.kernels.reference import input_gradient_loops
+from minicnn.kernels.convolution.reference import input_gradient_loops
 
 PICTURE = 44  # one with a large object
 lesson = teach.begin("04_channels_stride_field", budget=20)
@@ -92,7 +92,7 @@ lesson.figure(trace.figure(), "window")
 # neighbour to the left, which is 0. In the first row of the kernel `h` is -1, on the padding: nothing is added there.
 
 # %%
-lesson.read("minicnn/kernels/reference.py:input_gradient_loops")
+lesson.read("minicnn/kernels/convolution/reference.py:input_gradient_loops")
 gradient = np.zeros((1, 1, 2, 1), np.float32)  # (N, OH, OW, C_out): two outputs of the first row, one channel
 gradient[0, 0, 1, 0] = 1
 to_pixels = np.zeros((1, 2, 4, 3), np.float32)  # (N, H, W, C): the pixels that both of them see

@@ -35,11 +35,12 @@ from minicnn.bench.counts import count_work
 from minicnn.bench.libraries.with_minicnn import prepare
 from minicnn.bench.timing import OPENBLAS_SPINS, Plan, interleave, refuse_uncompiled, spread, turn
 from minicnn.figures.bench import rungs_figure
-from minicnn.kernels import direct, im2col, reference, winograd
-from minicnn.kernels.microkernel import products
+from minicnn.kernels.convolution import direct, im2col, reference
+from minicnn.kernels.convolution.winograd import winograd
+from minicnn.kernels.convolution.winograd.transforms import outputs_of_products, transform_pixels, transform_weights
 from minicnn.kernels.normalization import channel_sum
-from minicnn.kernels.vector import ROWS, VECTOR_BYTES, narrow_columns, narrow_tile
-from minicnn.kernels.winograd_transforms import outputs_of_products, transform_pixels, transform_weights
+from minicnn.kernels.registers.microkernel import products
+from minicnn.kernels.registers.vector import ROWS, VECTOR_BYTES, narrow_columns, narrow_tile
 from minicnn.teach.race import again_and_again, racy_sums, racy_sums_compiled, watch
 
 lesson = teach.begin("15_performance_ladder", budget=120)
@@ -71,7 +72,7 @@ lesson.predict(
 # multiply-add, and how often does it fetch the same number again?
 
 # %%
-lesson.read("minicnn/kernels/reference.py:forward_loops")
+lesson.read("minicnn/kernels/convolution/reference.py:forward_loops")
 
 # %% [markdown]
 # **im2col** copies, and nothing else. Here are the four patches of a picture of 3x3 pixels under a kernel of 2x2,
@@ -80,7 +81,7 @@ lesson.read("minicnn/kernels/reference.py:forward_loops")
 # `MINICNN_STOP=15_performance_ladder:patches`.
 
 # %%
-lesson.read("minicnn/kernels/im2col.py:gather_patches")
+lesson.read("minicnn/kernels/convolution/im2col.py:gather_patches")
 picture = np.arange(1, 10, dtype=np.float32).reshape(1, 3, 3, 1)  # (N, H, W, C)
 patches = np.empty((1, 4, 4), np.float32)  # (groups, OH*OW, KH*KW*C)
 if lesson.stop("patches"):
@@ -95,8 +96,8 @@ print(picture[0, :, :, 0], "has the patches", patches[0], sep="\n")
 # 15: a tile of sums in registers", or set `MINICNN_STOP=15_performance_ladder:tile`.
 
 # %%
-lesson.read("minicnn/kernels/microkernel.py:products")
-lesson.read("minicnn/kernels/vector.py:multiply_add")
+lesson.read("minicnn/kernels/registers/microkernel.py:products")
+lesson.read("minicnn/kernels/registers/vector.py:multiply_add")
 lanes, depth = narrow_columns(np.float32), 3  # numbers in a vector; products in a sum
 pixels = np.arange(ROWS * depth, dtype=np.float32)  # (ROWS, depth), flat: what follows is pixels @ weights
 weights = np.linspace(-1, 1, depth * lanes, dtype=np.float32)  # (depth, lanes), flat
@@ -114,11 +115,11 @@ print("a tile of", (ROWS, lanes), "differs from NumPy's product by", abs(outputs
 # **winograd** multiplies less. In one dimension, 4 outputs of a kernel of 3 weights take 12 products. Transform the 6
 # pixels that they see, and the weights, and 6 products are enough; the transforms need additions, and products with
 # constants, but all channels on the other side share them. In two dimensions it is 36 products in place of 144. The
-# first lines of `winograd_transforms.py` derive it.
+# first lines of `transforms.py` derive it.
 
 # %%
-lesson.read("minicnn/kernels/winograd_transforms.py:transform_pixels")
-lesson.read("minicnn/kernels/winograd_transforms.py:outputs_of_products")
+lesson.read("minicnn/kernels/convolution/winograd/transforms.py:transform_pixels")
+lesson.read("minicnn/kernels/convolution/winograd/transforms.py:outputs_of_products")
 line, kernel = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0], [2.0, 7.0, 1.0]
 six_products = np.multiply(transform_pixels(*line), transform_weights(*kernel))
 print("four outputs by 6 products ", np.array(outputs_of_products(*six_products)))

@@ -6,8 +6,8 @@ from minicnn.creation import from_numpy, ones, randn, zeros
 from minicnn.figures.graph import draw_graph
 from minicnn.functional import argmax, concat, einsum, matmul, maximum, minimum, stack, where
 from minicnn.gradcheck import gradcheck
-from minicnn.kernels.algorithm import use_algorithm
-from minicnn.kernels.compile import set_num_threads
+from minicnn.kernels.compiling.compile import set_num_threads
+from minicnn.kernels.convolution.algorithm import use_algorithm
 from minicnn.random import manual_seed
 from minicnn.tensor import Tensor, enable_grad, is_grad_enabled, no_grad
 from minicnn.trace import trace_window

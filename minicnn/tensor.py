@@ -30,7 +30,8 @@ from typing import Any
 import numpy as np
 
 from minicnn import anomaly
-from minicnn.kernels import elementwise, layout
+from minicnn.kernels import layout
+from minicnn.kernels.pointwise import elementwise
 from minicnn.operators import Operators
 
 Backward = Callable[[np.ndarray], "Sequence[np.ndarray | None]"]

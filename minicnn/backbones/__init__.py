@@ -10,7 +10,7 @@
 
 What every one offers is in backbone.py (read that first), and each network in a file that reads like its paper's
 table: vgg.py, residual.py with resnet.py and cifar_resnet.py, googlenet.py, lenet.py. builders.py is the
-table of them all, factory.py has `create`, pretrained.py what it does with weights, recognition.py whose weights they
+table of them all, factory.py has `create`, pretrained.py what it does with weights, identify.py whose weights they
 are, advice.py what a model warns of.
 """
 

@@ -10,8 +10,8 @@ from typing import Any
 from minicnn import nn
 from minicnn.backbones.backbone import Backbone, FeatureInfo
 from minicnn.backbones.builders import BUILDERS, settings_of
+from minicnn.backbones.identify import explained
 from minicnn.backbones.pretrained import fill, opened, own_settings
-from minicnn.backbones.recognition import explained
 from minicnn.functional.arguments import need_count
 from minicnn.nn.state import MisfitError
 from minicnn.random import stream

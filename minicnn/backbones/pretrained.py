@@ -15,7 +15,7 @@ from typing import Any
 
 from minicnn import nn, weights
 from minicnn.backbones.backbone import Backbone
-from minicnn.nn import postpone
+from minicnn.nn import deferred_init
 
 Source = weights.WeightFile | Mapping[str, Any]
 
@@ -73,7 +73,9 @@ def fill(model: Backbone, source: Source, other_classes: bool, other_channels: b
             first_convolution=first_convolution(model) if other_channels else None,
         )
     except BaseException:
-        postpone.cross_off(model.state_tensors().values())  # nobody will get this model: its weights need not be drawn
+        deferred_init.cross_off(
+            model.state_tensors().values()
+        )  # nobody will get this model: its weights need not be drawn
         raise
     model.weights = None if isinstance(source, Mapping) else weights.information_of(source)
 

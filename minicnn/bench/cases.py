@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels.algorithm import ALGORITHMS
+from minicnn.kernels.convolution.algorithm import ALGORITHMS
 
 FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT = "forward", "input gradient", "weight gradient"
 BOTH = "forward + backward"

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from minicnn.bench.cases import Convolution
-from minicnn.kernels.vector import ROWS, wide_columns
-from minicnn.kernels.winograd_tiles import MATRICES
-from minicnn.kernels.winograd_transforms import OUTPUTS
+from minicnn.kernels.convolution.winograd.tiles import MATRICES
+from minicnn.kernels.convolution.winograd.transforms import OUTPUTS
+from minicnn.kernels.registers.vector import ROWS, wide_columns
 
 _BYTES = 4  # of a float32
 

@@ -13,8 +13,8 @@ from numba import prange
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from minicnn.kernels.compile import compile
-from minicnn.kernels.vector import narrow_columns, wide_columns
+from minicnn.kernels.compiling.compile import compile
+from minicnn.kernels.registers.vector import narrow_columns, wide_columns
 
 LANES = narrow_columns(np.float32)
 CHAINS = 24 if wide_columns(np.float32) > LANES else 12  # of 32 registers, or of 16: two hold the factor and the addend

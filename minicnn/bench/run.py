@@ -14,7 +14,7 @@ from minicnn.bench.sections import SECTIONS
 from minicnn.bench.session import Session
 from minicnn.bench.summary import summarise
 from minicnn.figures.bench import speed_ladder
-from minicnn.weights import make_folder, write_atomically
+from minicnn.files.atomic import make_folder, write_atomically
 
 
 def run(

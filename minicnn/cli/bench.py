@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from minicnn.cli.arguments import count
-from minicnn.kernels.algorithm import ALGORITHMS
+from minicnn.kernels.convolution.algorithm import ALGORITHMS
 
 SECTION_NAMES = ("conv", "pool", "norm", "step", "inference", "memory", "first", "peers")
 

@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write OUT, with the metadata of IN, and with what is known of a file of IN's name."""
-    from minicnn.weights import check_writable, information_of, open_weights, save
+    from minicnn.files.atomic import check_writable
+    from minicnn.weights import information_of, open_weights, save
     from minicnn.weights.files import check_ending
     from minicnn.weights.loading import without_prefix
     from minicnn.weights.stored import kind_of

@@ -29,7 +29,7 @@ def gather() -> dict[str, str]:
     import numba
 
     from minicnn.data.download import data_folders
-    from minicnn.kernels.compile import cache_folder
+    from minicnn.kernels.compiling.compile import cache_folder
 
     config: Any = numba.config
     facts = {"minicnn": version("minicnn"), "Python": f"{platform.python_version()} ({sys.executable})"}

@@ -4,7 +4,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING
 
-from minicnn.data.plain_text import plain
+from minicnn.files.plain_text import plain
 
 if TYPE_CHECKING:
     from minicnn.weights import WeightFile, WeightsInformation
@@ -69,7 +69,7 @@ def _has_checksums(file: "WeightFile") -> bool:
 
 def _whose(file: "WeightFile") -> str:
     """The backbone whose arrays have these names, where there is one."""
-    from minicnn.backbones.recognition import recognised
+    from minicnn.backbones.identify import recognised
 
     names = recognised(file.entries) if len(file.entries) < MOST_OF_A_BACKBONE else []
     return f", with the names of {' and '.join(names)}" if names else ""

@@ -94,8 +94,8 @@ class Outcome:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from minicnn.files.atomic import make_folder
     from minicnn.teach.folder import all_lessons, find_lesson
-    from minicnn.weights import make_folder
 
     lessons = all_lessons() if arguments.lesson == "all" else [find_lesson(arguments.lesson)]
     out = make_folder(arguments.out)
@@ -172,9 +172,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _notebook(arguments: argparse.Namespace) -> int:
+    from minicnn.files.atomic import make_folder
     from minicnn.teach.folder import find_lesson
     from minicnn.teach.notebook import write_notebook
-    from minicnn.weights import make_folder
 
     lesson = find_lesson(arguments.lesson)
     print(write_notebook(lesson, make_folder(arguments.out), arguments.fast))
@@ -192,9 +192,9 @@ def _copy(arguments: argparse.Namespace) -> int:
 
 
 def _record(arguments: argparse.Namespace) -> int:
+    from minicnn.files.atomic import make_folder, write_atomically
     from minicnn.teach.folder import find_lesson
     from minicnn.teach.recorded import read_record, render
-    from minicnn.weights import make_folder, write_atomically
 
     lesson = find_lesson(arguments.lesson)
     if not arguments.text_only:

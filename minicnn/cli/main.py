@@ -15,7 +15,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from minicnn.data.plain_text import printable
+from minicnn.files.plain_text import printable
 
 COMMANDS = {
     "tour": "train a small network, look into it, transfer it, and write a page about it",

@@ -44,8 +44,8 @@ def _draw(arguments: argparse.Namespace) -> int:
 
 def _measure(arguments: argparse.Namespace) -> int:
     from minicnn.features.separation import MODELS, measure_separation
+    from minicnn.files.atomic import check_writable, write_atomically
     from minicnn.versions import recorded_machine, recorded_versions
-    from minicnn.weights import check_writable, write_atomically
 
     out = arguments.out or Path("partworld.json")
     check_writable(out)

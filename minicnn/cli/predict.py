@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minicnn.cli.arguments import add_backbone_options, count
-from minicnn.data.plain_text import plain, printable
+from minicnn.files.plain_text import plain, printable
 
 if TYPE_CHECKING:
     from minicnn.backbones.backbone import Backbone

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from minicnn import backbones, nn
 from minicnn.backbones.backbone import Backbone
 from minicnn.backbones.builders import own_classes, settings_of
-from minicnn.backbones.recognition import recognised, stored_sizes
+from minicnn.backbones.identify import recognised, stored_sizes
 from minicnn.cli.train_parts import model_settings
-from minicnn.data.plain_text import plain
+from minicnn.files.plain_text import plain
 from minicnn.weights import WeightFile, open_weights, shipped
 
 

@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, save, test; 0 when all of it is done."""
-    from minicnn.kernels.compile import set_num_threads
+    from minicnn.kernels.compiling.compile import set_num_threads
 
     folder = arguments.out or Path("runs") / f"{arguments.model}-{Path(arguments.data).name}"
     settings = {name: value for name, value in vars(arguments).items() if name not in NOT_OF_THE_RESULT}
@@ -98,9 +98,10 @@ def train(folder: Path, settings: dict[str, Any], arguments: argparse.Namespace)
     import minicnn.functional as F
     from minicnn import random
     from minicnn.cli.train_parts import make_data, make_model, make_optimizer, make_schedule, model_settings
+    from minicnn.files.atomic import make_folder, write_atomically
     from minicnn.training import evaluate, fit
     from minicnn.versions import recorded_versions
-    from minicnn.weights import make_folder, save, write_atomically
+    from minicnn.weights import save
 
     random.manual_seed(settings["seed"])
     data = make_data(settings)

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from minicnn.data.archive import extract
 from minicnn.data.cifar_pickle import read_batch
 from minicnn.data.download import RemoteFile, find, obtain
 from minicnn.data.image_set import ImageSet
+from minicnn.files.archive import extract
 
 
 class CIFAR10(ImageSet):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.data import safe_pickle
+from minicnn.files import safe_pickle
 
 
 class _Type(safe_pickle.Buildable):

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minicnn.data.archive import extract
 from minicnn.data.dataset import Dataset, check_index, collate, handed_out
 from minicnn.data.download import RemoteFile, data_folders, find, obtain
 from minicnn.data.image_set import check_split
 from minicnn.data.split import stratified_split
+from minicnn.files.archive import extract
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 IGNORED = ("thumbs.db", "desktop.ini")  # what file managers leave behind, as are names that begin with a dot

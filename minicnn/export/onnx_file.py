@@ -12,9 +12,9 @@ import minicnn
 from minicnn.backbones import Backbone
 from minicnn.export.graph import IMAGES, Step, steps_of
 from minicnn.export.onnx_layers import WRITERS
+from minicnn.files.atomic import write_atomically
 from minicnn.nn import Module
 from minicnn.tensor import Tensor
-from minicnn.weights import write_atomically
 
 OPSET, FORMAT = 17, 8  # versions of the operators and of the file: those of 2022, which every runtime in use reads
 LARGEST = 2**31 - 2**20  # bytes that one such file can hold

@@ -23,7 +23,7 @@ import numpy as np
 from minicnn import autograd
 from minicnn.functional.arguments import are_ints
 from minicnn.kernels import layout
-from minicnn.kernels.algorithm import use_algorithm
+from minicnn.kernels.convolution.algorithm import use_algorithm
 from minicnn.nn import Module, evaluation_mode
 from minicnn.nn.receptive_field import ReceptiveField
 from minicnn.nn.tracing import FieldTracer

@@ -14,8 +14,8 @@ import numpy as np
 
 from minicnn.functional.checks import need_choice, need_float
 from minicnn.functional.reduction import axes_of
-from minicnn.kernels import elementwise
 from minicnn.kernels import softmax as kernels
+from minicnn.kernels.pointwise import elementwise
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import elementwise
+from minicnn.kernels.pointwise import elementwise
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 _CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}

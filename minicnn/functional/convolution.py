@@ -1,7 +1,7 @@
 """Convolution and its transpose: the sum of a weighted window at every place, and the same map turned around.
 
 Notation: input (N, C_in, H, W), weight (C_out, C_in/groups, KH, KW), result (N, C_out, OH, OW). The loops are in
-kernels/: reference.py has them as anyone can follow, convolution.py chooses the algorithm.
+kernels/: reference.py has them as anyone can follow, dispatch.py chooses the algorithm.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from minicnn.functional.arguments import IntOrPair, as_pair, check_floats, check
 from minicnn.functional.checks import need_size
 from minicnn.functional.padding import pad
 from minicnn.functional.shaping import squeeze, unsqueeze
-from minicnn.kernels import convolution as kernels
 from minicnn.kernels import layout
-from minicnn.kernels.elementwise import scale_below_zero
+from minicnn.kernels.convolution import dispatch as kernels
 from minicnn.kernels.normalization import channel_sum
+from minicnn.kernels.pointwise.elementwise import scale_below_zero
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 

@@ -1,7 +1,7 @@
 """Unfold and fold: the patches of an image side by side, and patches added up to an image; transposes of each other.
 
 Notation: image (N, C, H, W); columns (N, C*KH*KW, L), one for each of the L = OH*OW places of a window of KH x KW
-pixels. A convolution is a matrix product with the columns; kernels/im2col.py computes it so.
+pixels. A convolution is a matrix product with the columns; kernels/convolution/im2col.py computes it so.
 """
 
 from __future__ import annotations

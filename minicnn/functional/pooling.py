@@ -1,7 +1,7 @@
 """Pooling: one number for each window of an image, the largest or the mean; and the way back from it.
 
 input (N, C, H, W) or (C, H, W); a window is (KH, KW) pixels, and windows are `stride` apart. The loops, and the rules
-for ties and NaN, are in kernels/pooling.py.
+for ties and NaN, are in kernels/pooling/windows.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from minicnn.functional.arguments import IntOrPair, as_pair, check_floats, check_image, window_counts
 from minicnn.functional.shaping import squeeze, unsqueeze
 from minicnn.kernels import layout
-from minicnn.kernels import pooling as kernels
+from minicnn.kernels.pooling import windows as kernels
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 OutputSize = int | None | Sequence[int | None]

@@ -8,7 +8,7 @@ thread, and float64 stay with NumPy.
 
 import numpy as np
 
-from minicnn.kernels import direct
+from minicnn.kernels.convolution import direct
 
 MOST_FOR_NUMPY = 1 << 18  # multiply-adds: OpenBLAS wakes its threads above this
 LONGEST_SUM = 4096  # products that are added up one after the other: a longer float32 sum would lose digits

@@ -14,7 +14,7 @@ import numpy as np
 from numba import prange
 
 from minicnn.kernels import memory
-from minicnn.kernels.compile import compile, kernel_array
+from minicnn.kernels.compiling.compile import compile, kernel_array
 
 PARTS = 32  # of every sum over rows: a fixed number, so that the result does not depend on the threads
 CHUNK = 32  # rows that are added up in the array's own precision

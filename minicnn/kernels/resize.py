@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange
 
 from minicnn.kernels import layout
-from minicnn.kernels.compile import compile, kernel_array
+from minicnn.kernels.compiling.compile import compile, kernel_array
 
 _IN_MEMORY = {0: 0, 1: 3, 2: 1, 3: 2}  # where the axes of (N, C, H, W) are in (N, H, W, C)
 

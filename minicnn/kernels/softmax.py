@@ -7,7 +7,7 @@ import numpy as np
 from numba import prange
 
 from minicnn.kernels import layout
-from minicnn.kernels.compile import compile, kernel_array
+from minicnn.kernels.compiling.compile import compile, kernel_array
 
 SMALLEST = 1 << 16  # elements: below this NumPy, whose exponential is made for vectors, is as fast
 

@@ -7,7 +7,7 @@ halves it. fan_out in place of fan_in keeps the gradient's variance. For a weigh
     fan_in = C_in / groups * KH * KW            fan_out = C_out * KH * KW
 
 Every function that draws takes a `generator`; without one it draws from the stream "init" of minicnn.random.
-Inside `with postponed():` all of them wait, so that what a file supplies is not drawn first (nn/postpone.py).
+Inside `with postponed():` all of them wait, so that what a file supplies is not drawn first (nn/deferred_init.py).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from minicnn.nn.postpone import postpone
-from minicnn.nn.postpone import postponed as postponed
+from minicnn.nn.deferred_init import postpone
+from minicnn.nn.deferred_init import postponed as postponed
 from minicnn.random import next_stream
 from minicnn.tensor import Tensor
 

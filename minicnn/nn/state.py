@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from minicnn.kernels import memory
-from minicnn.nn import postpone
+from minicnn.nn import deferred_init
 from minicnn.tensor import Tensor
 
 # Batch norm's count of batches. Files older than 2018 lack it, and only momentum=None reads it: it may be missing.
@@ -114,7 +114,7 @@ def load_into(
     else:
         for name, tensor in wanted.items():
             tensor.data[...] = state[name]
-    postpone.cross_off(wanted.values())
+    deferred_init.cross_off(wanted.values())
     return report
 
 
@@ -145,7 +145,7 @@ def _read_into(targets: Mapping[str, Tensor], state: StoredState) -> None:
     arrays = {name: memory.mapped(tensor.shape, tensor.dtype) for name, tensor in targets.items()}
     state.read_into(arrays)
     for name, tensor in targets.items():
-        if postpone.is_waiting(tensor):
+        if deferred_init.is_waiting(tensor):
             tensor.data = arrays[name]
         else:
             tensor.data[...] = arrays[name]

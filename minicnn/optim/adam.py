@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import update
+from minicnn.kernels.pointwise import optimizer_steps
 from minicnn.optim.flat import NOTHING, alike, flat, sign
 from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
 
@@ -55,7 +55,7 @@ class Adam(Optimizer):
         settings = lr / (1 - beta1**count), 1 - beta1, 1 - beta2, math.sqrt(1 - beta2**count), group["eps"]
         decays = (0.0, lr * decay) if self.decoupled else (decay, 0.0)
         with flat(parameter, gradient, mean, square, largest) as arrays:
-            update.adam_compiled(*arrays, *alike(parameter, *settings, *decays), sign(parameter, group))
+            optimizer_steps.adam_compiled(*arrays, *alike(parameter, *settings, *decays), sign(parameter, group))
 
 
 class AdamW(Adam):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import update
+from minicnn.kernels.pointwise import optimizer_steps
 from minicnn.optim.flat import NOTHING, alike, flat, sign
 from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
 
@@ -44,4 +44,4 @@ class RMSprop(Optimizer):
         velocity = buffer_like(state, "momentum_buffer", parameter) if group["momentum"] else NOTHING
         settings = group["lr"], 1 - group["alpha"], group["eps"], group["weight_decay"], group["momentum"]
         with flat(parameter, gradient, square, mean, velocity) as arrays:
-            update.rmsprop_compiled(*arrays, *alike(parameter, *settings), sign(parameter, group))
+            optimizer_steps.rmsprop_compiled(*arrays, *alike(parameter, *settings), sign(parameter, group))

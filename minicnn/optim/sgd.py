@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import update
+from minicnn.kernels.pointwise import optimizer_steps
 from minicnn.optim.flat import NOTHING, alike, flat, sign
 from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
 
@@ -43,4 +43,6 @@ class SGD(Optimizer):
         velocity = buffer_like(state, "momentum_buffer", parameter) if momentum else NOTHING
         settings = group["lr"], momentum, 1 - group["dampening"], group["weight_decay"]
         with flat(parameter, gradient, velocity) as arrays:
-            update.sgd_compiled(*arrays, first, *alike(parameter, *settings), group["nesterov"], sign(parameter, group))
+            optimizer_steps.sgd_compiled(
+                *arrays, first, *alike(parameter, *settings), group["nesterov"], sign(parameter, group)
+            )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minicnn.weights.atomic import write_atomically
+from minicnn.files.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

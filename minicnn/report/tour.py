@@ -28,13 +28,13 @@ from minicnn.features.activations import extract
 from minicnn.features.ladder import LEVELS, level_sizes, probe_ladder, probe_pixels
 from minicnn.features.separation import NORMALIZE
 from minicnn.figures import curves, images
+from minicnn.files.atomic import check_writable, make_folder, write_atomically
 from minicnn.nn import Module
 from minicnn.optim import SGD, OneCycleLR
 from minicnn.report.page import Page
 from minicnn.training import evaluate, fit, reestimate_batch_norm
 from minicnn.transfer.recipes import fine_tuned, from_scratch, frozen
 from minicnn.transfer.target import Target
-from minicnn.weights import check_writable, make_folder, write_atomically
 
 PER_CLASS = 20  # labelled pictures a class in the target sets
 TARGETS = ("near", "far")

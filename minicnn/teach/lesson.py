@@ -22,9 +22,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from minicnn.files.atomic import make_folder, write_atomically
 from minicnn.random import manual_seed
 from minicnn.versions import recorded_machine, recorded_versions
-from minicnn.weights import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,7 +219,7 @@ class Lesson:
 
 
 def find_source(target: str) -> Any:
-    """The function or class that `target` names, as in "minicnn/kernels/reference.py:forward_loops"."""
+    """The function or class that `target` names, as in "minicnn/kernels/convolution/reference.py:forward_loops"."""
     path, _, name = target.partition(":")
     module_name = path.removesuffix(".py").replace("/", ".")
     if not path.startswith("minicnn/") or not path.endswith(".py") or not name:

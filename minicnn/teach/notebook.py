@@ -11,8 +11,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from minicnn.files.atomic import write_atomically
 from minicnn.teach.folder import LessonFile
-from minicnn.weights import write_atomically
 
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 

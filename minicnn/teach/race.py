@@ -23,7 +23,7 @@ import numpy as np
 from numba import prange
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from minicnn.kernels.compile import compile, set_num_threads
+from minicnn.kernels.compiling.compile import compile, set_num_threads
 
 
 def racy_sums(x):

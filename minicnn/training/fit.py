@@ -18,7 +18,7 @@ from minicnn.training.averages import Averages
 from minicnn.training.checkpoint import load_checkpoint, save_checkpoint
 from minicnn.training.early_stopping import EarlyStopping
 from minicnn.training.evaluation import ACCURACY, Metrics, evaluate
-from minicnn.training.guards import check_loss, check_weights
+from minicnn.training.finite_checks import check_loss, check_weights
 from minicnn.training.history import append_record, start_history
 from minicnn.training.interruption import CtrlC, TrainingInterrupted
 from minicnn.training.progress import progress_bar

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minicnn.weights import write_atomically
+from minicnn.files.atomic import write_atomically
 
 
 def append_record(path: str | os.PathLike, record: dict[str, Any]) -> None:

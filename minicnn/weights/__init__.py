@@ -6,14 +6,12 @@
     WeightsInformation          how images are prepared for weights, and their classes (information.py)
     pretrained                  what is known of torchvision's sets of weights (torchvision_files.py)
     shipped                     the weights that come with minicnn (shipped_files.py)
-    write_atomically            a file whole or not at all (atomic.py)
     flatten, unflatten          nested states, such as an optimiser's, as arrays and JSON (nested.py)
 
 A file may come from a stranger: nothing in it is run, and the memory that it takes is bounded. Most people need none of
 these but `load` and `save`: create(name, weights="file.pth"), which makes a network by its name, does the rest.
 """
 
-from minicnn.weights.atomic import check_writable, make_folder, write_atomically
 from minicnn.weights.files import load, load_metadata, load_with_metadata, open_weights, save
 from minicnn.weights.information import WeightsInformation
 from minicnn.weights.loading import adapt_input_channels, information_of, load_weights
@@ -26,14 +24,12 @@ __all__ = [
     "WeightFile",
     "WeightsInformation",
     "adapt_input_channels",
-    "check_writable",
     "flatten",
     "information_of",
     "load",
     "load_metadata",
     "load_weights",
     "load_with_metadata",
-    "make_folder",
     "obtain_pretrained",
     "open_weights",
     "pretrained",
@@ -41,5 +37,4 @@ __all__ = [
     "shipped",
     "shipped_path",
     "unflatten",
-    "write_atomically",
 ]

@@ -5,7 +5,7 @@
     .pth .pt .ckpt .bin .tar   PyTorch's own, read but not written
 
 Loading a stranger's file cannot run code. Of these formats only PyTorch's are pickles, which can ask for anything: they
-are read by a machine that knows tensors and nothing else (data/safe_pickle.py).
+are read by a machine that knows tensors and nothing else (files/safe_pickle.py).
 """
 
 import errno
@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.files import json_text
+from minicnn.files.atomic import write_atomically
 from minicnn.tensor import Tensor
-from minicnn.weights import json_text, npz_format, pytorch_legacy, pytorch_zip, safetensors_format
-from minicnn.weights.atomic import write_atomically
+from minicnn.weights import npz_format, pytorch_legacy, pytorch_zip, safetensors_format
 from minicnn.weights.stored import PIECE, WeightFile
 from minicnn.weights.torchvision_files import known_by_file_name
 

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from minicnn.data.plain_text import plain
-from minicnn.weights import json_text, zip_archive
+from minicnn.files import json_text, zip_archive
+from minicnn.files.plain_text import plain
 from minicnn.weights.stored import DAMAGE, StoredArray, WeightFile, ZipStorage, c_strides
 
 _METADATA_MEMBER = "__metadata__.json"

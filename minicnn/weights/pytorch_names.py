@@ -5,8 +5,7 @@ import os
 import zipfile
 from pathlib import Path
 
-from minicnn.data import safe_pickle
-from minicnn.weights import zip_archive
+from minicnn.files import safe_pickle, zip_archive
 from minicnn.weights.files import OF_PYTORCH
 from minicnn.weights.pytorch_objects import ALLOWED
 from minicnn.weights.stored import DAMAGE

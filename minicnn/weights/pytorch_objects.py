@@ -11,8 +11,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from minicnn.data import safe_pickle
-from minicnn.data.plain_text import plain
+from minicnn.files import safe_pickle
+from minicnn.files.plain_text import plain
 from minicnn.weights.stored import Storage, StoredArray
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")  # what training scripts put around a state

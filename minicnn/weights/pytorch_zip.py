@@ -12,8 +12,8 @@ import io
 import zipfile
 from typing import Any, BinaryIO
 
-from minicnn.data.plain_text import plain
-from minicnn.weights import zip_archive
+from minicnn.files import zip_archive
+from minicnn.files.plain_text import plain
 from minicnn.weights.pytorch_objects import ALLOWED, StorageOfKind, load_objects, state_of, storage_id
 from minicnn.weights.stored import DAMAGE, WeightFile, ZipStorage
 

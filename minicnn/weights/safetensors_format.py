@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from minicnn.data.plain_text import plain
-from minicnn.weights import json_text
+from minicnn.files import json_text
+from minicnn.files.plain_text import plain
 from minicnn.weights.stored import FileStorage, StoredArray, WeightFile, c_strides
 
 _HEADER_LIMIT = 100_000_000  # bytes; the limit that the format itself sets

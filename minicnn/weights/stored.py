@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from minicnn.data.plain_text import plain
+from minicnn.files.plain_text import plain
 
 PIECE = 1 << 20  # bytes read at a time: they are checked, widened and moved while they still lie in the cache
 MOST_AXES = 64  # NumPy's own limit

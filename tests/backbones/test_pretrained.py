@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from minicnn import Tensor, backbones, nn, random, weights
-from minicnn.backbones import recognition
-from minicnn.backbones.recognition import recognised
+from minicnn.backbones import identify
+from minicnn.backbones.identify import recognised
 from minicnn.weights import torchvision_files
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
@@ -169,7 +169,7 @@ def test_every_backbone_is_recognised_whatever_its_width_and_head(name):
 
 
 def test_to_recognise_leaves_the_random_streams_as_they_were():
-    recognition._narrowest.cache_clear()
+    identify._narrowest.cache_clear()
     before = random.get_state()
     recognised(["a"])
     assert random.get_state() == before

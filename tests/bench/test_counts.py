@@ -10,7 +10,7 @@ import pytest
 
 from minicnn.bench.cases import CONVOLUTIONS, Convolution
 from minicnn.bench.counts import count_work
-from minicnn.kernels.reference import forward_loops
+from minicnn.kernels.convolution.reference import forward_loops
 
 # Runs a kernel in Python, where vectors and single numbers are all read and written through `vector.read`, or copied
 # by `vector.copy`, which reads both. Only float32 counts: places are integers.
@@ -18,7 +18,9 @@ COUNT = """
 import json, sys
 import numpy as np
 from minicnn.bench.cases import Convolution
-from minicnn.kernels import direct, transposition, vector, vector_arithmetic, winograd
+from minicnn.kernels.convolution import direct
+from minicnn.kernels.convolution.winograd import winograd
+from minicnn.kernels.registers import arithmetic, transposition, vector
 
 moved = 0
 plain = vector.read
@@ -28,7 +30,7 @@ def counted(array, offset, count):
     moved += count * (array.dtype == np.float32)
     return plain(array, offset, count)
 
-vector.read = vector_arithmetic.read = transposition.read = counted
+vector.read = arithmetic.read = transposition.read = counted
 case = Convolution(*json.loads(sys.argv[2]))
 x, weight, _ = case.arrays(case.batch)
 padding = (case.padding,) * 2

@@ -8,7 +8,7 @@ from PIL import Image
 
 from minicnn import Tensor, backbones, no_grad, weights
 from minicnn import functional as F
-from minicnn.backbones.recognition import stored_sizes
+from minicnn.backbones.identify import stored_sizes
 from minicnn.cli.main import main
 from minicnn.data.folder import read_image
 

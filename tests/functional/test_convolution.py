@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import minicnn.functional as F
 from minicnn.gradcheck import gradcheck
 from minicnn.kernels import layout
-from minicnn.kernels.algorithm import use_algorithm
+from minicnn.kernels.convolution.algorithm import use_algorithm
 from minicnn.tensor import Tensor, no_grad
 
 ALGORITHMS = ["auto", "reference", "im2col", "direct", "winograd"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from minicnn import functional as F
 from minicnn import kernels
 from minicnn.kernels import layout
-from minicnn.kernels.algorithm import ALGORITHMS, use_algorithm
+from minicnn.kernels.convolution.algorithm import ALGORITHMS, use_algorithm
 from minicnn.tensor import Tensor
 
 torch = pytest.importorskip("torch")
@@ -188,8 +188,8 @@ def test_cross_entropy_carries_them_as_torch_does(value):
 def compiled_kernels():
     """Every compiled function of the package's kernels, by its name."""
     found = {}
-    for module in pkgutil.iter_modules(kernels.__path__):
-        for name, value in vars(importlib.import_module(f"minicnn.kernels.{module.name}")).items():
+    for module in pkgutil.walk_packages(kernels.__path__, "minicnn.kernels."):
+        for name, value in vars(importlib.import_module(module.name)).items():
             dispatcher = getattr(value, "__wrapped__", value)  # parallel kernels are called through a lock
             if name.endswith("_compiled") and hasattr(dispatcher, "signatures"):
                 found[name] = dispatcher

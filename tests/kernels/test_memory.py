@@ -148,7 +148,7 @@ def test_mapped_memory_is_zeros_of_its_own(own_pool, shape):
 
 OUTLIVES_THE_MODULES = """
 from minicnn.kernels import memory
-from minicnn.kernels.compile import compile
+from minicnn.kernels.compiling.compile import compile
 
 numbers = memory.empty((100_000,))
 

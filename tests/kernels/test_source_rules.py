@@ -5,12 +5,12 @@ from importlib import metadata
 from pathlib import Path
 
 import minicnn
-from minicnn.kernels.compile import REORDER
+from minicnn.kernels.compiling.compile import REORDER
 
 PACKAGE = Path(minicnn.__file__).parent
 FILES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 LESSONS_FOLDER = "teach/"  # reads what a student wrote, by Python's own compile
-COMPARES_OR_LOOKS_FOR_NAN = ("pooling.py", "maxima.py", "normalization.py", "elementwise.py", "resize.py")
+COMPARES_OR_LOOKS_FOR_NAN = ("windows.py", "maximum.py", "normalization.py", "elementwise.py", "resize.py")
 
 
 def is_compile(node):
@@ -53,7 +53,11 @@ def test_kernels_are_compiled_in_one_way():
         assert not used & {"vectorize", "guvectorize", "jit", "cfunc", "stencil"}, file
         # `minicnn info` runs an empty loop of its own, to learn which threading layer Numba chooses; a reader's answer
         # to lesson 15 is compiled, run and forgotten.
-        assert "njit" not in used or file in ("kernels/compile.py", "cli/info.py", "teach/checks/lesson_15.py"), file
+        assert "njit" not in used or file in (
+            "kernels/compiling/compile.py",
+            "cli/info.py",
+            "teach/checks/lesson_15.py",
+        ), file
 
 
 def test_kernels_have_no_explicit_signatures():

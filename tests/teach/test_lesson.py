@@ -220,13 +220,13 @@ def test_source_is_shown_with_its_lines(out, capsys):
 
 
 def test_source_is_found_by_file_and_name():
-    from minicnn.kernels.reference import forward_loops
+    from minicnn.kernels.convolution.reference import forward_loops
     from minicnn.tensor import Tensor
 
-    assert find_source("minicnn/kernels/reference.py:forward_loops") is forward_loops
+    assert find_source("minicnn/kernels/convolution/reference.py:forward_loops") is forward_loops
     assert find_source("minicnn/tensor.py:Tensor.backward") is Tensor.backward
-    with pytest.raises(ValueError, match=r"there is no forward_lops in minicnn/kernels/reference\.py"):
-        find_source("minicnn/kernels/reference.py:forward_lops")
+    with pytest.raises(ValueError, match=r"there is no forward_lops in minicnn/kernels/convolution/reference\.py"):
+        find_source("minicnn/kernels/convolution/reference.py:forward_lops")
     with pytest.raises(FileNotFoundError, match=r"no file minicnn/kernels/referenz\.py"):
         find_source("minicnn/kernels/referenz.py:forward_loops")
     for target in ("minicnn/tensor.py", "tensor.py:Tensor", "minicnn.tensor:Tensor"):

@@ -6,7 +6,8 @@ import pytest
 from numba import prange
 from numpy import zeros
 
-from minicnn.kernels import im2col, normalization
+from minicnn.kernels import normalization
+from minicnn.kernels.convolution import im2col
 from minicnn.teach.race import again_and_again, racy_sums, racy_sums_compiled, watch
 
 X = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from minicnn import Tensor
+from minicnn.files import json_text
 from minicnn.kernels import layout
-from minicnn.weights import json_text, load, load_metadata, safetensors_format, save
+from minicnn.weights import load, load_metadata, safetensors_format, save
 
 SUFFIXES = [".safetensors", ".npz"]
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]

@@ -24,9 +24,10 @@ from minicnn.bench.cases import (
     Network,
     layers,
 )
-from minicnn.kernels import convolution, layout
-from minicnn.kernels.algorithm import use_algorithm
-from minicnn.kernels.compile import set_num_threads
+from minicnn.kernels import layout
+from minicnn.kernels.compiling.compile import set_num_threads
+from minicnn.kernels.convolution import dispatch
+from minicnn.kernels.convolution.algorithm import use_algorithm
 
 Runs = dict[str, Callable[[], Any]]
 
@@ -77,9 +78,9 @@ def _convolution(case: Convolution, algorithm: str) -> Runs:
 
     size = (case.side, case.side)
     runs = {
-        FORWARD: lambda: convolution.conv2d(x, weight, None, stride, padding, dilation, 1),
-        INPUT_GRADIENT: lambda: convolution.conv2d_input_gradient(gradient, weight, size, stride, padding, dilation, 1),
-        WEIGHT_GRADIENT: lambda: convolution.conv2d_weight_gradient(
+        FORWARD: lambda: dispatch.conv2d(x, weight, None, stride, padding, dilation, 1),
+        INPUT_GRADIENT: lambda: dispatch.conv2d_input_gradient(gradient, weight, size, stride, padding, dilation, 1),
+        WEIGHT_GRADIENT: lambda: dispatch.conv2d_weight_gradient(
             x, gradient, (case.kernel, case.kernel), stride, padding, dilation, 1
         ),
         BOTH: both,

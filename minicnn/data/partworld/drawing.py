@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numba import prange
 
-from minicnn.kernels.compile import compile
+from minicnn.kernels.compiling.compile import compile
 
 STROKE = 255  # in the map of what covers a pixel; 0 is ground, 1 + 3 * object + slot a part
 _HALF = math.sqrt(0.5)

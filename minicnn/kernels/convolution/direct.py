@@ -1,0 +1,283 @@
+"""Direct convolution: the matrix of patches is multiplied without ever being built, in vector registers.
+
+Every window of a convolution is a row of the patch matrix, (N*OH*OW, KH*KW*C). im2col.py builds it and multiplies. Here
+two tables stand for it, whatever the kernel, stride, padding and dilation (direct_plan.py):
+
+    patch[p, k] = image[starts[p] + taps[k]]
+
+and the micro-kernels (microkernel.py) make all three products of a layer from tiles of 8 x 32 sums (vector.py; that is
+the size for AVX-512 and float32):
+
+    forward            output[p, c]   = sum over k of patch[p, k] * weight[k, c]      a tile: 8 positions x 32 channels
+    input gradient     the forward product over the output's gradient, with the kernel turned round
+    weight gradient    gradient[k, c] = sum over p of patch[p, k] * gradient[p, c]    direct_weights.py
+
+                          32 output channels, two vectors of 16
+                         +--------------------------------------+      for each tap k:
+      8 positions, each  |                                      |          load the two vectors weight[k, 32 channels]
+      with a start of    |      8 x 32 sums in 16 registers     |          for each of the 8 positions:
+      its own            |                                      |              load one number of its patch,
+                         +--------------------------------------+              add number * vectors to its row
+
+Positions are numbered on through the rows of an image, and through small images, so a narrow image fills the 8 rows as
+well as a wide one. Work is cut into units of positions, whose part of the image stays in the second-level cache while
+one block of 32 channels after the other is made of it. Each sum is taken by one thread, in an order that the shapes
+alone decide: the number of threads cannot change a bit.
+
+With few output channels a vector would be mostly empty: the input gradient of an RGB image has 3. There a position is a
+*bundle* of several pixels side by side, 4 pixels x 3 channels, and the weights of a tap are zero for those pixels of
+the bundle that do not see it. A part of the products is with zeros then, but most lanes of the vector are in use.
+Zero times infinity is not zero, so a result with such numbers is computed again without bundles.
+
+The scheme (a block of output that stays in registers, weights packed in the order of reading) is that of Georganas et
+al., "Anatomy of high-performance deep learning convolutions on SIMD architectures" (SC 2018), section II.
+"""
+
+import numba
+import numpy as np
+from numba import prange
+
+from minicnn.kernels import memory
+from minicnn.kernels.compiling.compile import compile, kernel_array
+from minicnn.kernels.convolution.direct_plan import Limits, find_unit_compiled, forward_axis, input_gradient_axes, plan
+from minicnn.kernels.convolution.direct_weights import sum_weight_gradient
+from minicnn.kernels.normalization import channel_sum
+from minicnn.kernels.registers.microkernel import block_columns_compiled, block_products_in_runs_compiled, vectors_cost
+from minicnn.kernels.registers.transposition import transpose
+from minicnn.kernels.registers.vector import clear, copy, element, narrow_columns, wide_columns
+from minicnn.kernels.shapes import convolution_output_size
+
+# A block of weights, once in the cache, serves at least 64 positions; 48 Ki numbers of the image leave most of a
+# second-level cache to it.
+LIMITS = Limits(units=32, fewest_positions=64, most_positions=512, numbers=48 * 1024)
+_PACKED_TOGETHER = 64  # weights of a channel: as many cache lines of the packed array fit the first-level cache
+
+
+def applies(dtype, channels: int, groups: int) -> bool:
+    """True if this is the way to compute a convolution with `channels` input channels in each of its groups.
+
+    That is, for float32, unless it is depthwise. float64 works too, but would be compiled for itself, several seconds
+    for what gradient checks do with tiny arrays.
+    """
+    return np.dtype(dtype) == np.float32 and (groups == 1 or channels > 1)
+
+
+def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+    """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in // groups, KH, KW), plus bias.
+
+    bias is (C_out,) or None. With `relu`, negative results become zero.
+    """
+    n, h, w, c_in = x.shape
+    c_out, channels, kh, kw = weight.shape
+    oh = convolution_output_size(h, kh, stride[0], padding[0], dilation[0])
+    ow = convolution_output_size(w, kw, stride[1], padding[1], dilation[1])
+    y = memory.empty((n, oh, ow, c_out), x.dtype)
+
+    rows = (forward_axis(oh, kh, stride[0], padding[0], dilation[0]),)
+    strides = kw, kh * kw  # of the weight array: for a row of the kernel, and for a channel of the window
+
+    def column_axes(bundle):
+        return (forward_axis(ow, kw, stride[1], padding[1], dilation[1], bundle),)
+
+    def convolve(bundle):
+        columns = column_axes(bundle)
+        tables = plan(n, (h, w), channels, c_in, (oh, ow), c_out, rows, columns, strides, LIMITS)
+        _convolve(tables, x, weight, channels * kh * kw, bias, bundle, groups, relu, y)
+
+    bundle = _bundle(ow, c_out, 1, column_axes, narrow_columns(x.dtype)) if groups == 1 else 1
+    convolve(bundle)
+    if bundle > 1 and not _is_finite(y):
+        convolve(1)
+    return y
+
+
+def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
+    """The gradient (N, H, W, C_in) for the input of size `input_size` = (H, W), from `gradient` (N, OH, OW, C_out).
+
+    With a stride of (2, 2) the input pixels fall into four sorts, by the kernel rows and columns that reach them: each
+    is a convolution of stride 1 with its own share of the kernel (direct_plan.input_gradient_axes).
+    """
+    c_out, channels, kh, kw = weight.shape
+    n, oh, ow, _ = gradient.shape
+    h, w = input_size
+    c_in = channels * groups
+    gx = memory.empty((n, h, w, c_in), gradient.dtype)
+
+    rows = input_gradient_axes(h, kh, stride[0], padding[0], dilation[0])
+    strides = kw, channels * kh * kw
+
+    def column_axes(bundle):
+        return input_gradient_axes(w, kw, stride[1], padding[1], dilation[1], bundle)
+
+    def convolve(bundle):
+        columns = column_axes(bundle)
+        tables = plan(n, (oh, ow), c_out // groups, c_out, (h, w), c_in, rows, columns, strides, LIMITS)
+        _convolve(tables, gradient, weight, kh * kw, None, bundle, groups, False, gx)
+
+    bundle = _bundle(w, c_in, stride[1], column_axes, narrow_columns(gradient.dtype)) if groups == 1 else 1
+    convolve(bundle)
+    if bundle > 1 and not _is_finite(gx):
+        convolve(1)
+    return gx
+
+
+def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
+    """The gradient (C_out, C_in // groups, KH, KW) for the weight, from x and `gradient` (N, OH, OW, C_out)."""
+    gw = memory.empty((gradient.shape[3], x.shape[3] // groups, *kernel_size), x.dtype)
+    sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw)
+    return gw
+
+
+def _bundle(size, channels, multiple, column_axes, narrow) -> int:
+    """How many pixels, side by side, a position should have: a divisor of the row's `size`, and mostly 1.
+
+    Chosen by what a pixel costs, taps times vectors, where `column_axes(bundle)` tells the taps. A bundle starts at a
+    multiple of `multiple` pixels.
+    """
+    if channels >= narrow:
+        return 1
+
+    def cost(bundle):
+        taps = [len(axis.taps) / axis.spacing for axis in column_axes(bundle)]
+        return sum(taps) * vectors_cost(bundle * channels, narrow)
+
+    most = min(size, 2 * narrow // channels)
+    return min((b for b in range(1, most + 1) if b == 1 or (size % b == 0 and b % multiple == 0)), key=cost)
+
+
+def _is_finite(array) -> bool:
+    """False if a number of `array` (N, H, W, C) is NaN or infinite, or if their sum is.
+
+    Then bundles won't do: a pixel that does not see a number would get zero times infinity from it.
+    """
+    return bool(np.isfinite(channel_sum(array.reshape(-1, array.shape[3]))).all())  # (N, H, W, C) -> (N*H*W, C)
+
+
+def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu, output):
+    """Write to `output` the products of patches and weights, plus the bias; through relu if asked for.
+
+    A group of channels is a convolution of its own: numbers further on in every pixel of input and output.
+    """
+    narrow, wide = narrow_columns(images.dtype), wide_columns(images.dtype)
+    n, channels, outputs = images.shape[0], images.shape[3] // groups, output.shape[3] // groups
+    lanes = bundle * outputs
+    blocks, units = -(-lanes // wide), len(tables.zone_of_unit)
+    # Either a unit of the image stays in the cache and all weights pass by, or a block of weights and all images do: a
+    # thread then packs a block just before it multiplies by it, so weights that come from memory never go back there.
+    by_block = blocks > 1 and (units < numba.get_num_threads() or weight.size * units > images.size * blocks)
+    workers = max(1, min(numba.get_num_threads(), blocks if by_block else units))
+    packed = memory.aligned((workers if by_block else blocks, tables.depth * wide), images.dtype)
+    first_sums = np.zeros((groups, blocks * wide), images.dtype)
+    if bias is not None:
+        first_sums[:, :lanes] = np.tile(bias.reshape(groups, outputs), bundle)  # (C_out,) -> (groups, lanes)
+    flat_images = kernel_array(images).reshape(-1)  # (N, H, W, C) -> (N*H*W*C,)
+    flat_weight = kernel_array(weight).reshape(-1)  # (C_out, C, KH, KW) -> (C_out*C*KH*KW,)
+    for group in range(groups):
+        convolve_units_compiled(
+            flat_images, n, flat_weight, group * weight.size // groups, tables, column_stride, outputs, lanes,
+            first_sums[group], group * channels, group * outputs, packed, output.reshape(-1), workers, narrow, wide,
+            by_block, relu,
+        )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The compiled part. It trusts its arguments: shapes were checked by the callers. Arrays that only vectors and copies
+# touch are flat, so that one compiled version of each function serves all.
+
+
+def _pack_squares(weight, first_element, tables, column_stride, lanes, first, columns, narrow, packed):
+    """Turn stretches of neighbouring weights of a channel into columns, a square at a time; returns how many are done.
+
+    They are done up to the first stretch that has a gap, or would reach beyond the last weight.
+    """
+    for i in range(0, len(tables.elements) - narrow + 1, narrow):
+        start = element(tables.elements, i)
+        if element(tables.elements, i + narrow - 1) != start + narrow - 1:
+            return i
+        for column in range(0, columns, narrow):
+            channel = min(first + column, lanes - 1)
+            place = first_element + channel * column_stride + start
+            transpose(weight, place, column_stride, lanes - 1 - channel, packed, column, tables.lines, i, columns)
+    return len(tables.elements) // narrow * narrow
+
+
+_pack_squares_compiled = compile(_pack_squares, inner=True)
+
+
+def _pack_weights(weight, first_element, tables, column_stride, outputs, lanes, first, narrow, wide, packed):
+    """Gather the weights of a block of lanes, from number `first` on, into lines: zeros where there is none.
+
+    Lane number i belongs to channel i % outputs of pixel i // outputs of the bundle. A block's last lanes may be none;
+    nothing reads their sums.
+    """
+    columns = block_columns_compiled(first, lanes, narrow, wide)
+    count, real = len(tables.elements), min(columns, lanes - first)
+    done = 0
+    if real < columns or outputs < lanes:
+        clear(packed, 0, tables.depth * columns)
+    if outputs == lanes and column_stride == 1:
+        for i in range(count):
+            place = first_element + element(tables.elements, i) + first
+            copy(weight, place, packed, element(tables.lines, i) * columns, real)
+        done = count
+    elif outputs == lanes:
+        done = _pack_squares_compiled(
+            weight, first_element, tables, column_stride, lanes, first, columns, narrow, packed
+        )
+    for start in range(done, count, _PACKED_TOGETHER):
+        for column in range(real):
+            pixel, channel = (first + column) // outputs, (first + column) % outputs
+            place = first_element + channel * column_stride
+            for i in range(start, min(start + _PACKED_TOGETHER, count)):
+                if element(tables.pixels, i) == pixel:
+                    line = element(tables.lines, i)
+                    copy(weight, place + element(tables.elements, i), packed, line * columns + column, 1)
+
+
+_pack_weights_compiled = compile(_pack_weights, inner=True)
+
+
+def _convolve_block(
+    images, tables, unit, n, first_source, first_target, packed, first_sums, first, lanes, narrow, wide, output, relu
+):
+    """Write a block of lanes, from number `first` on, of the positions of a unit to `output`."""
+    columns = block_columns_compiled(first, lanes, narrow, wide)
+    number, count, source, target = find_unit_compiled(tables, unit, n)
+    zone = tables.zones[number]
+    block_products_in_runs_compiled(
+        wide, first_sums, first, images, first_source + source, tables.starts, zone.first_position, count, tables.runs,
+        zone.first_run, zone.end_run, packed, columns, min(columns, lanes - first), output, tables.destinations,
+        first_target + target + first, relu,
+    )  # fmt: skip
+
+
+_convolve_block_compiled = compile(_convolve_block, inner=True)
+
+
+def convolve_units(
+    images, n, weight, first_element, tables, column_stride, outputs, lanes, first_sums, first_source, first_target,
+    packed, output, workers, narrow, wide, by_block, relu,
+):  # fmt: skip
+    """output = patches times weights, plus bias, of one group: workers share out the units, or the blocks."""
+    blocks, units = -(-lanes // wide), len(tables.zone_of_unit)
+    if not by_block:
+        for block in prange(blocks):
+            _pack_weights_compiled(
+                weight, first_element, tables, column_stride, outputs, lanes, block * wide, narrow, wide, packed[block]
+            )
+    outer, inner = (blocks, units) if by_block else (units, blocks)
+    for worker in prange(workers):
+        for i in range(np.intp(worker), outer, workers):
+            if by_block:
+                _pack_weights_compiled(
+                    weight, first_element, tables, column_stride, outputs, lanes, i * wide, narrow, wide, packed[worker]
+                )
+            for j in range(inner):
+                block, unit, weights = (i, j, np.intp(worker)) if by_block else (j, i, j)
+                _convolve_block_compiled(
+                    images, tables, unit, n, first_source, first_target, packed[weights], first_sums,
+                    block * wide, lanes, narrow, wide, output, relu,
+                )  # fmt: skip
+
+
+convolve_units_compiled = compile(convolve_units, parallel=True)

@@ -1,0 +1,185 @@
+"""Winograd's convolution for 3x3 kernels of stride 1: a quarter of the multiplications, for a few additions.
+
+transforms.py derives it. The output is cut into tiles of 4 x 4, each of which sees 6 x 6 pixels, and a layer's
+three products become transforms and 36 products of matrices, one for each of the 36 numbers of a transformed tile:
+
+    forward            pixels   --B^T d B-->  36 x (tiles, C_in)   @   36 x (C_in, C_out)  <--G g G^T--  weights
+                                              = 36 x (tiles, C_out)                        --A^T M A-->  output
+    input gradient     the forward product over the output's gradient, with the kernel turned round
+    weight gradient    pixels   --B^T d B-->  36 x (tiles, C_in), transposed   @   36 x (tiles, C_out)  <--A dY A^T--
+                       gradient               = 36 x (C_in, C_out)                         --G^T M G-->  weight gradient
+
+The matrix products are the micro-kernel's (microkernel.py), as in direct.py. tiles.py has the transforms of
+tiles, units.py shares them out, outputs.py and weights.py have the loops.
+
+A tile mixes its pixels, so a NaN would spread over all of its outputs, and infinities, subtracted, turn into NaN.
+Products that meet such numbers, or that overflow, are therefore computed again by direct.py.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+from minicnn.kernels import memory
+from minicnn.kernels.compiling.compile import kernel_array
+from minicnn.kernels.convolution import direct
+from minicnn.kernels.convolution.direct_plan import offsets
+from minicnn.kernels.convolution.winograd.outputs import Kernel, convolve_tiles_compiled
+from minicnn.kernels.convolution.winograd.tiles import MATRICES, whole_vectors
+from minicnn.kernels.convolution.winograd.transforms import OUTPUTS, PIXELS
+from minicnn.kernels.convolution.winograd.units import cut_tiles
+from minicnn.kernels.convolution.winograd.weights import sum_tiles_compiled
+from minicnn.kernels.registers.vector import narrow_columns, wide_columns
+from minicnn.kernels.shapes import convolution_output_size
+
+CACHE_ELEMENTS = 160 * 1024  # of a unit's transformed tiles and products: leaves some of a second-level cache free
+SHARED_WEIGHTS = 1024 * 1024  # transformed weights, at most, that are read again for every unit
+SHARED_TILES = 4 * 1024 * 1024  # numbers of transformed tiles that threads share where weights are many
+UNIT_TILES = 32  # of a unit then
+GROUP_ELEMENTS = 2 * 1024 * 1024, 5 * 1024 * 1024  # at least and at most, that a weight gradient sums up in one go
+PIECE_ROWS = 32  # input channels of a piece of a weight gradient
+
+
+def applies(dtype, kernel_size, stride, padding, dilation, groups) -> bool:
+    """True if this algorithm knows the convolution: 3x3, stride 1, not dilated, float32, one group, padding up to 2.
+
+    More padding than that would ask the input gradient for a negative one.
+    """
+    return (
+        np.dtype(dtype) == np.float32
+        and tuple(kernel_size) == (3, 3)
+        and tuple(stride) == (1, 1)
+        and tuple(dilation) == (1, 1)
+        and groups == 1
+        and max(padding) <= 2
+    )
+
+
+def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+    """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in, 3, 3), plus bias (C_out,).
+
+    With `relu`, negative results become zero. Raises ValueError where `applies` is false.
+    """
+    _refuse(x.dtype, weight.shape[2:], stride, padding, dilation, groups)
+    n, h, w, c_in = x.shape
+    size = tuple(convolution_output_size(s, 3, 1, p, 1) for s, p in zip((h, w), padding, strict=True))
+    y = memory.empty((n, *size, weight.shape[0]), x.dtype)
+    kernel = Kernel(np.arange(9), 9, 9 * c_in, np.arange(9 * narrow_columns(x.dtype)))
+    if _convolve(x, weight, kernel, padding, bias, relu, y):
+        return y
+    return direct.conv2d(x, weight, bias, stride, padding, dilation, groups, relu)
+
+
+def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
+    """The gradient (N, H, W, C_in) for the input of size `input_size` = (H, W), from `gradient` (N, OH, OW, C_out).
+
+    It is the convolution of `gradient`, padded by 2 - padding, with the kernel turned by half a turn. Raises ValueError
+    where `applies` is false.
+    """
+    _refuse(gradient.dtype, weight.shape[2:], stride, padding, dilation, groups)
+    c_in = weight.shape[1]
+    gx = memory.empty((gradient.shape[0], *input_size, c_in), gradient.dtype)
+    turned = Kernel(np.arange(9)[::-1].copy(), 9 * c_in, 9, np.arange(9 * narrow_columns(gradient.dtype)))
+    if _convolve(gradient, weight, turned, (2 - padding[0], 2 - padding[1]), None, False, gx):
+        return gx
+    return direct.conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups)
+
+
+def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
+    """The gradient (C_out, C_in, 3, 3) for the weight, from x (N, H, W, C_in) and `gradient` (N, OH, OW, C_out).
+
+    Raises ValueError where `applies` is false.
+    """
+    _refuse(x.dtype, kernel_size, stride, padding, dilation, groups)
+    allocate = memory.empty if len(x) else memory.zeros
+    gw = allocate((gradient.shape[3], x.shape[3], 3, 3), x.dtype)
+    if _sum_weight_gradient(x, gradient, padding, gw):
+        return gw
+    return direct.conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups)
+
+
+def _refuse(dtype, kernel_size, stride, padding, dilation, groups):
+    if not applies(dtype, kernel_size, stride, padding, dilation, groups):
+        raise ValueError(
+            "winograd: expected float32, kernel 3x3, stride 1, dilation 1, padding up to 2 and one group, got "
+            f"{dtype}, kernel {tuple(kernel_size)}, stride {tuple(stride)}, dilation {tuple(dilation)}, padding "
+            f"{tuple(padding)}, {groups} groups; use 'auto' or 'direct'"
+        )
+
+
+def _convolve(images, weight, kernel, padding, bias, relu, output) -> bool:
+    """Write the convolution to `output`; False if it, or anything on the way to it, is not finite."""
+    narrow, wide = narrow_columns(images.dtype), wide_columns(images.dtype)
+    depths, channels = images.shape[3], output.shape[3]
+    blocks = -(-channels // wide)
+    line = whole_vectors(depths, narrow)
+    block_size = odd_lines(depths * wide, narrow)
+    share_weights = MATRICES * blocks * block_size <= SHARED_WEIGHTS
+    most = CACHE_ELEMENTS // (MATRICES * (line + wide)) if share_weights else UNIT_TILES
+    units = cut_tiles(images.shape, output.shape[1:3], (-padding[0], -padding[1]), PIXELS, most)
+    count, workers = len(units.starts), numba.get_num_threads()
+    unit_size = odd_lines(count * line, narrow)
+    group = max(1, min(units.units, SHARED_TILES // (MATRICES * unit_size)))
+    whole_bias = np.zeros(blocks * wide, images.dtype)
+    if bias is not None:
+        whole_bias[:channels] = bias
+    unfit = np.zeros((workers, narrow), images.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):  # for the Python bodies: compiled code never warns
+        convolve_tiles_compiled(
+            share_weights, kernel_array(images), kernel_array(weight), kernel, whole_bias,
+            np.zeros(wide, images.dtype), 0.0 if relu else -math.inf, units,
+            offsets((count, line)), offsets((depths, 1)), offsets((count, MATRICES * wide + narrow)),
+            memory.aligned((blocks if share_weights else workers, MATRICES, block_size), images.dtype),
+            memory.aligned((workers if share_weights else group, MATRICES, unit_size), images.dtype),
+            memory.aligned((workers, units.scratch_size + narrow), images.dtype),
+            memory.aligned((workers, count * (MATRICES * wide + narrow)), images.dtype),
+            memory.aligned((workers, MATRICES * wide), images.dtype),
+            memory.aligned((workers, 9 * narrow * wide), images.dtype),
+            unfit, output, narrow, wide,
+        )  # fmt: skip
+    return bool(np.isfinite(unfit).all())
+
+
+def _sum_weight_gradient(x, gradient, padding, gw) -> bool:
+    """Write the weight gradient to `gw`; False if it, or anything on the way to it, is not finite."""
+    narrow, wide = narrow_columns(x.dtype), wide_columns(x.dtype)
+    c_out, c_in = gw.shape[:2]
+    blocks, parts = -(-c_out // wide), -(-c_in // PIECE_ROWS)
+    line = whole_vectors(c_in, narrow)
+    # The sums of large layers go through memory once for each group: a group should not be smaller than they are.
+    smallest, largest = GROUP_ELEMENTS
+    most_tiles = min(max(smallest, 2 * MATRICES * c_in * c_out), largest) // (MATRICES * (line + blocks * wide))
+    unit_tiles = max(1, most_tiles // 16)
+    out_size = gradient.shape[1:3]
+    units = cut_tiles(x.shape, out_size, (-padding[0], -padding[1]), PIXELS, unit_tiles)
+    gradient_units = cut_tiles(gradient.shape, out_size, (0, 0), OUTPUTS, unit_tiles)
+    groups = max(1, -(-units.units * len(units.starts) // most_tiles))
+    group = max(1, -(-units.units // groups))  # units, about as many in every group
+    tiles = group * len(units.starts)
+    workers = numba.get_num_threads()
+    slots = workers if group >= units.units else blocks * parts
+    unfit = np.zeros((workers, narrow), x.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):  # for the Python bodies: compiled code never warns
+        sum_tiles_compiled(
+            kernel_array(x), kernel_array(gradient), units, gradient_units, group,
+            np.arange(parts * PIECE_ROWS).reshape(parts, PIECE_ROWS), offsets((tiles, line)),
+            offsets((PIECE_ROWS, wide)), np.zeros(wide, x.dtype),
+            memory.aligned((workers, max(units.scratch_size, gradient_units.scratch_size) + narrow), x.dtype),
+            memory.aligned((MATRICES, odd_lines(tiles * line, narrow)), x.dtype),
+            memory.aligned((MATRICES, blocks, odd_lines(tiles * wide, narrow)), x.dtype),
+            memory.aligned((workers, PIECE_ROWS * wide), x.dtype),
+            memory.aligned((slots, MATRICES, odd_lines(PIECE_ROWS * wide, narrow)), x.dtype),
+            memory.aligned((workers, MATRICES * wide), x.dtype),
+            unfit, gw, narrow, wide,
+        )  # fmt: skip
+    return bool(np.isfinite(unfit).all())
+
+
+def odd_lines(size, line):
+    """`size` rounded up to an odd number of cache lines, of `line` numbers each.
+
+    Then the same place of the 36 matrices, which a transform writes one after the other, is in 36 different sets of the
+    cache; if they were a power of two apart it would always be in the same one, which holds about 12 lines.
+    """
+    return (-(-size // line) | 1) * line
