@@ -37,16 +37,19 @@ lying = upright.T.copy()
 # ## Predict
 #
 # Look at the upright kernel, and think of a picture that is dark on one side of a straight edge and bright on the
-# other. Put your answers into `yours`, in place of `None`, before you run on.
+# other.
+#
+# Before you run on, write down your answers: `minicnn lesson predict 1` asks for them, and keeps them in
+# `answers/predictions.json`, a file of your own. A notebook's cell can't be asked; there, name them, as in
+# `!minicnn lesson predict 1 direction=lying diagonal=0.5`.
 
 # %%
 lesson.predict(
     "direction",
     "Which edge makes the upright kernel answer most?",
     choices=("standing", "lying", "diagonal", "all the same"),
-    yours=None,
 )
-lesson.predict("diagonal", "At 45 degrees, what share of that largest answer is left?", yours=None)
+lesson.predict("diagonal", "At 45 degrees, what share of that largest answer is left?")
 
 # %% [markdown]
 # ## Read
@@ -199,7 +202,8 @@ lesson.figure(figure)
 # **01b** `lessons/exercises/01b_rising_kernel.py`: find a kernel that answers most to rising edges, and not at all to
 # falling ones.
 #
-# `minicnn lesson check 1` says whether your answers are right, and if not, how wrong they are and where. In a
+# `minicnn lesson start 1` copies them to `answers/`, where they are yours to edit. `minicnn lesson check 1` says
+# whether your answers are right, and if not, what is wrong and where; with `--hint` it says how to go on. In a
 # notebook, `teach.check("01a", convolve)` does the same.
 #
 # ## Change one line

@@ -36,19 +36,20 @@ lying = upright.T.copy()
 #
 # In the second question two kernels learn together. They are shown only how *steep* the brightness is at each place,
 # the root of upright squared plus lying squared, and not in which direction it rises.
+#
+# Before you run on, write down your answers: `minicnn lesson predict 2` asks for them, and keeps them in
+# `answers/predictions.json`, a file of your own.
 
 # %%
 lesson.predict(
     "teacher",
     "Whose kernel comes nearest to Sobel's in 100 steps, each teacher at a good learning rate?",
     choices=("plain", "standardised", "noise"),
-    yours=None,
 )
 lesson.predict(
     "pair",
     "Two kernels learn from steepness alone. What do they find?",
     choices=("the upright and the lying kernel", "the same two, turned", "nothing of the kind"),
-    yours=None,
 )
 
 # %% [markdown]
@@ -306,7 +307,8 @@ lesson.figure(learning_figure(samples, at_steps, losses, distances, shown, (shar
 #
 # **02b** `lessons/exercises/02b_momentum_step.py`: one step of gradient descent with momentum.
 #
-# `minicnn lesson check 2` checks both.
+# `minicnn lesson start 2` copies them to `answers/`, where they are yours to edit. `minicnn lesson check 2` says
+# whether your answers are right, and if not, what is wrong and where; with `--hint` it says how to go on.
 #
 # ## Change one line
 #

@@ -31,16 +31,16 @@ lesson = teach.begin("03_step_through_autograd", budget=20)
 #
 # Second: a slope can also be had without any calculus, by going a step h to either side and dividing the rise by 2h.
 # In float64, about 16 digits of each number are kept.
+#
+# Before you run on, write down your answers: `minicnn lesson predict 3` asks for them, and keeps them in
+# `answers/predictions.json`, a file of your own.
 
 # %%
-lesson.predict(
-    "calls", "How often is the first sum's backward called?", choices=("once", "16 times", "32,768 times"), yours=None
-)
+lesson.predict("calls", "How often is the first sum's backward called?", choices=("once", "16 times", "32,768 times"))
 lesson.predict(
     "step",
     "With which step does that slope come nearest to the true one?",
     choices=("0.01", "0.000001", "0.000000000001"),
-    yours=None,
 )
 
 # %% [markdown]
@@ -297,7 +297,8 @@ lesson.figure(autograd_figure(loss, weights, steps, differences, averaged, every
 #
 # **03b** `lessons/exercises/03b_backward_order.py`: find an order in which the nodes of a graph can be called.
 #
-# `minicnn lesson check 3` checks both.
+# `minicnn lesson start 3` copies them to `answers/`, where they are yours to edit. `minicnn lesson check 3` says
+# whether your answers are right, and if not, what is wrong and where; with `--hint` it says how to go on.
 #
 # ## Change one line
 #

@@ -44,17 +44,17 @@ def stack(windows, channels=12, colours=1):
 # %% [markdown]
 # ## Predict
 #
-# Before you run on, put your answers into `yours`.
+# Before you run on, write down your answers: `minicnn lesson predict 4` asks for them, and keeps them in
+# `answers/predictions.json`, a file of your own.
 
 # %%
-lesson.predict("side", "Ten layers of 3x3 kernels, stride 1: how many pixels on a side can an output see?", yours=None)
-lesson.predict("used", "With random weights, what share of that side does it use?", yours=None)
-lesson.predict("channels", "Twice as many channels in every layer: how many times the multiply-adds?", yours=None)
+lesson.predict("side", "Ten layers of 3x3 kernels, stride 1: how many pixels on a side can an output see?")
+lesson.predict("used", "With random weights, what share of that side does it use?")
+lesson.predict("channels", "Twice as many channels in every layer: how many times the multiply-adds?")
 lesson.predict(
     "training",
     "A network learns to tell the mean brightness of 3x3 pixels. What happens to the part that it uses?",
     choices=("it grows", "it shrinks", "nothing"),
-    yours=None,
 )
 
 # %% [markdown]
@@ -296,7 +296,8 @@ lesson.figure(figure)
 # **04b** `lessons/exercises/04b_far_and_cheap.py`: choose kernels, strides and channels of a network that sees the
 # whole picture and is cheap.
 #
-# `minicnn lesson check 4` says whether they are right, and if not, where.
+# `minicnn lesson start 4` copies them to `answers/`, where they are yours to edit. `minicnn lesson check 4` says
+# whether your answers are right, and if not, what is wrong and where; with `--hint` it says how to go on.
 #
 # ## Change one line
 #

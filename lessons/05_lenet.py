@@ -52,16 +52,16 @@ key = {"LeNet-5": "lenet", "MLP": "mlp"}  # in the names of numbers
 # %% [markdown]
 # ## Predict
 #
-# Before you run on, put your answers into `yours`.
+# Before you run on, write down your answers: `minicnn lesson predict 5` asks for them, and keeps them in
+# `answers/predictions.json`, a file of your own.
 
 # %%
-lesson.predict("first_loss", "Ten classes, and a network with random weights: what is its cross-entropy?", yours=None)
-lesson.predict("share", "An MLP of 13 times LeNet's parameters: what share of its accuracy does it reach?", yours=None)
+lesson.predict("first_loss", "Ten classes, and a network with random weights: what is its cross-entropy?")
+lesson.predict("share", "An MLP of 13 times LeNet's parameters: what share of its accuracy does it reach?")
 lesson.predict(
     "shuffled",
     "The pixels of all pictures are shuffled, in all of them in the same way. Who gets worse?",
     choices=("LeNet-5", "the MLP", "both", "neither"),
-    yours=None,
 )
 
 # %% [markdown]
@@ -329,7 +329,8 @@ lesson.figure(comparison_figure(curves, accuracies, picture, counts, world["test
 #
 # **05b** `lessons/exercises/05b_cross_entropy.py`: write the loss of a classifier, for scores of any size.
 #
-# `minicnn lesson check 5` says whether your answers are right, and if not, how wrong they are and where.
+# `minicnn lesson start 5` copies them to `answers/`, where they are yours to edit. `minicnn lesson check 5` says
+# whether your answers are right, and if not, what is wrong and where; with `--hint` it says how to go on.
 #
 # ## Change one line
 #

@@ -35,20 +35,21 @@ lesson = teach.begin("08_vgg", budget=120)
 #
 # All maps have the same number of channels, 20. Networks of three blocks are trained alike, on the same pictures and
 # for as long; they differ only in what a block is.
+#
+# Before you run on, write down your answers: `minicnn lesson predict 8` asks for them, and keeps them in
+# `answers/predictions.json`, a file of your own.
 
 # %%
-lesson.predict("weights", "Two 3x3 instead of one 5x5, 20 channels throughout: what share of the weights?", yours=None)
+lesson.predict("weights", "Two 3x3 instead of one 5x5, 20 channels throughout: what share of the weights?")
 lesson.predict(
     "same_cost",
     "One 5x5, made narrower until it costs as much as two 3x3. Which is more accurate on new pictures?",
     choices=("two 3x3", "one 5x5", "no difference beyond the spread over seeds"),
-    yours=None,
 )
 lesson.predict(
     "without_relu",
     "Two 3x3 again, but the ReLU between the two is taken out. The accuracy?",
     choices=("higher", "lower", "no difference beyond the spread over seeds"),
-    yours=None,
 )
 
 # %% [markdown]
@@ -314,7 +315,8 @@ lesson.figure(window_stack_figure({"one 5x5": (5,), "two 3x3": (3, 3)}, results)
 # **08b** `lessons/exercises/08b_widest_middle.py`: the counting above had as many channels in as out. VGG's blocks
 # begin by doubling them. How wide may the map between two 3x3 be before they cost more than one 5x5?
 #
-# `minicnn lesson check 8` says whether your answers are right, and if not, how wrong they are and where.
+# `minicnn lesson start 8` copies them to `answers/`, where they are yours to edit. `minicnn lesson check 8` says
+# whether your answers are right, and if not, what is wrong and where; with `--hint` it says how to go on.
 #
 # ## Change one line
 #

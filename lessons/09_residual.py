@@ -41,21 +41,22 @@ rate = 0.03
 # ## Predict
 #
 # Networks of 8, 20 and 44 layers learn 500 pictures, few enough to know them all by heart. Batch norm is in all of
-# them. Before you run on, put your answers into `yours`.
+# them.
+#
+# Before you run on, write down your answers: `minicnn lesson predict 9` asks for them, and keeps them in
+# `answers/predictions.json`, a file of your own.
 
 # %%
-lesson.predict("plain", "Plain, without shortcuts: how many layers learn best?", choices=depths, yours=None)
+lesson.predict("plain", "Plain, without shortcuts: how many layers learn best?", choices=depths)
 lesson.predict(
     "residual",
     f"With shortcuts: do {deepest} layers learn worse than 8?",
     choices=("worse", "as well or better"),
-    yours=None,
 )
 lesson.predict(
     "gradient",
     f"Plain, {deepest} layers, random weights: beside the last convolution's gradient, that of the first is",
     choices=("much smaller", "about as large", "much larger"),
-    yours=None,
 )
 
 # %% [markdown]
@@ -335,7 +336,8 @@ lesson.figure(depth_figure(losses, ("another's shortcut", deepest, another), gra
 # **09b** `lessons/exercises/09b_layers_and_weights.py`: how many layers and weights has a residual network for small
 # pictures?
 #
-# `minicnn lesson check 9` says whether they are right, and if not, where.
+# `minicnn lesson start 9` copies them to `answers/`, where they are yours to edit. `minicnn lesson check 9` says
+# whether your answers are right, and if not, what is wrong and where; with `--hint` it says how to go on.
 #
 # ## Change one line
 #

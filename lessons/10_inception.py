@@ -33,22 +33,21 @@ lesson = teach.begin("10_inception", budget=120)
 #
 # The first block of the paper's table, 3a, takes 192 channels. Its 5x5 window gives 32; the 1x1 in front of it leaves
 # 16 of the 192.
+#
+# Before you run on, write down your answers: `minicnn lesson predict 10` asks for them, and keeps them in
+# `answers/predictions.json`, a file of your own.
 
 # %%
-lesson.predict(
-    "five", "Multiply-adds of 3a's 5x5 branch: how many times as many would they be without the 1x1?", yours=None
-)
+lesson.predict("five", "Multiply-adds of 3a's 5x5 branch: how many times as many would they be without the 1x1?")
 lesson.predict(
     "same_cost",
     "Two networks of the same multiply-adds: narrow without the 1x1, wider with it. Which is more accurate?",
     choices=("with the 1x1", "without", "no difference beyond the spread over seeds"),
-    yours=None,
 )
 lesson.predict(
     "same_width",
     "Two of the same width: without the 1x1 costs 2.5 times as many multiply-adds. Which is more accurate?",
     choices=("with the 1x1", "without", "no difference beyond the spread over seeds"),
-    yours=None,
 )
 
 # %% [markdown]
@@ -321,7 +320,8 @@ lesson.figure(branches_figure(192, drawn, results))
 #
 # **10b** `lessons/exercises/10b_inception.py`: write the block, from six kernels and the functions of the library.
 #
-# `minicnn lesson check 10` says whether your answers are right, and if not, how wrong they are and where.
+# `minicnn lesson start 10` copies them to `answers/`, where they are yours to edit. `minicnn lesson check 10` says
+# whether your answers are right, and if not, what is wrong and where; with `--hint` it says how to go on.
 #
 # ## Change one line
 #

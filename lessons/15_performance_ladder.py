@@ -52,17 +52,18 @@ threads = numba.get_num_threads()
 #
 # The convolution has 64 pictures of 32x32 with 64 channels, 64 kernels of 3x3, and a rim of one pixel of padding. The
 # peak is what a loop reaches on your processor that does nothing but multiply and add in registers, on all threads.
-# Put your answers into `yours`, in place of `None`, before you run on.
+#
+# Before you run on, write down your answers: `minicnn lesson predict 15` asks for them, and keeps them in
+# `answers/predictions.json`, a file of your own.
 
 # %%
-lesson.predict("compiled", "How many times as fast as Python's are the same loops, compiled?", yours=None)
-lesson.predict("highest", "How many times as fast as the compiled loops is the fastest rung?", yours=None)
-lesson.predict("past_the_peak", "Can a rung have more GFLOP/s than the peak?", choices=("yes", "no"), yours=None)
+lesson.predict("compiled", "How many times as fast as Python's are the same loops, compiled?")
+lesson.predict("highest", "How many times as fast as the compiled loops is the fastest rung?")
+lesson.predict("past_the_peak", "Can a rung have more GFLOP/s than the peak?", choices=("yes", "no"))
 lesson.predict(
     "race",
     "All threads of your machine add ones to the same 16 sums. How many of the additions get lost?",
     choices=("none", "fewer than one in a thousand", "more than one in a thousand"),
-    yours=None,
 )
 
 # %% [markdown]
@@ -404,7 +405,8 @@ lesson.figure(figure)
 # **15b** `lessons/exercises/15b_mended_sums.py`: mend the race, so that the sums have the same bits on any number of
 # threads.
 #
-# `minicnn lesson check 15` says whether your answers are right, and if not, how wrong they are and where.
+# `minicnn lesson start 15` copies them to `answers/`, where they are yours to edit. `minicnn lesson check 15` says
+# whether your answers are right, and if not, what is wrong and where; with `--hint` it says how to go on.
 #
 # ## Change one line
 #

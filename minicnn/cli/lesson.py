@@ -25,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_parser.add_argument("lesson", help="number or name of a lesson, or all")
     run_parser.add_argument("--fast", action="store_true", help="the same steps with smaller numbers, 10 s each")
     _add_out(run_parser)
+    predict_parser = actions.add_parser("predict", help="write down your predictions before you run a lesson")
+    predict_parser.add_argument("lesson", help="number or name of a lesson")
+    predict_parser.add_argument(
+        "predictions", nargs="*", metavar="QUESTION=ANSWER", help="without any, each question is asked"
+    )
+    start_parser = actions.add_parser("start", help="copy a lesson's exercises to the folder answers, to write them")
+    start_parser.add_argument("lesson", help="a lesson, as 1, or one exercise, as 01a")
     check_parser = actions.add_parser("check", help="check your answers to a lesson's exercises")
     check_parser.add_argument("lesson", help="a lesson, as 1, or one exercise, as 01a")
     notebook_parser = actions.add_parser("notebook", help="run a lesson and write it as a notebook with its output")
@@ -49,7 +56,16 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; 0 if all went as it should."""
-    actions = {"list": _list, "run": _run, "check": _check, "notebook": _notebook, "copy": _copy, "record": _record}
+    actions = {
+        "list": _list,
+        "predict": _predict,
+        "run": _run,
+        "start": _start,
+        "check": _check,
+        "notebook": _notebook,
+        "copy": _copy,
+        "record": _record,
+    }
     return actions[arguments.action](arguments)
 
 
@@ -145,30 +161,64 @@ def _print_table(outcomes: list[Outcome]) -> None:
             print(f"    the control holds, and should not: {claim}")
 
 
+def _predict(arguments: argparse.Namespace) -> int:
+    from minicnn.teach.folder import find_lesson
+    from minicnn.teach.predictions import ask_all, parse_all, questions_of, read_predictions, write_predictions
+
+    lesson = find_lesson(arguments.lesson)
+    questions = questions_of(lesson.path)
+    before = read_predictions(lesson.name)
+    if arguments.predictions:
+        predictions = parse_all(questions, arguments.predictions)
+    else:
+        predictions = ask_all(questions, before)
+    for question in questions:
+        print(f"{question.key:14s} {({**before, **predictions}).get(question.key, 'no prediction')}")
+    if predictions:
+        path = write_predictions(lesson.name, predictions)
+        print(f"kept in {path}; now `minicnn lesson run {lesson.number}`")
+    return 0
+
+
+def _start(arguments: argparse.Namespace) -> int:
+    from minicnn.teach.exercises import start_exercises
+
+    lesson, name = _lesson_and_exercise(arguments.lesson)
+    for path, new in start_exercises(lesson.path.parent / "exercises", name).items():
+        print(path if new else f"{path} is there already, and is left as it is")
+    print(f"These files are yours. Write your answers into them, then `minicnn lesson check {arguments.lesson}`.")
+    return 0
+
+
 def _check(arguments: argparse.Namespace) -> int:
-    import re
-
     from minicnn.teach import WrongAnswer, check
-    from minicnn.teach.exercises import exercise_files, load_answer
-    from minicnn.teach.folder import INSTALLED, find_lesson
+    from minicnn.teach.exercises import answer_files, load_answer
 
-    named = re.fullmatch(r"0?([0-9]+)([a-z]?)", arguments.lesson)
-    number, letter = named.groups() if named else (arguments.lesson, "")
-    lesson = find_lesson(number)
-    folder = lesson.path.parent / "exercises"
-    files = exercise_files(folder, f"{lesson.number:02d}{letter}")
-    if not files:
-        raise FileNotFoundError(f"there is no exercise {lesson.number:02d}{letter} in {folder}")
-    wrong = 0
-    for path in files:
+    lesson, name = _lesson_and_exercise(arguments.lesson)
+    exercises = lesson.path.parent / "exercises"
+    wrong, started = 0, True
+    for path in answer_files(exercises, name):
+        started = started and path.parent != exercises
         try:
             check(path.name.partition("_")[0], load_answer(path))
         except WrongAnswer as error:
             wrong += 1
             print(f"{error}\n  your file: {path}")
-    if wrong and folder.parent == INSTALLED:
-        print("These files belong to the installed package. `minicnn lesson copy` makes a folder of them to edit.")
+    if wrong and not started:
+        print(f"`minicnn lesson start {arguments.lesson}` copies exercises to files of your own.")
     return 1 if wrong else 0
+
+
+def _lesson_and_exercise(name: str) -> tuple[LessonFile, str]:
+    """The lesson, and how the names of the files begin that are meant: "1" gives "01" and "1a" gives "01a"."""
+    import re
+
+    from minicnn.teach.folder import find_lesson
+
+    named = re.fullmatch(r"0?([0-9]+)([a-z]?)", name)
+    number, letter = named.groups() if named else (name, "")
+    lesson = find_lesson(number)
+    return lesson, f"{lesson.number:02d}{letter}"
 
 
 def _notebook(arguments: argparse.Namespace) -> int:
@@ -185,7 +235,7 @@ def _copy(arguments: argparse.Namespace) -> int:
     from minicnn.teach.folder import copy_lessons
 
     copy_lessons(arguments.to)
-    print(f"lessons copied to {arguments.to}: edit {arguments.to / 'exercises'}, then `minicnn lesson check 1`")
+    print(f"lessons copied to {arguments.to}, to read and to change; `minicnn lesson start 1` begins the exercises")
     if arguments.to != Path("lessons"):
         print(f"`minicnn lesson` finds them when called in {arguments.to}, or beside a folder named lessons")
     return 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from minicnn.files.atomic import make_folder
 from minicnn.teach.answers import WrongAnswer
 from minicnn.teach.checks import CHECKS
+from minicnn.teach.folder import answers_folder
 
 
 def check(name: str, answer: Callable) -> None:
@@ -29,6 +32,37 @@ def check(name: str, answer: Callable) -> None:
 def exercise_files(folder: Path, name: str) -> list[Path]:
     """The files in `folder` of one exercise, "01a", or of all exercises of a lesson, "01", in their order."""
     return [path for path in sorted(folder.glob("[0-9][0-9][a-z]_*.py")) if path.name.startswith(name)]
+
+
+def start_exercises(exercises: Path, name: str) -> dict[Path, bool]:
+    """The reader's copies of the exercises in the folder `exercises`, and for each if it is new.
+
+    A copy that is there already is left as it is. Raises FileNotFoundError if there is no exercise of that name.
+    """
+    answers = answers_folder()
+    copies = {}
+    for path in _existing(exercises, name):
+        copy = make_folder(answers) / path.name
+        copies[copy] = not copy.exists()
+        if copies[copy]:
+            shutil.copyfile(path, copy)
+    return copies
+
+
+def answer_files(exercises: Path, name: str) -> list[Path]:
+    """For each exercise of that name the reader's copy, or the file in the folder `exercises` where there is no copy.
+
+    Raises FileNotFoundError if there is no exercise of that name.
+    """
+    copies = ((answers_folder() / path.name, path) for path in _existing(exercises, name))
+    return [copy if copy.is_file() else path for copy, path in copies]
+
+
+def _existing(exercises: Path, name: str) -> list[Path]:
+    files = exercise_files(exercises, name)
+    if not files:
+        raise FileNotFoundError(f"there is no exercise {name} in {exercises}")
+    return files
 
 
 def load_answer(path: Path) -> Any:

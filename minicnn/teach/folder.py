@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -48,6 +49,18 @@ def lessons_folder() -> Path:
         if any("teach.begin(" in path.read_text(encoding="utf-8", errors="replace") for path in place.glob(_FILES)):
             return place
     raise FileNotFoundError(f"there are no lessons in any of {', '.join(map(str, places))}")
+
+
+def answers_folder() -> Path:
+    """The folder of the reader's own files, answers and predictions: MINICNN_ANSWERS, or ./answers without it.
+
+    An editor may run cells in the folder of the lessons; then it is ../answers, the same as from one folder higher.
+    """
+    named = os.environ.get("MINICNN_ANSWERS")
+    if named:
+        return Path(named)
+    here = Path.cwd()
+    return (here.parent if any(here.glob(_FILES)) and (here / "exercises").is_dir() else here) / "answers"
 
 
 def copy_lessons(target: Path) -> None:

@@ -6,6 +6,7 @@ display, and a cell may be run again: what it told the lesson before is then rep
 
     MINICNN_FAST=1                       the fast form: the same steps with smaller numbers
     MINICNN_OUT=folder                   where figure and numbers go; without it runs/lessons, below the working folder
+    MINICNN_ANSWERS=folder               the reader's predictions and answers; without it answers, beside runs
     MINICNN_STOP=01_see_an_edge:window   stop in the debugger at a named place
 """
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from minicnn.files.atomic import make_folder, write_atomically
 from minicnn.random import manual_seed
+from minicnn.teach.predictions import Question, predictions_file, read_predictions
 from minicnn.versions import recorded_machine, recorded_versions
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Lesson:
         self.budget = self.either(budget, 10)
         self.out = make_folder(os.environ.get("MINICNN_OUT") or OUT)
         self._seed = seed
+        self.questions: list[Question] = []
         self._predictions: dict[str, dict[str, Any]] = {}
         self._numbers: dict[str, dict[str, Any]] = {}
         self._controls: dict[str, dict[str, Any]] = {}
@@ -73,17 +76,22 @@ class Lesson:
         return fast if self.fast else full
 
     def predict(self, key: str, question: str, choices: Sequence[Any] | None = None, yours: Any = None) -> None:
-        """Ask before anything is computed; `yours` is what the reader puts into the cell, None without a prediction.
+        """Ask before anything is computed. The answer is in the reader's file, where `minicnn lesson predict` puts it.
 
-        Raises ValueError if `yours` is none of `choices`.
+        `yours` is for a copy of the lesson, such as a notebook: it goes before the file.
+        Raises ValueError if the answer is not one of `choices`.
         """
-        if choices is not None and yours is not None and yours not in choices:
-            raise ValueError(f"yours={yours!r} is not among the choices of this prediction: {_listed(choices)}")
-        self._predictions[key] = {"question": question, "yours": yours}
+        given = yours if yours is not None else read_predictions(self.name).get(key)
+        if choices is not None and given is not None and given not in choices:
+            place = f"yours={given!r}" if yours is not None else f"{key} is {given!r} in {predictions_file()}, which"
+            raise ValueError(f"{place} is not among the choices of this prediction: {_listed(choices)}")
+        asked = Question(key, question, None if choices is None else tuple(choices))
+        self.questions = [one for one in self.questions if one.key != key] + [asked]
+        self._predictions[key] = {"question": question, "yours": given}
         print(f"PREDICT  {question}")
         if choices is not None:
             print(f"         choose from {_listed(choices)}")
-        print(f"         you predict: {_shown(yours)}" if yours is not None else "         (put yours into the cell)")
+        print(f"         you predict: {_shown(given)}" if given is not None else f"         ({self._how_to_predict})")
 
     def outcome(self, key: str, value: Any, within: float = 0.0) -> None:
         """Show what came out beside the prediction `key`; numbers count as equal `within` that share of the outcome.
@@ -97,11 +105,15 @@ class Lesson:
         yours = prediction["yours"]
         print(f"OUTCOME  {prediction['question']}  {_shown(value)}")
         if yours is None:
-            print("         You made no prediction; next time, put one into the cell: it is how surprises are noticed.")
+            print(f"         You made no prediction: {self._how_to_predict}. It is how surprises are noticed.")
         elif _agrees(yours, value, within):
             print(f"         You predicted {_shown(yours)}, and so it is.")
         else:
             print(f"         You predicted {_shown(yours)}. What did you assume that is not so?")
+
+    @property
+    def _how_to_predict(self) -> str:
+        return f"`minicnn lesson predict {int(self.name[:2])}` asks for yours, best before the lesson runs"
 
     def read(self, target: str) -> None:
         """Print where `target`, "path:function" or "path:Class.method", stands, and its source.

@@ -1,5 +1,6 @@
 """`minicnn lesson` on a folder of small lessons, and its errors."""
 
+import io
 import json
 import os
 import signal
@@ -34,7 +35,7 @@ NEEDS_NOTEBOOK = ["jupytext", "nbclient", "nbformat", "ipykernel"]
 @pytest.fixture
 def lessons(tmp_path, monkeypatch):
     """Two lessons and an exercise in ./lessons."""
-    for name in ("MINICNN_FAST", "MINICNN_OUT", "MINICNN_STOP"):
+    for name in ("MINICNN_FAST", "MINICNN_OUT", "MINICNN_STOP", "MINICNN_ANSWERS"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "lessons"
     (folder / "exercises").mkdir(parents=True)
@@ -116,29 +117,54 @@ def test_an_older_record_does_not_hide_a_failure(lessons, tmp_path, capfd):
     assert not (tmp_path / "out" / "01_try.json").exists()
 
 
-def test_exercises_are_checked_where_they_are_edited(lessons, capsys):
-    path = lessons / "exercises" / "01a_convolve.py"
+WRITTEN = """from minicnn import functional as F
+
+
+def convolve(picture, kernel):
+    return F.conv2d(picture[None, None], kernel[None, None])[0, 0]
+"""
+
+
+def test_exercises_are_started_and_checked_in_the_readers_folder(lessons, tmp_path, capsys):
     assert main(["lesson", "check", "1"]) == 1
     printed = capsys.readouterr().out
     assert "exercise 01a: convolve is not written yet" in printed
-    assert f"your file: {path}" in printed
-    assert "minicnn lesson copy" not in printed
+    assert f"your file: {lessons / 'exercises' / '01a_convolve.py'}" in printed
+    assert "`minicnn lesson start 1` copies" in printed
+    assert main(["lesson", "start", "1"]) == 0
+    path = tmp_path / "answers" / "01a_convolve.py"
+    assert capsys.readouterr().out.startswith(f"{path}\n")
+    assert path.read_text() == EXERCISE
     path.write_text("def convolve(picture, kernel):\n    return picture +\n")
+    assert main(["lesson", "start", "01a"]) == 0
+    assert f"{path} is there already" in capsys.readouterr().out
     assert main(["lesson", "check", "01a"]) == 1
-    assert "line 2: invalid syntax" in capsys.readouterr().out
-    path.write_text(
-        "from minicnn import functional as F\n\n\ndef convolve(picture, kernel):\n"
-        "    return F.conv2d(picture[None, None], kernel[None, None])[0, 0]\n"
-    )
+    printed = capsys.readouterr().out
+    assert "line 2: invalid syntax" in printed
+    assert f"your file: {path}" in printed
+    assert "lesson start" not in printed
+    path.write_text(WRITTEN)
     for name in ("1", "01", "1a", "01a", "01_try"):
         assert main(["lesson", "check", name]) == 0
         assert capsys.readouterr().out == "exercise 01a: every case agrees.\n"
+    assert (lessons / "exercises" / "01a_convolve.py").read_text() == EXERCISE
 
 
-def test_whoever_checks_the_installed_files_is_told_of_the_copy(lessons, monkeypatch, capsys):
-    monkeypatch.setattr("minicnn.teach.folder.INSTALLED", lessons)
-    assert main(["lesson", "check", "1"]) == 1
-    assert "`minicnn lesson copy` makes a folder of them to edit" in capsys.readouterr().out
+def test_predictions_are_asked_for_and_kept(lessons, tmp_path, monkeypatch, capsys):
+    path = lessons / "01_try.py"
+    ask = 'lesson.predict("share", "What share?")\nlesson.number('
+    path.write_text(path.read_text().replace("lesson.number(", ask))
+    monkeypatch.setattr("sys.stdin", io.StringIO("0.5\n"))
+    assert main(["lesson", "predict", "1"]) == 0
+    kept = tmp_path / "answers" / "predictions.json"
+    assert json.loads(kept.read_text()) == {"01_try": {"share": 0.5}}
+    assert "What share?" in capsys.readouterr().out
+    assert main(["lesson", "predict", "1", "share=0.25"]) == 0
+    assert json.loads(kept.read_text()) == {"01_try": {"share": 0.25}}
+    printed = capsys.readouterr().out
+    assert printed == f"share          0.25\nkept in {kept}; now `minicnn lesson run 1`\n"
+    assert main(["lesson", "predict", "1", "shares=0.25"]) == 2
+    assert "QUESTION one of share" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

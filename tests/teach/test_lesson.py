@@ -11,6 +11,7 @@ import minicnn
 from minicnn import random, teach
 from minicnn.figures.style import new_figure
 from minicnn.teach.lesson import find_source
+from minicnn.teach.predictions import write_predictions
 
 
 @pytest.fixture
@@ -18,6 +19,7 @@ def out(tmp_path, monkeypatch):
     for name in ("MINICNN_FAST", "MINICNN_STOP"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MINICNN_OUT", str(tmp_path / "out"))
+    monkeypatch.setenv("MINICNN_ANSWERS", str(tmp_path / "answers"))
     return tmp_path / "out"
 
 
@@ -64,7 +66,7 @@ def test_a_name_without_a_number_is_refused(name, out):
     [
         ("standing", "You predicted standing, and so it is."),
         ("lying", "You predicted lying. What did you assume"),
-        (None, "You made no prediction"),
+        (None, "You made no prediction: `minicnn lesson predict 1` asks for yours"),
     ],
 )
 def test_a_prediction_is_compared_with_its_outcome(yours, said, out, capsys):
@@ -75,6 +77,27 @@ def test_a_prediction_is_compared_with_its_outcome(yours, said, out, capsys):
     assert "choose from standing, lying" in printed
     assert "OUTCOME  Which edge?  standing" in printed
     assert said in printed
+
+
+def test_a_prediction_is_taken_from_the_readers_file_unless_the_lesson_holds_one(out, capsys):
+    write_predictions("01_try", {"edge": "lying", "share": 0.5})
+    lesson = teach.begin("01_try", budget=20)
+    lesson.predict("edge", "Which edge?", choices=("standing", "lying"))
+    lesson.predict("share", "What share?", yours=0.25)
+    lesson.predict("other", "And else?")
+    lesson.finish()
+    assert {key: one["yours"] for key, one in record(out)["predictions"].items()} == {
+        "edge": "lying",
+        "share": 0.25,
+        "other": None,
+    }
+    assert capsys.readouterr().out.count("you predict: ") == 2
+
+
+def test_a_prediction_in_the_readers_file_that_is_no_choice_is_named_with_the_file(out, tmp_path):
+    write_predictions("01_try", {"edge": "upright"})
+    with pytest.raises(ValueError, match=r"edge is 'upright' in .*predictions\.json, which is not among the choices"):
+        teach.begin("01_try", budget=20).predict("edge", "Which edge?", choices=("standing", "lying"))
 
 
 @pytest.mark.parametrize(("yours", "agrees"), [(0.7, True), (0.74, True), (0.64, False), (0.76, False), ("0.7", False)])

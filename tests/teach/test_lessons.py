@@ -20,6 +20,7 @@ from minicnn.teach.exercises import load_answer
 from minicnn.teach.folder import find_lesson
 from minicnn.teach.lesson import find_source
 from minicnn.teach.notebook import write_notebook
+from minicnn.teach.predictions import questions_of
 from minicnn.teach.recorded import read_record, render
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +111,12 @@ def test_each_prediction_meets_its_outcome(lesson, run_fast):
     for key, prediction in record["predictions"].items():
         assert "outcome" in prediction, key
         assert prediction["yours"] is None, f"{key}: a lesson leaves the prediction to its reader"
+
+
+@of_each_lesson
+def test_the_questions_are_found_without_running_the_lesson(lesson):
+    record = read_record(ROOT / "lessons" / "recorded" / f"{lesson.stem}.json")
+    assert [question.key for question in questions_of(lesson)] == list(record["predictions"])
 
 
 @of_each_lesson
@@ -240,6 +247,7 @@ def run_each_cell_twice(lesson, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MINICNN_FAST", "1")
     monkeypatch.delenv("MINICNN_OUT", raising=False)
+    monkeypatch.delenv("MINICNN_ANSWERS", raising=False)
     names = {"__name__": "__main__"}
     for source in code_cells(lesson):
         for _ in range(2):
