@@ -123,7 +123,6 @@ def train(folder: Path, settings: dict[str, Any], arguments: argparse.Namespace)
         schedule_every="step",
         validation=data.validation,
         max_gradient_norm=settings["max_gradient_norm"],
-        callbacks=[] if arguments.quiet else [_print_epoch],
         checkpoint=folder / "checkpoint.safetensors",
         checkpoint_every=arguments.checkpoint_every,
         resume=arguments.resume,
@@ -172,16 +171,6 @@ def _read_settings(file: Path) -> dict[str, Any]:
         return json.loads(file.read_text())
     except ValueError as error:
         raise ValueError(f"{file} is damaged ({error}); begin the run anew in another --out") from error
-
-
-def _print_epoch(run: Any) -> None:
-    record = run.records[-1]
-    print(
-        f"epoch {record['epoch']:3d}  loss {record['loss']:.4f}  accuracy {record['accuracy']:.4f}  "
-        f"validation loss {record['validation_loss']:.4f}  accuracy {record['validation_accuracy']:.4f}  "
-        f"learning rate {record['learning_rate']:.2g}  {record['seconds']:.1f} s",
-        flush=True,
-    )
 
 
 def _percentages(results: dict[str, float | None]) -> str:

@@ -21,7 +21,7 @@ from minicnn.training.evaluation import ACCURACY, Metrics, evaluate
 from minicnn.training.finite_checks import check_loss, check_weights
 from minicnn.training.history import append_record, start_history
 from minicnn.training.interruption import CtrlC, TrainingInterrupted
-from minicnn.training.progress import progress_bar
+from minicnn.training.progress import advance, epoch_line, progress_bar
 from minicnn.training.run import Run, count_batches, epoch_batches
 
 PathLike = str | os.PathLike
@@ -119,7 +119,8 @@ def fit(
     resume             go on from `checkpoint`, with the same bits as if the run had never stopped; from the start if
                        there is no such file yet
     history            a .jsonl file that gets one line for every epoch; a new run begins it anew
-    progress           a bar for every epoch, on a terminal
+    progress           print the record of every epoch in one line; on a terminal and in a notebook, show a bar with the
+                       running loss and metrics during the epoch. False: print nothing
 
     Raises ValueError for an empty data set, a checkpoint of another model or wrong arguments; FloatingPointError,
     before anything is saved, when the loss or the weights are not finite any more; TrainingInterrupted (a
@@ -142,7 +143,7 @@ def fit(
             started = time.perf_counter() - run.seconds
             with progress_bar(f"epoch {run.epoch + 1}/{epochs}", len(loader), run.batch, progress) as bar:
                 for _ in _train_epoch(run, recipe):
-                    bar.update(run.batch - bar.n)
+                    advance(bar, run.batch, run.averages)
                     run.seconds = time.perf_counter() - started
                     if run.batch < len(loader) and (ctrl_c.pressed or _is_due(run, recipe, checkpoint_every)):
                         _save(run, checkpoint)
@@ -153,6 +154,8 @@ def fit(
             _save(run, checkpoint)
             if history is not None:
                 append_record(history, run.records[-1])
+            if progress:
+                print(epoch_line(run.records[-1], epochs), flush=True)  # last: a closed pipe must not cost the epoch
             _stop_if(ctrl_c.pressed, run, checkpoint)
     if early_stopping is not None:
         early_stopping.restore(run.evaluated_model)

@@ -86,7 +86,7 @@ def test_a_line_is_printed_for_every_epoch_and_the_test_comes_once_at_the_end(tm
     )
     assert main(["train", *SMALL, "--epochs", "2", "--out", str(tmp_path / "run")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines[:2]] == [["epoch", "1"], ["epoch", "2"]]
+    assert [line.split()[:2] for line in lines[:2]] == [["epoch", "1/2"], ["epoch", "2/2"]]
     assert all("validation" in line and "accuracy" in line for line in lines[:2])
     assert "test accuracy" in lines[2]
     assert len(lines) == 3

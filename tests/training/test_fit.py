@@ -2,10 +2,14 @@
 
 import functools
 import io
+import re
 import sys
 
 import numpy as np
 import pytest
+import tqdm.auto
+import tqdm.notebook
+import tqdm.std
 
 import minicnn.functional as F
 from minicnn import Tensor, nn, optim, random
@@ -231,19 +235,105 @@ def test_history_holds_this_run_only(tmp_path):
     assert read_history(path) == records
 
 
-def test_it_is_silent_unless_on_a_terminal(capsys, monkeypatch):
+def one_line(epoch, record, learning_rate="0.05"):
+    """The line of an epoch, written out by hand from its record."""
+    return (
+        f"epoch {epoch}/2  loss {record['loss']:.4f}  accuracy {record['accuracy']:.4f}  "
+        f"validation loss {record['validation_loss']:.4f}  validation accuracy {record['validation_accuracy']:.4f}  "
+        f"learning rate {learning_rate}  {record['seconds']:.1f} s"
+    )
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_in_a_pipe_every_epoch_prints_one_line_and_no_bar(capsys):
     model = small_model()
-    fit(model, loader(), sgd(model), epochs=1)
+    records = fit(model, loader(), sgd(model), epochs=2, validation=loader(size=12))
+    printed, errors = capsys.readouterr()
+    assert printed.splitlines() == [one_line(1, records[0]), one_line(2, records[1])]
+    assert errors == ""
+
+
+def test_on_a_terminal_a_bar_shows_the_running_means_before_the_line(capsys, monkeypatch):
+    class Eager(tqdm.std.tqdm):  # draws after every batch, however fast the batches are
+        def __init__(self, **options):
+            super().__init__(**options, mininterval=0, miniters=1)
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(tqdm.auto, "tqdm", Eager)
+    model = small_model()
+    records = fit(model, loader(), sgd(model), epochs=2, validation=loader(size=12))
+    bars = sys.stderr.getvalue()
+    assert "epoch 1/2" in bars
+    assert "epoch 2/2" in bars
+    assert "7/7" in bars
+    assert f"loss={records[0]['loss']:.4f}, accuracy={records[0]['accuracy']:.4f}" in bars  # after the last batch
+    assert len(set(re.findall(r"loss=([0-9.]+)", bars))) > 4  # and after the batches before
+    assert capsys.readouterr().out.splitlines() == [one_line(1, records[0]), one_line(2, records[1])]
+
+
+def test_in_a_notebook_the_bar_is_a_widget(capsys, monkeypatch):
+    made = []
+
+    class Widget(tqdm.notebook.tqdm_notebook):  # ipywidgets itself need not be installed
+        def __init__(self, **options):
+            made.append(options)
+            tqdm.std.tqdm.__init__(self, **options, file=io.StringIO())
+            self.displayed = True
+
+        display = reset = close = lambda self, *arguments, **options: None
+        status_printer = staticmethod(tqdm.std.tqdm.status_printer)
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Widget)
+    model = small_model()
+    fit(model, loader(), sgd(model), epochs=2)
+    assert [(options["desc"], options["total"], options["disable"]) for options in made] == [
+        ("epoch 1/2", 7, False),
+        ("epoch 2/2", 7, False),
+    ]
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_without_progress_nothing_is_printed_anywhere(capsys, monkeypatch):
+    model = small_model()
+    fit(model, loader(), sgd(model), epochs=1, progress=False)
     assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    fit(model, loader(), sgd(model), epochs=1, progress=False)
+    assert sys.stderr.getvalue() == ""
+    assert capsys.readouterr().out == ""
 
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
 
-    for progress in (True, False):
-        monkeypatch.setattr(sys, "stderr", Terminal())
-        fit(model, loader(), sgd(model), epochs=1, progress=progress)
-        assert ("epoch 1/1" in sys.stderr.getvalue()) == progress
+def test_without_standard_streams_it_trains_all_the_same(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)  # pythonw on Windows has neither
+    monkeypatch.setattr(sys, "stderr", None)
+    model = small_model()
+    assert len(fit(model, loader(), sgd(model), epochs=1)) == 1
+
+
+def test_a_pipe_that_was_closed_does_not_cost_the_epoch(tmp_path, monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError("nobody reads on")
+
+    model = small_model()
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(BrokenPipeError):
+        fit(model, loader(), sgd(model), epochs=2, checkpoint=tmp_path / "a.safetensors", history=tmp_path / "a.jsonl")
+    monkeypatch.undo()
+    assert [record["epoch"] for record in read_history(tmp_path / "a.jsonl")] == [1]
+    resumed = small_model(seed=5)
+    records = fit(resumed, loader(), sgd(resumed), epochs=1, checkpoint=tmp_path / "a.safetensors", resume=True)
+    assert len(records) == 1
+
+
+def test_a_line_shows_whatever_a_callback_added(capsys):
+    model = small_model()
+    fit(model, loader(), sgd(model), epochs=1, callbacks=[lambda run: run.records[-1].update(note="best so far")])
+    assert "  note best so far  learning rate" in capsys.readouterr().out
 
 
 # Stopping
