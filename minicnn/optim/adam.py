@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from minicnn.kernels.pointwise import optimizer_steps
-from minicnn.optim.flat import NOTHING, alike, flat, sign
-from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
+from minicnn.optim.flat import NO_ARRAY, direction, flat, in_dtype_of
+from minicnn.optim.optimizer import Group, Optimizer, Params, State, buffer_like, need
 
 
 class Adam(Optimizer):
-    """Steps of about lr in every element, whatever the gradient's scale.
+    """Steps of about `lr` in every element, whatever the scale of the gradient.
 
-        m = b1 * m + (1 - b1) * g            the mean of late gradients; g includes weight_decay * p
+        m = b1 * m + (1 - b1) * g            the mean of recent gradients; g includes weight_decay * p
         v = b2 * v + (1 - b2) * g * g        the mean of their squares
         p = p - lr * (m / (1 - b1**t)) / (sqrt(v / (1 - b2**t)) + eps)
 
-    The divisions by 1 - b**t make up for m and v starting at 0. `amsgrad` takes the largest v so far
-    (Reddi et al. 2018).
+    m and v start at 0, and the divisions by 1 - b**t correct for that start. `amsgrad` takes the largest v so far
+    instead of v (Reddi et al. 2018).
     """
 
     decoupled = False  # AdamW: the decay acts on the parameter itself and does not pass through m and v
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -50,12 +48,14 @@ class Adam(Optimizer):
     def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
         lr, decay, (beta1, beta2) = group["lr"], group["weight_decay"], group["betas"]
         mean, square = buffer_like(state, "exp_avg", parameter), buffer_like(state, "exp_avg_sq", parameter)
-        largest = buffer_like(state, "max_exp_avg_sq", parameter) if group["amsgrad"] else NOTHING
+        largest = buffer_like(state, "max_exp_avg_sq", parameter) if group["amsgrad"] else NO_ARRAY
         count = state["step"] = state.get("step", 0) + 1
         settings = lr / (1 - beta1**count), 1 - beta1, 1 - beta2, math.sqrt(1 - beta2**count), group["eps"]
         decays = (0.0, lr * decay) if self.decoupled else (decay, 0.0)
         with flat(parameter, gradient, mean, square, largest) as arrays:
-            optimizer_steps.adam_compiled(*arrays, *alike(parameter, *settings, *decays), sign(parameter, group))
+            optimizer_steps.adam_compiled(
+                *arrays, *in_dtype_of(parameter, *settings, *decays), direction(parameter, group)
+            )
 
 
 class AdamW(Adam):
@@ -65,7 +65,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

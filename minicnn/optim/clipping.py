@@ -1,4 +1,4 @@
-"""Gradient clipping: a step that would be too long is made shorter. Source: Pascanu et al. 2013, algorithm 1."""
+"""Gradient clipping: a gradient that is too long is made shorter. Source: Pascanu et al. 2013, algorithm 1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn.tensor import Tensor
 
-PART = 1 << 18  # elements that are converted to float64 at a time: a copy of a whole VGG's gradient would be a gigabyte
+CHUNK = 1 << 18  # elements converted to float64 at a time: a copy of a whole VGG's gradient would be a gigabyte
 
 
 def clip_grad_norm_(
@@ -18,10 +18,10 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> float:
-    """The norm of all gradients seen as one vector, before they were scaled, in place, to have at most `max_norm`.
+    """The norm of all gradients as one vector, before they are scaled in place to a norm of at most `max_norm`.
 
-    Raises ValueError for a norm_type that is not positive, a max_norm below 0 (it would turn every gradient round), and
-    a norm that is infinite or NaN if asked to.
+    Raises ValueError if `norm_type` is not positive, if `max_norm` is below 0 (every gradient would change its sign),
+    and, with `error_if_nonfinite`, if the norm is infinite or NaN.
     """
     if not max_norm >= 0:
         raise ValueError(f"max_norm must be at least 0, but is {max_norm}")
@@ -30,9 +30,11 @@ def clip_grad_norm_(
     gradients = _gradients(parameters)
     total = _norm([_norm(gradient.ravel(order="K"), norm_type) for gradient in gradients], norm_type)
     if error_if_nonfinite and not math.isfinite(total):
-        raise ValueError(f"the norm of the gradients is {total}; minicnn.detect_anomaly() finds where that comes from")
+        raise ValueError(
+            f"the norm of the gradients is {total}; minicnn.detect_anomaly() finds the operation that made it"
+        )
     scale = max_norm / (total + 1e-6)
-    if not scale >= 1:  # a NaN norm makes every gradient NaN, as in PyTorch, so that it cannot pass unseen
+    if not scale >= 1:  # a NaN norm makes every gradient NaN, as in PyTorch, so that the user notices
         for gradient in gradients:
             gradient *= scale
     return total
@@ -50,13 +52,13 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
 
 
 def _norm(values: np.ndarray | list[float], norm_type: float) -> float:
-    """The norm, summed in float64, part by part: a sum of millions of float32 squares would lose digits."""
+    """The norm, summed in float64 chunk by chunk: a float32 sum of millions of squares would lose digits."""
     array = np.asarray(values)
     total = 0.0
-    for start in range(0, len(array), PART):
-        magnitudes = np.abs(array[start : start + PART], dtype=np.float64)
+    for start in range(0, len(array), CHUNK):
+        magnitudes = np.abs(array[start : start + CHUNK], dtype=np.float64)
         if math.isinf(norm_type):
-            total = float(np.maximum(total, magnitudes.max()))  # unlike Python's max, it lets a NaN through
+            total = float(np.maximum(total, magnitudes.max()))  # unlike Python's max, np.maximum passes a NaN on
         elif norm_type == 2.0:
             total += float(magnitudes @ magnitudes)
         else:

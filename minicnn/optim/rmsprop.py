@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import numpy as np
 
 from minicnn.kernels.pointwise import optimizer_steps
-from minicnn.optim.flat import NOTHING, alike, flat, sign
-from minicnn.optim.optimizer import Group, Optimizer, State, buffer_like, need
+from minicnn.optim.flat import NO_ARRAY, direction, flat, in_dtype_of
+from minicnn.optim.optimizer import Group, Optimizer, Params, State, buffer_like, need
 
 
 class RMSprop(Optimizer):
     """Each step: v = alpha * v + (1 - alpha) * g * g;  p = p - lr * g / (sqrt(v) + eps); g includes weight_decay * p.
 
-    `centered` subtracts the square of the gradient's running mean from v; `momentum` makes the quotient run on.
+    `centered` subtracts the square of the gradient's running mean from v; `momentum` keeps a velocity of the
+    quotients, as in SGD.
     """
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -40,8 +38,8 @@ class RMSprop(Optimizer):
 
     def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
         square = buffer_like(state, "square_avg", parameter)
-        mean = buffer_like(state, "grad_avg", parameter) if group["centered"] else NOTHING
-        velocity = buffer_like(state, "momentum_buffer", parameter) if group["momentum"] else NOTHING
+        mean = buffer_like(state, "grad_avg", parameter) if group["centered"] else NO_ARRAY
+        velocity = buffer_like(state, "momentum_buffer", parameter) if group["momentum"] else NO_ARRAY
         settings = group["lr"], 1 - group["alpha"], group["eps"], group["weight_decay"], group["momentum"]
         with flat(parameter, gradient, square, mean, velocity) as arrays:
-            optimizer_steps.rmsprop_compiled(*arrays, *alike(parameter, *settings), sign(parameter, group))
+            optimizer_steps.rmsprop_compiled(*arrays, *in_dtype_of(parameter, *settings), direction(parameter, group))

@@ -81,7 +81,25 @@ def test_a_saved_average_goes_on_with_the_same_bits():
 
 
 def test_another_model_and_a_senseless_decay_are_refused():
-    with pytest.raises(ValueError, match="decay must lie in"):
+    with pytest.raises(ValueError, match="decay must be in"):
         ExponentialMovingAverage(network(), decay=1.0)
-    with pytest.raises(ValueError, match="not those of the model"):
+    with pytest.raises(ValueError, match="must have the parameters of the model"):
         ExponentialMovingAverage(network()).update_parameters(nn.Linear(2, 2))
+
+
+def test_swapping_in_twice_shows_the_average_inside_of_both_blocks():
+    model = network()
+    ema = ExponentialMovingAverage(model, decay=0.5)
+    set_all(model, 2)
+    ema.update_parameters(model)
+    set_all(model, 6)
+    with ema.swapped_in(model):
+        with ema.swapped_in(model):
+            assert (model[0].weight.data == 2).all()
+        assert (model[0].weight.data == 2).all()
+        with pytest.raises(RuntimeError, match="another model has the averaged weights"), ema.swapped_in(network()):
+            pass
+        with pytest.raises(RuntimeError, match=r"update_parameters\(\) must not be called inside swapped_in"):
+            ema.update_parameters(model)
+    assert (model[0].weight.data == 6).all()
+    assert (ema.module[0].weight.data == 2).all()

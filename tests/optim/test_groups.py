@@ -88,7 +88,7 @@ def test_a_state_of_other_parameters_is_refused_and_changes_nothing():
         (lambda: optim.Adam([parameter()], betas=(0.9, 1.0)), "betas must be two numbers"),
         (lambda: optim.RMSprop([parameter()], alpha=-1), "alpha must be at least 0"),
         (lambda: optim.SGD([{"params": [parameter()], "learning_rate": 0.1}], lr=0.1), "unknown settings"),
-        (lambda: optim.SGD([parameter() * 2], lr=0.1), "only leaves"),
+        (lambda: optim.SGD([parameter() * 2], lr=0.1), "must be a leaf"),
     ],
 )
 def test_settings_out_of_range_are_named(make, message):
@@ -119,7 +119,7 @@ def test_layers_hidden_in_a_plain_list_are_thought_of():
             super().__init__()
             self.layers = [nn.Linear(2, 2)]
 
-    with pytest.raises(ValueError, match=r"params is empty.*plain list.*nn\.ModuleList"):
+    with pytest.raises(ValueError, match=r"params is empty.*nn\.ModuleList, not in a plain list"):
         optim.SGD(Hidden().parameters(), lr=0.1)
 
 

@@ -155,7 +155,7 @@ def test_a_state_of_other_groups_is_refused():
         (lambda o: ours.StepLR(o, 0), "step_size must be positive"),
         (lambda o: ours.LinearLR(o, start_factor=0.0), "start_factor"),
         (lambda o: ours.CosineAnnealingLR(o, 0), "T_max must be positive"),
-        (lambda o: ours.LambdaLR(o, [halve]), "1 functions, but the optimiser 2 groups"),
+        (lambda o: ours.LambdaLR(o, [halve]), "1 functions, and the optimiser 2 groups"),
         (lambda o: ours.OneCycleLR(o, 0.1), "total_steps, or both"),
         (lambda o: ours.OneCycleLR(o, 0.1, 10, pct_start=2), "pct_start"),
         (lambda o: ours.OneCycleLR(o, 0.1, 10, anneal_strategy="cosine"), "'cos' or 'linear'"),

@@ -10,7 +10,7 @@ from minicnn.optim.optimizer import Optimizer
 
 
 class SequentialLR(LRScheduler):
-    """One schedule after the other: at each of `milestones` the next one begins, at its own step 0.
+    """One schedule after the other: at each of `milestones` the next begins, at its own step 0 and from the first rate.
 
     Raises ValueError unless there is one milestone fewer than schedules, rising, and all are of this optimiser.
     """
@@ -30,17 +30,20 @@ class SequentialLR(LRScheduler):
 
     def apply(self, step: int) -> None:
         number = bisect_right(self.milestones, step)
-        self.schedulers[number].apply(step - self._begin(number))
+        local = step - self._begin(number)
+        if local == 0:
+            for position, group in enumerate(self.optimizer.param_groups):
+                group["lr"] = self.base_of(group, position)
+        self.schedulers[number].apply(local)
 
     def _begin(self, number: int) -> int:
         return self.milestones[number - 1] if number else 0
 
 
 class ChainedScheduler(LRScheduler):
-    """All schedules at once: each takes what the one before it gives for its base.
+    """All schedules at once: each changes the rate that the one before it set.
 
-    For schedules that multiply the rate, in any order, this is torch's ChainedScheduler. Raises ValueError for no
-    schedules, or one of another optimiser.
+    Raises ValueError if `schedulers` is empty, or if one of them is of another optimiser.
     """
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None):
@@ -49,17 +52,24 @@ class ChainedScheduler(LRScheduler):
         optimizer = schedulers[0].optimizer if optimizer is None else optimizer
         _need_one_optimizer(optimizer, schedulers)
         self.schedulers = list(schedulers)
-        super().__init__(optimizer)
+        self.optimizer, self.last_epoch = optimizer, 0  # the schedules have set their rates for step 0 themselves
 
     def rate_at(self, step: int, base: float, group: int) -> float:
         for schedule in self.schedulers:
             base = schedule.rate_at(step, base, group)
         return base
 
+    def apply(self, step: int) -> None:
+        for schedule in self.schedulers:
+            schedule.apply(step)
+
 
 def _need_one_optimizer(optimizer: Optimizer, schedulers: Sequence[LRScheduler]) -> None:
     for number, schedule in enumerate(schedulers):
         if not isinstance(schedule, LRScheduler):
-            raise TypeError(f"schedule {number} is a {type(schedule).__name__}, which is no function of the step")
+            raise TypeError(
+                f"schedule {number} must be a function of the step, but is {type(schedule).__name__}; step that one "
+                "beside this schedule"
+            )
         if schedule.optimizer is not optimizer:
             raise ValueError(f"schedule {number} ({type(schedule).__name__}) was made for another optimiser")

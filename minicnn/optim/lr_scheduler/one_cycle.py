@@ -18,9 +18,9 @@ class OneCycleLR(LRScheduler):
                   |    /    \\___                      \\  /
                   +----------------> steps             \\/
 
-    The rise takes `pct_start` of all steps; a `three_phase` cycle falls back as far as it rose, in as many steps,
-    before it vanishes. `momentum` (of Adam: the first beta) goes from max_momentum to base_momentum and back. `max_lr`
-    is a number or one for each group. The number of steps is `total_steps`, or epochs * steps_per_epoch.
+    The rise takes `pct_start` of all steps. A `three_phase` cycle falls back as far as it rose, in as many steps, and
+    vanishes after that. `momentum` (of Adam: the first beta) goes from max_momentum to base_momentum and back. `max_lr`
+    is a number, or a list with one for each group. The number of steps is `total_steps`, or epochs * steps_per_epoch.
     Raises ValueError for a step beyond the last, settings out of range, and an optimiser without momentum.
     """
 
@@ -46,7 +46,7 @@ class OneCycleLR(LRScheduler):
             total_steps = epochs * steps_per_epoch
         need_positive("total_steps", total_steps)
         if not 0 <= pct_start <= 1:
-            raise ValueError(f"pct_start must lie in [0, 1], but is {pct_start}")
+            raise ValueError(f"pct_start must be in [0, 1], but is {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be 'cos' or 'linear', but is {anneal_strategy!r}")
         groups = optimizer.param_groups
@@ -58,7 +58,7 @@ class OneCycleLR(LRScheduler):
         self.total_steps, self.anneal_strategy, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
         self.momenta = base_momentum, max_momentum
         self.div_factor, self.final_div_factor = div_factor, final_div_factor
-        # The last step of each phase, and what the phase goes to; a fraction of a step is torch's way, and kept.
+        # The last step of each phase. A phase may end between two steps, as in torch.
         rise = float(pct_start * total_steps) - 1
         fall = float(2 * pct_start * total_steps) - 2
         self.ends = [rise, fall, total_steps - 1] if three_phase else [rise, total_steps - 1]
@@ -73,7 +73,8 @@ class OneCycleLR(LRScheduler):
     def apply(self, step: int) -> None:
         if step > self.total_steps:  # the last of total_steps calls after a batch is still allowed, and changes little
             raise ValueError(
-                f"OneCycleLR was made for {self.total_steps} steps, but this is step {step}; make it with more"
+                f"OneCycleLR was made for {self.total_steps} steps, but this is step {step}; make it with a larger "
+                "total_steps"
             )
         super().apply(step)
         if self.cycle_momentum:
