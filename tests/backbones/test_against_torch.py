@@ -8,63 +8,10 @@ import pytest
 import minicnn
 from minicnn import backbones, nn, no_grad
 from minicnn import functional as F
-from minicnn.backbones.residual import subsample_and_pad_channels
-from minicnn.gradcheck import gradcheck
-from minicnn.kernels import layout
-from minicnn.tensor import Tensor
+from tests.backbones.twins import TWINS, as_tuple, model_and_twin, twins
+from tests.peers import needs_torch, torch
 
-torch = pytest.importorskip("torch")
-tnn = torch.nn
-twins = pytest.importorskip("minicnn.bench.twins")
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
-
-
-TWINS = {
-    "resnet20": (lambda: twins.CifarResNet(3), {}, (3, 32)),
-    "resnet14 of option B": (lambda: twins.CifarResNet(2, 6, "B"), {"shortcut": "B", "width": 6}, (3, 20)),
-    "resnet18": (lambda: twins.ResNet((2, 2, 2, 2), "imagenet", 8), {"width": 8}, (3, 64)),
-    "resnet34 of few blocks, for small images": (
-        lambda: twins.ResNet((1, 2, 1, 1), "small", 8),
-        {"width": 8, "stem": "small", "blocks": (1, 2, 1, 1)},
-        (3, 24),
-    ),
-    "resnet50 of few blocks": (
-        lambda: twins.ResNet((1, 2, 1, 1), "imagenet", 6, bottleneck=True),
-        {"width": 6, "blocks": (1, 2, 1, 1)},
-        (3, 96),
-    ),
-    "vgg6_bn": (twins.vgg6_bn, {}, (3, 24)),
-    "vgg11_bn": (lambda: twins.vgg11_bn(0.25), {"stem": "small", "width": 0.25, "dropout": 0.0}, (3, 64)),
-    "vgg16": (lambda: twins.vgg16(0.05), {"width": 0.05, "dropout": 0.0}, (3, 64)),
-    "googlenet": (lambda: twins.GoogLeNet(0.25), {"width": 0.25, "dropout": 0.0}, (3, 112)),  # each pooling rounds up
-    "googlenet with auxiliary heads and 5x5 windows": (
-        lambda: twins.GoogLeNet(0.125, 5, auxiliary=True),
-        {"width": 0.125, "dropout": 0.0, "dropout_aux": 0.0, "branch3_kernel": 5, "aux_logits": True},
-        (3, 96),
-    ),
-    "lenet5": (twins.LeNet5, {}, (1, 28)),
-}
-
-
-def model_and_twin(name):
-    """The backbone and its twin with the twin's weights, images and labels."""
-    build, settings, (channels, side) = TWINS[name]
-    torch.manual_seed(0)
-    twin = build()
-    for module in twin.modules():
-        if isinstance(module, tnn.BatchNorm2d):  # as after some training: a fresh one neither scales nor shifts
-            for tensor in (module.weight, module.running_var):
-                tnn.init.uniform_(tensor, 0.7, 1.4)
-            for tensor in (module.bias, module.running_mean):
-                tnn.init.uniform_(tensor, -0.2, 0.2)
-    model = backbones.create(name.split()[0], in_chans=channels, num_classes=10, **settings)
-    state = {key: value.numpy() for key, value in twin.state_dict().items()}
-    assert list(model.state_dict()) == list(state)
-    model.load_state_dict(state)
-    generator = np.random.default_rng(0)
-    images = generator.standard_normal((4, channels, side, side), dtype=np.float32)
-    return model, twin, images, generator.integers(0, 10, 4)
+pytestmark = [needs_torch, pytest.mark.filterwarnings("ignore:.*leaves a map of")]
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -110,7 +57,7 @@ def test_gradients_and_statistics_equal_those_of_a_twin(name, training):
     model, twin, images = model.double().train(training), twin.double().train(training), images.astype(np.float64)
     losses = [F.cross_entropy(logits, labels) for logits in as_tuple(model(images))]
     target = torch.from_numpy(labels)
-    expected = [tnn.functional.cross_entropy(each, target) for each in as_tuple(twin(torch.from_numpy(images)))]
+    expected = [torch.nn.functional.cross_entropy(each, target) for each in as_tuple(twin(torch.from_numpy(images)))]
     assert [loss.item() for loss in losses] == pytest.approx([loss.item() for loss in expected], rel=1e-9)
     sum(losses[1:], losses[0]).backward()
     sum(expected[1:], expected[0]).backward()
@@ -122,10 +69,6 @@ def test_gradients_and_statistics_equal_those_of_a_twin(name, training):
         assert np.linalg.norm(mine.grad.data - reference) <= 1e-8 * np.linalg.norm(reference) + 1e-12, key
     for key, value in twin.state_dict().items():
         np.testing.assert_allclose(model.state_dict()[key], value.numpy(), rtol=1e-9, atol=1e-12, err_msg=key)
-
-
-def as_tuple(outputs):
-    return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
 def assert_close(result, reference):
@@ -177,13 +120,3 @@ def quick_normal(tensor, mean=0.0, std=1.0, generator=None):
 
 def quick_uniform(tensor, a=0.0, b=1.0, generator=None):
     return quick_normal(tensor, (a + b) / 2, (b - a) / 4, generator)
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3])
-def test_the_shortcut_of_option_a_is_a_slice_and_a_pad_forward_and_backward(stride):
-    x = np.random.default_rng(0).standard_normal((2, 3, 5, 7))
-    result = subsample_and_pad_channels(Tensor(x), 8, stride)
-    expected = tnn.functional.pad(torch.from_numpy(x)[:, :, ::stride, ::stride], (0, 0, 0, 0, 2, 3))
-    np.testing.assert_array_equal(result.data, expected.numpy())
-    assert layout.is_channels_last(result.data)
-    gradcheck(lambda a: subsample_and_pad_channels(a, 8, stride), [Tensor(x, requires_grad=True)])

@@ -13,10 +13,9 @@ import pytest
 from minicnn import functional as F
 from minicnn import nn
 from minicnn.backbones.residual import BasicBlock, Bottleneck
-from tests.backbones.test_against_torch import as_tuple, model_and_twin
+from tests.backbones.twins import as_tuple, model_and_twin
 
-torch = pytest.importorskip("torch")
-overrides = pytest.importorskip("torch.overrides")
+torch = pytest.importorskip("torch")  # its modes are the base of a class here
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
 
@@ -24,7 +23,7 @@ RELUS = (torch.relu, torch.relu_, torch.nn.functional.relu)
 POOLINGS = (torch.max_pool2d, torch.nn.functional.max_pool2d)
 
 
-class Imposed(overrides.TorchFunctionMode):
+class Imposed(torch.overrides.TorchFunctionMode):
     """Inside of it torch's ReLUs and maximum poolings follow `decisions`, in this order, and not their own."""
 
     def __init__(self, decisions):

@@ -5,6 +5,9 @@ import pytest
 
 import minicnn
 from minicnn import backbones, nn
+from minicnn.backbones.residual import subsample_and_pad_channels
+from minicnn.gradcheck import gradcheck
+from minicnn.kernels import layout
 from minicnn.tensor import Tensor, no_grad
 
 SIZES = {"lenet5": (1, 28)}
@@ -359,3 +362,13 @@ def test_levels_are_asked_for_by_number():
     for indices in (["layer1"], "layer1", 1.5):
         with pytest.raises(TypeError, match=r"(?s)(by number|must be an int or a list).*2  layer2: 8 channels"):
             model.forward_intermediates(Tensor(np.zeros((1, 3, 8, 8), np.float32)), indices)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_the_shortcut_of_option_a_is_a_slice_and_a_pad_forward_and_backward(stride):
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 7))
+    result = subsample_and_pad_channels(Tensor(x), 8, stride)
+    expected = np.pad(x[:, :, ::stride, ::stride], ((0, 0), (2, 3), (0, 0), (0, 0)))
+    np.testing.assert_array_equal(result.data, expected)
+    assert layout.is_channels_last(result.data)
+    gradcheck(lambda a: subsample_and_pad_channels(a, 8, stride), [Tensor(x, requires_grad=True)])

@@ -13,9 +13,7 @@ from minicnn.cli.main import main
 from minicnn.export import save_onnx
 from minicnn.tensor import Tensor
 from minicnn.weights import WeightsInformation
-
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
+from tests.peers import needs_onnx, onnx, onnxruntime
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
 
@@ -67,6 +65,7 @@ FAMILIES = {
 }
 
 
+@needs_onnx
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("fused", [False, True])
 def test_onnxruntime_gives_the_logits_of_every_family(name, fused, tmp_path):
@@ -76,12 +75,14 @@ def test_onnxruntime_gives_the_logits_of_every_family(name, fused, tmp_path):
     assert list(assert_same_numbers(model, tmp_path / "model.onnx", size)) == ["logits"]
 
 
+@needs_onnx
 def test_levels_become_outputs_by_their_names(tmp_path):
     model = backbones.create("resnet18", width=4, features_only=True, out_indices=(0, -1), seed=0).eval()
     save_onnx(model, tmp_path / "model.onnx", (3, 64, 64))
     assert list(assert_same_numbers(model, tmp_path / "model.onnx", (3, 64, 64))) == ["level.relu", "level.layer4"]
 
 
+@needs_onnx
 def test_weights_keep_their_names_and_values(tmp_path):
     model = backbones.create("resnet8", width=4, seed=0)
     save_onnx(model, tmp_path / "model.onnx")
@@ -119,6 +120,7 @@ LAYERS = {
 }
 
 
+@needs_onnx
 @pytest.mark.parametrize("name", LAYERS)
 def test_single_layers_give_the_same_numbers(name, tmp_path):
     model = LAYERS[name].eval()
@@ -139,6 +141,7 @@ class Branches(nn.Module):
         return F.concat([F.relu(first + second), x, first], 1)
 
 
+@needs_onnx
 def test_what_happens_between_layers_is_exported(tmp_path):
     model = Branches()
     save_onnx(model, tmp_path / "model.onnx", (4, 5, 6))
@@ -156,6 +159,7 @@ class Between(nn.Module):
         return self.relu(self.function(self, x))
 
 
+@needs_onnx
 @pytest.mark.parametrize(
     ("model", "complaint"),
     [
@@ -189,6 +193,7 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
         save_onnx("resnet50", tmp_path / "model.onnx", (1, 8, 8))
 
 
+@needs_onnx
 def test_the_command_writes_what_a_training_left(tmp_path, capsys):
     model = backbones.create("resnet8", width=4, num_classes=3, in_chans=1, seed=7).eval()
     about = {"model": "resnet8", "model_options": {"width": 4}, "num_classes": 3, "image_shape": [1, 8, 8]}
@@ -203,6 +208,7 @@ def test_the_command_writes_what_a_training_left(tmp_path, capsys):
     assert json.loads(properties["std"]) == [0.25]
 
 
+@needs_onnx
 def test_the_command_writes_fresh_networks_and_names_what_is_missing(tmp_path, capsys):
     file = tmp_path / "model.onnx"
     assert main(["export", "resnet8", "--set", "width=2", "--input", "3", "8", "8", "--onnx", str(file)]) == 0
@@ -214,6 +220,7 @@ def test_the_command_writes_fresh_networks_and_names_what_is_missing(tmp_path, c
     assert "folder" in capsys.readouterr().err
 
 
+@needs_onnx
 def test_the_command_takes_weights_that_say_nothing_of_themselves(tmp_path, capsys):
     model = backbones.create("resnet18", width=4, num_classes=6, seed=7).eval()
     minicnn.save(model, tmp_path / "weights.npz")

@@ -16,9 +16,9 @@ from minicnn import kernels
 from minicnn.kernels import layout
 from minicnn.kernels.convolution.algorithm import ALGORITHMS, use_algorithm
 from minicnn.tensor import Tensor
+from tests.peers import needs_torch, torch
 
-torch = pytest.importorskip("torch")
-TF = torch.nn.functional
+TF = torch and torch.nn.functional
 
 
 def parameters(x, kind):
@@ -89,6 +89,7 @@ ORDERS = {
 }
 
 
+@needs_torch
 @every_operation
 @given(
     st.sampled_from([1, 2, 3]),
@@ -119,6 +120,7 @@ def test_odd_shapes_in_any_memory_order(name, n, channels, height, width, order,
     np.testing.assert_array_equal(given_cotangent, cotangent, err_msg="the gradient was changed")
 
 
+@needs_torch
 @pytest.mark.tiny
 @every_operation
 def test_one_small_image(name):
@@ -132,6 +134,7 @@ def kind_of(array):
     return np.where(np.isnan(array), 2, np.where(np.isinf(array), np.sign(array), 0))
 
 
+@needs_torch
 @every_operation
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("channels", [1, 3, 17])
@@ -144,6 +147,7 @@ def test_nan_and_infinity_go_where_torch_lets_them_go(name, value, channels):
         np.testing.assert_array_equal(kind_of(result), kind_of(true), err_msg=what)
 
 
+@needs_torch
 @every_operation
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -161,6 +165,7 @@ def test_nan_and_infinity_in_the_gradient_go_where_torch_lets_them_go(name, valu
         np.testing.assert_array_equal(result, true, err_msg=what)
 
 
+@needs_torch
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in NEED_TWO_VALUES])
 def test_an_empty_batch_comes_out_as_torchs(name):
     x = np.zeros((0, 3, 6, 7), np.float32)
@@ -168,6 +173,7 @@ def test_an_empty_batch_comes_out_as_torchs(name):
         assert result.shape == true.shape
 
 
+@needs_torch
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_cross_entropy_carries_them_as_torch_does(value):

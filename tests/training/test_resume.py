@@ -16,52 +16,8 @@ import minicnn.functional as F
 from minicnn import nn, optim
 from minicnn.training import EarlyStopping, TrainingInterrupted, fit, read_history
 from minicnn.weights import load, load_metadata, save
+from tests.training.dying import BATCHES, CALLS, VALIDATION_BATCHES, Killed, dying_loss, train
 from tests.training.parts import bits, loader, sgd, small_model, without_seconds
-
-EPOCHS, BATCHES, VALIDATION_BATCHES = 3, 7, 3
-CALLS = EPOCHS * (BATCHES + VALIDATION_BATCHES)  # of the loss, in a whole run
-
-
-class Killed(BaseException):
-    """Stands in for the end of the process: nothing in the package catches it."""
-
-
-def dying_loss(at_call, death=Killed):
-    calls = []
-
-    def loss(outputs, targets):
-        calls.append(1)
-        if len(calls) == at_call:
-            death()
-            raise Killed
-        return F.cross_entropy(outputs, targets)
-
-    return loss
-
-
-def train(folder, seed=0, resume=False, loss=F.cross_entropy, epochs=EPOCHS, **options):
-    """One run with everything that has a state; returns the bits of the weights, their average, and the records."""
-    model = small_model(seed)
-    optimizer = optim.AdamW(model.parameters(), lr=0.01)
-    average = optim.ExponentialMovingAverage(model, decay=0.9)
-    records = fit(
-        model,
-        loader(prefetch=1),
-        optimizer,
-        epochs=epochs,
-        loss=loss,
-        schedule=optim.CosineAnnealingLR(optimizer, T_max=EPOCHS * BATCHES),
-        schedule_every="step",
-        ema=average,
-        early_stopping=EarlyStopping("validation_loss", patience=50),
-        validation=loader(size=12, shuffle=False),
-        max_gradient_norm=1.0,
-        checkpoint=folder / "checkpoint.safetensors",
-        history=folder / "history.jsonl",
-        resume=resume,
-        **options,
-    )
-    return bits(model), bits(average.module), without_seconds(records)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +57,7 @@ def test_a_run_that_dies_twice_goes_on_in_the_same_bits(tmp_path, uninterrupted)
 def test_a_process_killed_in_mid_epoch_goes_on_in_the_same_bits(tmp_path, uninterrupted):
     program = (
         "import os, pathlib, signal, sys\n"
-        "from tests.training.test_resume import dying_loss, train\n"
+        "from tests.training.dying import dying_loss, train\n"
         "kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
         "train(pathlib.Path(sys.argv[1]), loss=dying_loss(15, kill), checkpoint_every=2)\n"
     )

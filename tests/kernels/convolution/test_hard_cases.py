@@ -15,6 +15,7 @@ from minicnn import functional as F
 from minicnn.kernels.convolution import reference
 from minicnn.kernels.convolution.algorithm import ALGORITHMS, use_algorithm
 from minicnn.tensor import Tensor
+from tests.peers import needs_torch, torch
 
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
 
@@ -216,9 +217,9 @@ def test_relu_in_the_same_pass(algorithm, name):
     assert_equal([y.data, *(tensor.grad.data for tensor in tensors)], wanted, np.float32, name)
 
 
+@needs_torch
 @every_algorithm
 def test_an_empty_batch_is_what_it_is_in_torch(algorithm):
-    torch = pytest.importorskip("torch")
     for empty in (NAMED["no images"], NAMED["no images, grouped"]):
         arrays = operands(empty, np.float32)
         theirs = [torch.tensor(array, requires_grad=True) for array in arrays[:3]]
@@ -298,23 +299,31 @@ def kind_of(array):
 
 
 def torchs(x, weight, bias, gradient, options):
-    torch = pytest.importorskip("torch")
     tensors = [torch.tensor(array, requires_grad=True) for array in (x, weight, bias)]
     y = torch.nn.functional.conv2d(*tensors, **options)
     y.backward(torch.tensor(gradient))
     return [y.detach().numpy(), *(tensor.grad.numpy() for tensor in tensors)]
 
 
+def references(*arguments):
+    return computed("reference", *arguments)
+
+
+# The plain loops judge too, so that these are tested where torch is not installed.
+every_judge = pytest.mark.parametrize("judge", [references, pytest.param(torchs, marks=needs_torch)])
+
+
 @every_algorithm
+@every_judge
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", list(SEEN_BY_TORCH))
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
-def test_nan_and_infinity_in_the_image_go_where_torch_lets_them_go(algorithm, value, name):
+def test_nan_and_infinity_in_the_image_go_where_the_judge_lets_them_go(algorithm, judge, value, name):
     shape = SEEN_BY_TORCH[name]
     x, weight, bias, gradient = operands(shape, np.float32, seed=3)
     x[0, 1, 0, 0] = x[1, 0, 3, 3] = value
     bias[2] = value
-    true = torchs(x, weight, bias, gradient, shape.options)
+    true = judge(x, weight, bias, gradient, shape.options)
     assert 0 < (kind_of(true[0]) != 0).sum() < true[0].size
     for what, result, theirs in zip(
         NAMES, computed(algorithm, x, weight, bias, gradient, shape.options), true, strict=True
@@ -323,18 +332,19 @@ def test_nan_and_infinity_in_the_image_go_where_torch_lets_them_go(algorithm, va
 
 
 @every_algorithm
+@every_judge
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("where", ["weight", "gradient"])
 @pytest.mark.parametrize("name", list(SEEN_BY_TORCH))
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
-def test_nan_and_infinity_in_weight_and_gradient_go_where_torch_lets_them_go(algorithm, value, where, name):
+def test_nan_and_infinity_in_weight_and_gradient_go_where_the_judge_lets_them_go(algorithm, judge, value, where, name):
     shape = SEEN_BY_TORCH[name]
     x, weight, bias, gradient = operands(shape, np.float32, seed=4)
     if where == "weight":
         weight[1, 0, 0, 0] = value
     else:
         gradient[0, 1, 0, 0] = gradient[1, 2, 2, 2] = value
-    true = torchs(x, weight, bias, gradient, shape.options)
+    true = judge(x, weight, bias, gradient, shape.options)
     ones = [np.ones_like(array) for array in (x, weight, bias, gradient)]
     counted = computed("reference", *ones, shape.options)  # fewer terms than elsewhere: some lie on padding
     for what, result, theirs, terms in zip(

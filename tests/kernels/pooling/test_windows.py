@@ -1,15 +1,14 @@
 """Pooling kernels against PyTorch: geometry, padding, ties, NaN and infinities, forward and backward."""
 
 import numpy as np
-import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from minicnn.kernels.pooling import windows
 from minicnn.kernels.shapes import pooling_output_size
+from tests.peers import needs_torch, torch
 
-torch = pytest.importorskip("torch")
-F = torch.nn.functional
+F = torch and torch.nn.functional
 
 
 def to_torch(x):
@@ -44,6 +43,7 @@ images = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), chan
 seeds = st.integers(0, 10**6)
 
 
+@needs_torch
 @given(images, window_cases(), seeds)
 @example((1, 2, 2, 1), ((2, 2), (2, 2), (1, 1), (1, 1), True), 0)  # a last window would begin in the right padding
 @example((1, 5, 4, 2), ((3, 2), (2, 3), (1, 1), (1, 1), True), 0)
@@ -81,6 +81,7 @@ def test_padding_never_wins_a_maximum():
     np.testing.assert_array_equal(y, -1)
 
 
+@needs_torch
 @given(images, window_cases(), st.booleans(), st.sampled_from([None, 1, 3, -2]), seeds)
 @example((1, 2, 2, 1), ((2, 2), (2, 2), (1, 1), (1, 1), True), True, None, 0)
 @settings(max_examples=120)
@@ -100,6 +101,7 @@ def test_average_pooling_equals_torch(shape, window, count_include_pad, divisor,
     np.testing.assert_allclose(result, to_numpy(input.grad), atol=1e-12)
 
 
+@needs_torch
 @given(images, pair(1, 11), seeds)
 @settings(max_examples=80)
 def test_adaptive_pooling_equals_torch(shape, size, seed):
@@ -125,6 +127,7 @@ def test_adaptive_pooling_equals_torch(shape, size, seed):
     np.testing.assert_allclose(result, to_numpy(input.grad), atol=1e-12)
 
 
+@needs_torch
 @given(images, seeds)
 @settings(max_examples=30)
 def test_unpooling_equals_torch(shape, seed):
@@ -158,6 +161,7 @@ def test_an_empty_batch_gives_empty_results():
     assert windows.max_unpool2d_backward(x, indices).shape == y.shape
 
 
+@needs_torch
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2), st.integers(1, 3), st.booleans())
 def test_the_output_size_is_torchs(size, kernel, stride, padding, dilation, ceil_mode):
     assume(padding <= kernel // 2)
