@@ -27,6 +27,7 @@ from minicnn import functional as F
 from minicnn import random, teach, use_algorithm
 from minicnn.data import PartWorld
 from minicnn.figures.kernels import tuning_figure
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.reference import forward_loops
 
 lesson = teach.begin("01_see_an_edge", budget=20)
@@ -71,9 +72,7 @@ answer = np.empty((1, 1, 1, 1), np.float32)
 if lesson.stop("one_window"):
     breakpoint()  # step into forward_loops
 # x (N, H, W, C) = (1, 3, 3, 1), weight (C_out, C_in, KH, KW) = (1, 1, 3, 3), y (N, OH, OW, C_out) = (1, 1, 1, 1)
-forward_loops(
-    window[None, :, :, None], upright[None, None], np.zeros(1, np.float32), answer, (1, 1), (0, 0), (1, 1), groups=1
-)
+forward_loops(window[None, :, :, None], upright[None, None], np.zeros(1, np.float32), answer, Geometry())
 print("by the loops:", answer.item())
 lesson.number("one_window", answer.item(), band=(4, 4))
 print("products:", (window * upright).tolist(), "with the sum", (window * upright).sum())

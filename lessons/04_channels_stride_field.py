@@ -23,6 +23,7 @@ from minicnn import functional as F
 from minicnn.data import PartWorld
 from minicnn.features.receptive_field import effective_field, receptive_fields
 from minicnn.figures.receptive_field import receptive_field_figure
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.reference import input_gradient_loops
 
 PICTURE = 44  # one with a large object
@@ -96,9 +97,10 @@ lesson.read("minicnn/kernels/convolution/reference.py:input_gradient_loops")
 gradient = np.zeros((1, 1, 2, 1), np.float32)  # (N, OH, OW, C_out): two outputs of the first row, one channel
 gradient[0, 0, 1, 0] = 1
 to_pixels = np.zeros((1, 2, 4, 3), np.float32)  # (N, H, W, C): the pixels that both of them see
+geometry = Geometry(stride=(2, 2), padding=(1, 1))
 if lesson.stop("gradient"):
     breakpoint()  # step into input_gradient_loops
-input_gradient_loops(gradient, first_layer.weight.data[:1], to_pixels, (2, 2), (1, 1), (1, 1), groups=1)
+input_gradient_loops(gradient, first_layer.weight.data[:1], to_pixels, geometry)
 rows, columns = np.nonzero(to_pixels[0].any(axis=2))
 print(f"pixels with a gradient: rows {rows.min()} to {rows.max()}, columns {columns.min()} to {columns.max()}")
 

@@ -36,6 +36,7 @@ from minicnn.bench.libraries.with_minicnn import prepare
 from minicnn.bench.timing import OPENBLAS_SPINS, Plan, interleave, refuse_uncompiled, spread, turn
 from minicnn.figures.bench import rungs_figure
 from minicnn.kernels.convolution import direct, im2col, reference
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.winograd import winograd
 from minicnn.kernels.convolution.winograd.transforms import outputs_of_products, transform_pixels, transform_weights
 from minicnn.kernels.normalization import channel_sum
@@ -87,7 +88,7 @@ picture = np.arange(1, 10, dtype=np.float32).reshape(1, 3, 3, 1)  # (N, H, W, C)
 patches = np.empty((1, 4, 4), np.float32)  # (groups, OH*OW, KH*KW*C)
 if lesson.stop("patches"):
     breakpoint()  # step into gather_patches
-im2col.gather_patches(picture, patches, 0, 2, (2, 2), (2, 2), (1, 1), (0, 0), (1, 1))
+im2col.gather_patches(picture, patches, 0, 2, (2, 2), (2, 2), Geometry())
 print(picture[0, :, :, 0], "has the patches", patches[0], sep="\n")
 
 # %% [markdown]
@@ -137,17 +138,17 @@ print("four outputs by 12 products", np.correlate(line, kernel))
 # %%
 refuse_uncompiled()
 x, weight, _ = case.arrays(lesson.either(8, 2))  # x (N, H, W, C), weight (C_out, C_in, KH, KW)
-geometry = (1, 1), (case.padding, case.padding), (1, 1), 1  # stride, padding, dilation, groups
+geometry, out_size = Geometry(padding=(case.padding, case.padding)), (case.out_side, case.out_side)
 rungs = {"reference": reference, "im2col": im2col, "direct": direct, "winograd": winograd}
-truth = reference.conv2d(x.astype(np.float64), weight.astype(np.float64), None, *geometry)
-answers = {name: rung.conv2d(x, weight, None, *geometry) for name, rung in rungs.items()}
+truth = reference.conv2d(x.astype(np.float64), weight.astype(np.float64), None, out_size, geometry)
+answers = {name: rung.conv2d(x, weight, None, out_size, geometry) for name, rung in rungs.items()}
 
 
 def python_loops(kernels):
     """The outputs (1, 6, 6, kernels) of the uncompiled loops for a corner of 8 x 8 pixels, without padding."""
     y = np.empty((1, 6, 6, kernels), np.float32)
     bias = np.zeros(kernels, np.float32)
-    reference.forward_loops(x[:1, :8, :8], weight[:kernels], bias, y, (1, 1), (0, 0), (1, 1), 1)
+    reference.forward_loops(x[:1, :8, :8], weight[:kernels], bias, y, Geometry())
     return y
 
 
@@ -265,7 +266,7 @@ images = case.batch_for("im2col")
 patches = np.empty((1, images * case.side**2, terms), np.float32)  # (groups, N*OH*OW, KH*KW*C)
 matrix = weight.transpose(0, 2, 3, 1).reshape(case.c_out, terms).T.copy()  # (C_out, C, KH, KW) -> (KH*KW*C, C_out)
 sizes = (case.side, case.side), (case.kernel, case.kernel)
-copying = partial(im2col.gather_patches_compiled, x[:images], patches, 0, images * case.side, *sizes, *geometry[:3])
+copying = partial(im2col.gather_patches_compiled, x[:images], patches, 0, images * case.side, *sizes, geometry)
 parts = {"copying": copying, "multiplying": partial(np.matmul, patches[0], matrix)}
 for library in threadpool_info():
     if library["user_api"] == "blas":
@@ -371,7 +372,7 @@ unlit = np.ones(truth[:1].shape, bool)
 unlit[0, 3:6, 3:6] = False  # the nine places from which a kernel of 3x3 sees the pixel
 in_black = {}
 for name, rung in rungs.items():
-    answer = np.abs(rung.conv2d(black, weight, None, *geometry))
+    answer = np.abs(rung.conv2d(black, weight, None, out_size, geometry))
     in_black[name] = answer[unlit].max() / answer.max()
     print(f"{name:10s} largest answer to a black window: {in_black[name]:.1e} of the largest answer")
 lesson.number("black_direct", in_black["direct"], band=(0, 0))

@@ -78,10 +78,26 @@ def window_counts(
     ceil_mode: bool = False,
 ) -> tuple[int, int]:
     """(OH, OW), how many windows fit into an image (H, W). Raises ValueError, with the arithmetic, if none does."""
-    counts = []
+    axes = zip(size, kernel_size, stride, padding, dilation, strict=True)
+    oh, ow = (pooling_output_size(*axis, ceil_mode) for axis in axes)
+    need_windows(name, (oh, ow), size, kernel_size, stride, padding, dilation, ceil_mode)
+    return oh, ow
+
+
+def need_windows(
+    name: str,
+    output_size: tuple[int, int],
+    size: tuple[int, ...],
+    kernel_size: tuple[int, ...],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    ceil_mode: bool = False,
+) -> None:
+    """Raise ValueError, with the arithmetic, unless the output (OH, OW) of an image (H, W) has at least one pixel."""
     for axis, letter, side in ((0, "H", "height"), (1, "W", "width")):
         n, k, s, p, d = size[axis], kernel_size[axis], stride[axis], padding[axis], dilation[axis]
-        count = pooling_output_size(n, k, s, p, d, ceil_mode)
+        count = output_size[axis]
         if count < 1:
             up, up_number = (" + stride - 1", f" + {s} - 1") if ceil_mode else ("", "")
             raise ValueError(
@@ -89,5 +105,3 @@ def window_counts(
                 f"({n} + 2*{p} - {d}*({k}-1) - 1{up_number})//{s} + 1 = {count} with {letter}={n}: "
                 "pad the input or use a smaller kernel"
             )
-        counts.append(count)
-    return counts[0], counts[1]

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.functional.arguments import IntOrPair, as_pair, check_floats, check_image, window_counts
+from minicnn.functional.arguments import IntOrPair, as_pair, check_floats, check_image, need_windows
 from minicnn.functional.checks import need_size
 from minicnn.functional.padding import pad
 from minicnn.functional.shaping import squeeze, unsqueeze
 from minicnn.kernels import layout
 from minicnn.kernels.convolution import dispatch as kernels
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.normalization import channel_sum
 from minicnn.kernels.pointwise.elementwise import scale_below_zero
 from minicnn.tensor import Tensor, as_tensor, make_result
@@ -73,18 +74,20 @@ def _conv2d(
     if x.ndim == 3:
         return squeeze(_conv2d(unsqueeze(x, 0), kernel, b, stride, padding, dilation, groups, relu), 0)
     _check_weight("conv2d", kernel)
-    steps, gaps = as_pair("conv2d", "stride", stride, 1), as_pair("conv2d", "dilation", dilation, 1)
+    stride, dilation = as_pair("conv2d", "stride", stride, 1), as_pair("conv2d", "dilation", dilation, 1)
     if isinstance(padding, str):
-        x, edges = _named_padding(x, kernel, steps, padding, gaps)
+        x, padding = _named_padding(x, kernel, stride, padding, dilation)
     else:
-        edges = as_pair("conv2d", "padding", padding, 0)
+        padding = as_pair("conv2d", "padding", padding, 0)
     _check_groups("conv2d", x, kernel, b, groups)
-    size, kernel_size = x.shape[2:], kernel.shape[2:]
-    window_counts("conv2d", size, kernel_size, steps, edges, gaps)
+    geometry = Geometry(stride, padding, dilation, groups)
+    input_size, kernel_size = x.shape[2:], kernel.shape[2:]
+    output_size = geometry.output_size(input_size, kernel_size)
+    need_windows("conv2d", output_size, input_size, kernel_size, stride, padding, dilation)
 
     pixels, w = layout.to_kernel(x.data), np.ascontiguousarray(kernel.data)
     # (N, H, W, C_in) -> (N, OH, OW, C_out)
-    y = kernels.conv2d(pixels, w, None if b is None else b.data, steps, edges, gaps, groups, relu)
+    y = kernels.conv2d(pixels, w, None if b is None else b.data, output_size, geometry, relu)
     needs_x, needs_weight, needs_bias = x.requires_grad, kernel.requires_grad, b is not None and b.requires_grad
     pixels_kept = pixels if needs_weight else None
     w_kept = w if needs_x else None
@@ -96,9 +99,9 @@ def _conv2d(
             g = scale_below_zero(g, y_kept, 0)
         gx = gw = gb = None
         if needs_x:
-            gx = layout.from_kernel(kernels.conv2d_input_gradient(g, w_kept, size, steps, edges, gaps, groups))
+            gx = layout.from_kernel(kernels.conv2d_input_gradient(g, w_kept, input_size, geometry))
         if needs_weight:
-            gw = kernels.conv2d_weight_gradient(pixels_kept, g, kernel_size, steps, edges, gaps, groups)
+            gw = kernels.conv2d_weight_gradient(pixels_kept, g, kernel_size, geometry)
         if needs_bias:
             gb = channel_sum(g.reshape(-1, g.shape[3]))  # (N, OH, OW, C_out) -> (N*OH*OW, C_out) -> (C_out,)
         return (gx, gw) if b is None else (gx, gw, gb)
@@ -135,19 +138,20 @@ def conv_transpose2d(
         batch = unsqueeze(x, 0)
         return squeeze(conv_transpose2d(batch, kernel, b, stride, padding, output_padding, groups, dilation), 0)
     _check_weight(name, kernel)
-    steps, gaps = as_pair(name, "stride", stride, 1), as_pair(name, "dilation", dilation, 1)
-    edges, extra = as_pair(name, "padding", padding, 0), as_pair(name, "output_padding", output_padding, 0)
+    stride, dilation = as_pair(name, "stride", stride, 1), as_pair(name, "dilation", dilation, 1)
+    padding, extra = as_pair(name, "padding", padding, 0), as_pair(name, "output_padding", output_padding, 0)
     _check_transposed_groups(x, kernel, b, groups)
-    kernel_size = kernel.shape[2:]
-    size = _transposed_size(x.shape[2:], kernel_size, steps, edges, extra, gaps)
-    # conv2d over `size` has more places than the input where output_padding >= stride: those places are zeros.
-    missing = extra[0] // steps[0], extra[1] // steps[1]
+    geometry, kernel_size = Geometry(stride, padding, dilation, groups), kernel.shape[2:]
+    output_size = _transposed_size(x.shape[2:], kernel_size, extra, geometry)
+    # conv2d over `output_size` has more places than the input where output_padding >= stride: those places are zeros.
+    missing = extra[0] // stride[0], extra[1] // stride[1]
     if any(missing):
         x = pad(x, (0, missing[1], 0, missing[0]))
 
+    input_size = x.shape[2:]
     pixels, w = layout.to_kernel(x.data), np.ascontiguousarray(kernel.data)
     # (N, H, W, C_in) -> (N, OH, OW, C_out)
-    y = kernels.conv2d_input_gradient(pixels, w, size, steps, edges, gaps, groups)
+    y = kernels.conv2d_input_gradient(pixels, w, output_size, geometry)
     if b is not None:
         y += b.data
     needs_x, needs_weight, needs_bias = x.requires_grad, kernel.requires_grad, b is not None and b.requires_grad
@@ -158,9 +162,9 @@ def conv_transpose2d(
         g = layout.to_kernel(gradient)  # (N, C_out, OH, OW) -> (N, OH, OW, C_out)
         gx = gw = gb = None
         if needs_x:
-            gx = layout.from_kernel(kernels.conv2d(g, w_kept, None, steps, edges, gaps, groups))
+            gx = layout.from_kernel(kernels.conv2d(g, w_kept, None, input_size, geometry))
         if needs_weight:
-            gw = kernels.conv2d_weight_gradient(g, pixels_kept, kernel_size, steps, edges, gaps, groups)
+            gw = kernels.conv2d_weight_gradient(g, pixels_kept, kernel_size, geometry)
         if needs_bias:
             gb = channel_sum(g.reshape(-1, g.shape[3]))  # (N, OH, OW, C_out) -> (N*OH*OW, C_out) -> (C_out,)
         return (gx, gw) if b is None else (gx, gw, gb)
@@ -235,13 +239,9 @@ def _named_padding(
 
 
 def _transposed_size(
-    size: tuple[int, ...],
-    kernel_size: tuple[int, ...],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    output_padding: tuple[int, int],
-    dilation: tuple[int, int],
+    size: tuple[int, ...], kernel_size: tuple[int, ...], output_padding: tuple[int, int], geometry: Geometry
 ) -> tuple[int, int]:
+    stride, padding, dilation, _ = geometry
     result = []
     for axis, letter, side in ((0, "H", "height"), (1, "W", "width")):
         n, k, s, p, d, e = (pair[axis] for pair in (size, kernel_size, stride, padding, dilation, output_padding))

@@ -9,12 +9,11 @@ thread, and float64 stay with NumPy.
 import numpy as np
 
 from minicnn.kernels.convolution import direct
+from minicnn.kernels.convolution.geometry import Geometry
 
 MOST_FOR_NUMPY = 1 << 18  # multiply-adds: OpenBLAS wakes its threads above this
 LONGEST_SUM = 4096  # products that are added up one after the other: a longer float32 sum would lose digits
 FEWEST_ROWS = 16  # a gradient of fewer rows would spend its time on packing the weight
-
-_PLAIN = (1, 1), (0, 0), (1, 1), 1  # stride, padding, dilation, groups
 
 
 def linear(rows, weight) -> np.ndarray:
@@ -34,7 +33,7 @@ def linear_input_gradient(gradient, weight) -> np.ndarray:
     if m < FEWEST_ROWS or not _large(gradient, weight, m * k * o):
         return gradient @ weight
     # (M, O) -> (M, 1, 1, O) and (O, K) -> (O, K, 1, 1)
-    gx = direct.conv2d_input_gradient(gradient[:, None, None], weight[:, :, None, None], (1, 1), *_PLAIN)
+    gx = direct.conv2d_input_gradient(gradient[:, None, None], weight[:, :, None, None], (1, 1), Geometry())
     return gx.reshape(m, k)  # (M, 1, 1, K) -> (M, K)
 
 
@@ -54,7 +53,7 @@ def _product(rows, weight, pieces=1):
     (m, k), o = rows.shape, len(weight)
     groups = weight.reshape(o, pieces, k // pieces).swapaxes(0, 1)  # (O, K) -> (pieces, O, K/pieces)
     kernels = groups.reshape(pieces * o, k // pieces, 1, 1)
-    y = direct.conv2d(rows[:, None, None], kernels, None, (1, 1), (0, 0), (1, 1), pieces)
+    y = direct.conv2d(rows[:, None, None], kernels, None, (1, 1), Geometry(groups=pieces))
     return y.reshape(m, pieces, o).sum(axis=1) if pieces > 1 else y.reshape(m, o)  # (M, 1, 1, pieces*O) -> (M, O)
 
 

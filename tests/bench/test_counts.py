@@ -10,6 +10,7 @@ import pytest
 
 from minicnn.bench.cases import CONVOLUTIONS, Convolution
 from minicnn.bench.counts import count_work
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.reference import forward_loops
 
 # Runs a kernel in Python, where vectors and single numbers are all read and written through `vector.read`, or copied
@@ -19,6 +20,7 @@ import json, sys
 import numpy as np
 from minicnn.bench.cases import Convolution
 from minicnn.kernels.convolution import direct
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.winograd import winograd
 from minicnn.kernels.registers import arithmetic, transposition, vector
 
@@ -33,8 +35,8 @@ def counted(array, offset, count):
 vector.read = arithmetic.read = transposition.read = counted
 case = Convolution(*json.loads(sys.argv[2]))
 x, weight, _ = case.arrays(case.batch)
-padding = (case.padding,) * 2
-{"direct": direct, "winograd": winograd}[sys.argv[1]].conv2d(x, weight, None, (1, 1), padding, (1, 1), 1)
+size, geometry = (case.out_side,) * 2, Geometry(padding=(case.padding,) * 2)
+{"direct": direct, "winograd": winograd}[sys.argv[1]].conv2d(x, weight, None, size, geometry)
 print(moved)
 """
 
@@ -77,7 +79,7 @@ def test_the_plain_loops_move_two_numbers_for_a_multiply_add():
     case = Convolution(1, 3, 2, 4, 1, 1)
     x, weight, _ = map(Counted, case.arrays(1))
     y = Counted(np.zeros((1, 4, 4, 2)))
-    forward_loops(x, weight, np.zeros(2), y, (1, 1), (0, 0), (1, 1), 1)
+    forward_loops(x, weight, np.zeros(2), y, Geometry())
     work = count_work(case, "reference")
     assert x.count == weight.count == work.multiply_adds == 16 * 3 * 2
     assert x.count + weight.count + y.count == work.moved

@@ -8,6 +8,7 @@ from numpy import zeros
 
 from minicnn.kernels import normalization
 from minicnn.kernels.convolution import im2col
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.teach.race import again_and_again, racy_sums, racy_sums_compiled, watch
 
 X = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)
@@ -191,9 +192,10 @@ def test_kernels_of_the_library_have_no_races():
     rows = np.random.default_rng(0).standard_normal((70, 3)).astype(np.float32)
     assert watch(normalization.sum_parts, rows, np.zeros((32, 3))).shared == []
     patches, picture = np.ones((1, 16, 9), np.float32), np.zeros((1, 4, 4, 1), np.float32)
-    overlap = watch(im2col.add_patches, patches, picture, 0, 4, (4, 4), (3, 3), (1, 1), (1, 1), (1, 1))
+    geometry = Geometry(padding=(1, 1))
+    overlap = watch(im2col.add_patches, patches, picture, 0, 4, (4, 4), (3, 3), geometry)
     assert (overlap.shared, overlap.turns) == ([], 4)
-    gathered = watch(im2col.gather_patches, picture, patches, 0, 4, (4, 4), (3, 3), (1, 1), (1, 1), (1, 1))
+    gathered = watch(im2col.gather_patches, picture, patches, 0, 4, (4, 4), (3, 3), geometry)
     assert (gathered.shared, gathered.turns) == ([], 4)
 
 

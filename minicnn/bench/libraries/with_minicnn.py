@@ -28,6 +28,7 @@ from minicnn.kernels import layout
 from minicnn.kernels.compiling.compile import set_num_threads
 from minicnn.kernels.convolution import dispatch
 from minicnn.kernels.convolution.algorithm import use_algorithm
+from minicnn.kernels.convolution.geometry import Geometry
 
 Runs = dict[str, Callable[[], Any]]
 
@@ -61,7 +62,7 @@ def prepare(case: Any, variant: str) -> Runs:
 
 def _convolution(case: Convolution, algorithm: str) -> Runs:
     x, weight, gradient = case.arrays(case.batch_for(algorithm))
-    stride, padding, dilation = (case.stride,) * 2, (case.padding,) * 2, (1, 1)
+    geometry = Geometry(stride=(case.stride,) * 2, padding=(case.padding,) * 2)
     image, kernel = Tensor(layout.from_kernel(x), requires_grad=True), Tensor(weight, requires_grad=True)
     output_gradient = layout.from_kernel(gradient)
 
@@ -76,13 +77,11 @@ def _convolution(case: Convolution, algorithm: str) -> Runs:
 
         return chosen
 
-    size = (case.side, case.side)
+    size, out_size, kernel_size = (case.side,) * 2, (case.out_side,) * 2, (case.kernel,) * 2
     runs = {
-        FORWARD: lambda: dispatch.conv2d(x, weight, None, stride, padding, dilation, 1),
-        INPUT_GRADIENT: lambda: dispatch.conv2d_input_gradient(gradient, weight, size, stride, padding, dilation, 1),
-        WEIGHT_GRADIENT: lambda: dispatch.conv2d_weight_gradient(
-            x, gradient, (case.kernel, case.kernel), stride, padding, dilation, 1
-        ),
+        FORWARD: lambda: dispatch.conv2d(x, weight, None, out_size, geometry),
+        INPUT_GRADIENT: lambda: dispatch.conv2d_input_gradient(gradient, weight, size, geometry),
+        WEIGHT_GRADIENT: lambda: dispatch.conv2d_weight_gradient(x, gradient, kernel_size, geometry),
         BOTH: both,
     }
     return {operation: with_algorithm(run) for operation, run in runs.items()}

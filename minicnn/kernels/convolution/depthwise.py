@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from minicnn.kernels.compiling.compile import REORDER, compile, kernel_array
-from minicnn.kernels.shapes import convolution_output_size
+from minicnn.kernels.convolution.geometry import Geometry
 
 PARTS = 64  # of the weight gradient's sum: a fixed number, so that the result does not depend on the threads
 
@@ -18,29 +18,26 @@ def applies(c_in: int, groups: int) -> bool:
     return groups == c_in and groups > 1
 
 
-def conv2d(x, weight, bias, stride, padding, dilation) -> np.ndarray:
+def conv2d(x, weight, bias, output_size, geometry: Geometry) -> np.ndarray:
     """The depthwise convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, 1, KH, KW)."""
-    n, h, w, _ = x.shape
-    c_out, _, kh, kw = weight.shape
-    oh = convolution_output_size(h, kh, stride[0], padding[0], dilation[0])
-    ow = convolution_output_size(w, kw, stride[1], padding[1], dilation[1])
-    y = np.empty((n, oh, ow, c_out), x.dtype)
+    c_out = len(weight)
+    y = np.empty((len(x), *output_size, c_out), x.dtype)
     bias = np.zeros(c_out, x.dtype) if bias is None else kernel_array(bias)
-    forward_rows_compiled(kernel_array(x), _taps(weight), bias, y, stride, padding, dilation)
+    forward_rows_compiled(kernel_array(x), _taps(weight), bias, y, geometry)
     return y
 
 
-def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, c_in) -> np.ndarray:
+def conv2d_input_gradient(gradient, weight, input_size, geometry: Geometry) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input, from the gradient (N, OH, OW, C_out) of the result."""
-    gx = np.zeros((gradient.shape[0], *input_size, c_in), gradient.dtype)
-    input_gradient_rows_compiled(kernel_array(gradient), _taps(weight), gx, stride, padding, dilation)
+    gx = np.zeros((gradient.shape[0], *input_size, geometry.groups), gradient.dtype)  # a group is one channel
+    input_gradient_rows_compiled(kernel_array(gradient), _taps(weight), gx, geometry)
     return gx
 
 
-def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation) -> np.ndarray:
+def conv2d_weight_gradient(x, gradient, kernel_size, geometry: Geometry) -> np.ndarray:
     """The gradient (C_out, 1, KH, KW) for the weight, from the gradient (N, OH, OW, C_out) of the result."""
     parts = np.zeros((PARTS, *kernel_size, gradient.shape[3]), gradient.dtype)
-    weight_gradient_parts_compiled(kernel_array(x), kernel_array(gradient), parts, stride, padding, dilation)
+    weight_gradient_parts_compiled(kernel_array(x), kernel_array(gradient), parts, geometry)
     total = parts.sum(axis=0)  # (PARTS, KH, KW, C_out) -> (KH, KW, C_out)
     return np.ascontiguousarray(total.transpose(2, 0, 1))[:, None]  # (KH, KW, C_out) -> (C_out, 1, KH, KW)
 
@@ -50,7 +47,8 @@ def _taps(weight) -> np.ndarray:
     return np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0))
 
 
-def forward_rows(x, taps, bias, y, stride, padding, dilation):
+def forward_rows(x, taps, bias, y, geometry):
+    stride, padding, dilation, _ = geometry
     images, height, width, c_in = x.shape
     _, rows, columns, c_out = y.shape
     kernel_rows, kernel_columns, _ = taps.shape
@@ -80,7 +78,8 @@ def forward_rows(x, taps, bias, y, stride, padding, dilation):
 forward_rows_compiled = compile(forward_rows, parallel=True, fastmath=REORDER)
 
 
-def input_gradient_rows(gradient, taps, gx, stride, padding, dilation):
+def input_gradient_rows(gradient, taps, gx, geometry):
+    stride, padding, dilation, _ = geometry
     images, height, width, c_in = gx.shape
     _, rows, columns, c_out = gradient.shape
     kernel_rows, kernel_columns, _ = taps.shape
@@ -109,7 +108,8 @@ def input_gradient_rows(gradient, taps, gx, stride, padding, dilation):
 input_gradient_rows_compiled = compile(input_gradient_rows, parallel=True, fastmath=REORDER)
 
 
-def weight_gradient_parts(x, gradient, parts, stride, padding, dilation):
+def weight_gradient_parts(x, gradient, parts, geometry):
+    stride, padding, dilation, _ = geometry
     _, height, width, c_in = x.shape
     images, rows, columns, c_out = gradient.shape
     count, kernel_rows, kernel_columns, _ = parts.shape

@@ -41,11 +41,11 @@ from minicnn.kernels import memory
 from minicnn.kernels.compiling.compile import compile, kernel_array
 from minicnn.kernels.convolution.direct_plan import Limits, find_unit_compiled, forward_axis, input_gradient_axes, plan
 from minicnn.kernels.convolution.direct_weights import sum_weight_gradient
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.normalization import channel_sum
 from minicnn.kernels.registers.microkernel import block_columns_compiled, block_products_in_runs_compiled, vectors_cost
 from minicnn.kernels.registers.transposition import transpose
 from minicnn.kernels.registers.vector import clear, copy, element, narrow_columns, wide_columns
-from minicnn.kernels.shapes import convolution_output_size
 
 # A block of weights, once in the cache, serves at least 64 positions; 48 Ki numbers of the image leave most of a
 # second-level cache to it.
@@ -62,15 +62,15 @@ def applies(dtype, channels: int, groups: int) -> bool:
     return np.dtype(dtype) == np.float32 and (groups == 1 or channels > 1)
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+def conv2d(x, weight, bias, output_size, geometry: Geometry, relu=False) -> np.ndarray:
     """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in // groups, KH, KW), plus bias.
 
-    bias is (C_out,) or None. With `relu`, negative results become zero.
+    bias is (C_out,) or None, `output_size` (OH, OW). With `relu`, negative results become zero.
     """
     n, h, w, c_in = x.shape
     c_out, channels, kh, kw = weight.shape
-    oh = convolution_output_size(h, kh, stride[0], padding[0], dilation[0])
-    ow = convolution_output_size(w, kw, stride[1], padding[1], dilation[1])
+    oh, ow = output_size
+    stride, padding, dilation, groups = geometry
     y = memory.empty((n, oh, ow, c_out), x.dtype)
 
     rows = (forward_axis(oh, kh, stride[0], padding[0], dilation[0]),)
@@ -91,7 +91,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np
     return y
 
 
-def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_input_gradient(gradient, weight, input_size, geometry: Geometry) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input of size `input_size` = (H, W), from `gradient` (N, OH, OW, C_out).
 
     With a stride of (2, 2) the input pixels fall into four sorts, by the kernel rows and columns that reach them: each
@@ -100,6 +100,7 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
     c_out, channels, kh, kw = weight.shape
     n, oh, ow, _ = gradient.shape
     h, w = input_size
+    stride, padding, dilation, groups = geometry
     c_in = channels * groups
     gx = memory.empty((n, h, w, c_in), gradient.dtype)
 
@@ -121,10 +122,10 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
     return gx
 
 
-def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_weight_gradient(x, gradient, kernel_size, geometry: Geometry) -> np.ndarray:
     """The gradient (C_out, C_in // groups, KH, KW) for the weight, from x and `gradient` (N, OH, OW, C_out)."""
-    gw = memory.empty((gradient.shape[3], x.shape[3] // groups, *kernel_size), x.dtype)
-    sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw)
+    gw = memory.empty((gradient.shape[3], x.shape[3] // geometry.groups, *kernel_size), x.dtype)
+    sum_weight_gradient(x, gradient, geometry, gw)
     return gw
 
 

@@ -26,6 +26,7 @@ from numba import prange
 from minicnn.kernels import memory
 from minicnn.kernels.compiling.compile import compile, kernel_array
 from minicnn.kernels.convolution.direct_plan import Limits, find_unit_compiled, forward_axis, offsets, plan
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.registers.microkernel import block_columns_compiled, block_outer_products_compiled, vectors_cost
 from minicnn.kernels.registers.vector import ROWS, clear, copy, element, narrow_columns, wide_columns
 
@@ -35,11 +36,12 @@ SUMS_OF_PIECE = 64 * 1024  # they stay in a second-level cache, with a unit of t
 CHANNELS_OF_BLOCK = 32  # a multiple of ROWS; their sums are made in turn while the image's vectors are in the cache
 
 
-def sum_weight_gradient(x, gradient, stride, padding, dilation, groups, gw):
+def sum_weight_gradient(x, gradient, geometry: Geometry, gw):
     """Write the weight gradient of x (N, H, W, C_in) and `gradient` (N, OH, OW, C_out) to gw, in its shape."""
     n, h, w, c_in = x.shape
     _, oh, ow, c_out = gradient.shape
     _, channels, kh, kw = gw.shape
+    stride, padding, dilation, groups = geometry
     outputs = c_out // groups
     narrow, wide = narrow_columns(x.dtype), wide_columns(x.dtype)
     bundle, taps_in_lanes = _form(ow, channels, outputs, (kh, kw), stride[1], groups, narrow)

@@ -1,7 +1,8 @@
 """The one place that chooses a convolution algorithm: by name if `use_algorithm` asks for one, else by shape.
 
-x (N, H, W, C_in), weight (C_out, C_in // groups, KH, KW), gradient and result (N, OH, OW, C_out); stride, padding and
-dilation are pairs (h, w). Arrays are C-contiguous, float32 or float64, and their shapes were checked by the caller.
+x (N, H, W, C_in), weight (C_out, C_in // groups, KH, KW), gradient and result (N, OH, OW, C_out). Each of the three
+products takes the size (h, w) of the array that it makes, and the Geometry. Arrays are C-contiguous, float32 or
+float64, and their shapes were checked by the caller.
 
 All algorithms agree up to rounding. One thing is left open: what a weight or a gradient that is not finite makes where
 it meets padding. im2col multiplies it there, and 0 * inf is NaN; the others leave such terms out. PyTorch does either.
@@ -13,9 +14,9 @@ import numpy as np
 
 from minicnn.kernels.convolution import direct, im2col, reference
 from minicnn.kernels.convolution.algorithm import current_algorithm
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.winograd import winograd
 from minicnn.kernels.registers.vector import narrow_columns
-from minicnn.kernels.shapes import convolution_output_size
 
 # What winograd's transforms cost, in multiply-adds that the matrix products could have made in that time: cycles of the
 # compiled code, rounded, each of which could make 32 multiply-adds. A transform of one tile and one vector of 16
@@ -26,36 +27,30 @@ WEIGHT_COST = 400  # for each pair of channels: transformed weights are 36/9 tim
 WEIGHT_GRADIENT_COST = 250  # the same for a weight gradient, whose 36 sums are transformed back where they are made
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+def conv2d(x, weight, bias, output_size, geometry: Geometry, relu=False) -> np.ndarray:
     """The convolution (N, OH, OW, C_out) of x with weight, plus bias (C_out,) unless it is None.
 
-    With `relu`, negative results become zero; NaN stays NaN.
+    `output_size` is (OH, OW). With `relu`, negative results become zero; NaN stays NaN.
     """
-    kernel_size = weight.shape[2:]
-    size = map(convolution_output_size, x.shape[1:3], kernel_size, stride, padding, dilation)
-    algorithm = choose(x.dtype, (len(x), *size), weight.shape[:2], kernel_size, stride, padding, dilation, groups)
-    return algorithm.conv2d(x, weight, bias, stride, padding, dilation, groups, relu)
+    algorithm = choose(x.dtype, (len(x), *output_size), weight.shape[:2], weight.shape[2:], geometry)
+    return algorithm.conv2d(x, weight, bias, output_size, geometry, relu)
 
 
-def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_input_gradient(gradient, weight, input_size, geometry: Geometry) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input of size `input_size` = (H, W), from the gradient of the result."""
     positions = (gradient.shape[0], *input_size)
-    algorithm = choose(gradient.dtype, positions, weight.shape[:2], weight.shape[2:], stride, padding, dilation, groups)
-    return algorithm.conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups)
+    algorithm = choose(gradient.dtype, positions, weight.shape[:2], weight.shape[2:], geometry)
+    return algorithm.conv2d_input_gradient(gradient, weight, input_size, geometry)
 
 
-def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_weight_gradient(x, gradient, kernel_size, geometry: Geometry) -> np.ndarray:
     """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the gradient of the result."""
-    channels = (gradient.shape[3], x.shape[3] // groups)
-    algorithm = choose(
-        x.dtype, gradient.shape[:3], channels, kernel_size, stride, padding, dilation, groups, WEIGHT_GRADIENT_COST
-    )
-    return algorithm.conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups)
+    channels = (gradient.shape[3], x.shape[3] // geometry.groups)
+    algorithm = choose(x.dtype, gradient.shape[:3], channels, kernel_size, geometry, WEIGHT_GRADIENT_COST)
+    return algorithm.conv2d_weight_gradient(x, gradient, kernel_size, geometry)
 
 
-def choose(
-    dtype, positions, channels, kernel_size, stride, padding, dilation, groups, weight_cost=WEIGHT_COST
-) -> ModuleType:
+def choose(dtype, positions, channels, kernel_size, geometry, weight_cost=WEIGHT_COST) -> ModuleType:
     """The module that computes one of the three products: of `channels` (out, in), over `positions` (N, height, width).
 
     The input channels are those of one group. The positions are those of the array that is written, or for a weight
@@ -67,11 +62,11 @@ def choose(
         return {"reference": reference, "im2col": im2col}[name]
     if (
         name in ("auto", "winograd")
-        and winograd.applies(dtype, kernel_size, stride, padding, dilation, groups)
+        and winograd.applies(dtype, kernel_size, geometry)
         and (name == "winograd" or winograd_pays(positions, channels, dtype, weight_cost))
     ):
         return winograd
-    if direct.applies(dtype, channels[1], groups) or (name == "direct" and groups == 1):
+    if direct.applies(dtype, channels[1], geometry.groups) or (name == "direct" and geometry.groups == 1):
         return direct
     return im2col
 

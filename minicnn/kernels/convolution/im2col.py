@@ -14,27 +14,25 @@ from numba import prange
 
 from minicnn.kernels.compiling.compile import compile, kernel_array
 from minicnn.kernels.convolution import depthwise
-from minicnn.kernels.shapes import convolution_output_size
+from minicnn.kernels.convolution.geometry import Geometry
 
 BLOCK_BYTES = 8 << 20  # of patches at a time
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+def conv2d(x, weight, bias, output_size, geometry: Geometry, relu=False) -> np.ndarray:
     """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in // groups, KH, KW).
 
-    With `relu`, negative results become zero.
+    `output_size` is (OH, OW). With `relu`, negative results become zero.
     """
+    groups = geometry.groups
     if depthwise.applies(x.shape[3], groups):
-        y = depthwise.conv2d(x, weight, bias, stride, padding, dilation)
+        y = depthwise.conv2d(x, weight, bias, output_size, geometry)
         return np.maximum(y, 0, out=y) if relu else y
-    n, h, w, _ = x.shape
-    c_out, _, kh, kw = weight.shape
-    oh = convolution_output_size(h, kh, stride[0], padding[0], dilation[0])
-    ow = convolution_output_size(w, kw, stride[1], padding[1], dilation[1])
+    n, (oh, ow), c_out = len(x), output_size, len(weight)
     y = np.empty((n * oh, ow, c_out), x.dtype)
     matrices = _weight_matrices(weight, groups)
     for first, last in _blocks(n * oh, ow * matrices[0].size // (c_out // groups) * groups * x.itemsize):
-        patches = _patches(x, first, last, (oh, ow), (kh, kw), stride, padding, dilation, groups)
+        patches = _patches(x, first, last, (oh, ow), weight.shape[2:], geometry)
         for g, channels in enumerate(_group_slices(c_out, groups)):
             product = patches[g] @ matrices[g]  # (rows*OW, KH*KW*C) @ (KH*KW*C, C_out/g) -> (rows*OW, C_out/g)
             y[first:last, :, channels] = product.reshape(last - first, ow, c_out // groups)
@@ -45,11 +43,12 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np
     return y.reshape(n, oh, ow, c_out)
 
 
-def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_input_gradient(gradient, weight, input_size, geometry: Geometry) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input, from the gradient (N, OH, OW, C_out) of the result."""
+    groups = geometry.groups
     c_in = weight.shape[1] * groups
     if depthwise.applies(c_in, groups):
-        return depthwise.conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, c_in)
+        return depthwise.conv2d_input_gradient(gradient, weight, input_size, geometry)
     n, oh, ow, c_out = gradient.shape
     kh, kw = weight.shape[2:]
     gx = np.zeros((n, *input_size, c_in), gradient.dtype)
@@ -61,21 +60,22 @@ def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilatio
         for g, channels in enumerate(_group_slices(c_out, groups)):
             block = rows[first:last, :, channels].reshape(-1, c_out // groups)
             np.matmul(block, matrices[g].T, out=patches[g])  # (rows*OW, C_out/g) @ (C_out/g, KH*KW*C)
-        add_patches_compiled(patches, gx, first, last, (oh, ow), (kh, kw), stride, padding, dilation)
+        add_patches_compiled(patches, gx, first, last, (oh, ow), (kh, kw), geometry)
     return gx
 
 
-def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_weight_gradient(x, gradient, kernel_size, geometry: Geometry) -> np.ndarray:
     """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the result's gradient (N, OH, OW, C_out)."""
+    groups = geometry.groups
     if depthwise.applies(x.shape[3], groups):
-        return depthwise.conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation)
+        return depthwise.conv2d_weight_gradient(x, gradient, kernel_size, geometry)
     n, oh, ow, c_out = gradient.shape
     kh, kw = kernel_size
     channels_in = x.shape[3] // groups
     total = np.zeros((groups, c_out // groups, kh * kw * channels_in), gradient.dtype)
     rows = gradient.reshape(n * oh, ow, c_out)  # (N, OH, OW, C_out) -> (N*OH, OW, C_out)
     for first, last in _blocks(n * oh, ow * kh * kw * x.shape[3] * x.itemsize):
-        patches = _patches(x, first, last, (oh, ow), kernel_size, stride, padding, dilation, groups)
+        patches = _patches(x, first, last, (oh, ow), kernel_size, geometry)
         for g, channels in enumerate(_group_slices(c_out, groups)):
             block = rows[first:last, :, channels].reshape(-1, c_out // groups)
             total[g] += block.T @ patches[g]  # (C_out/g, rows*OW) @ (rows*OW, KH*KW*C)
@@ -101,18 +101,20 @@ def _blocks(rows: int, bytes_per_row: int) -> list[tuple[int, int]]:
     return [(first, min(first + step, rows)) for first in range(0, rows, step)]
 
 
-def _patches(x, first, last, output_size, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
+def _patches(x, first, last, output_size, kernel_size, geometry) -> np.ndarray:
     """The patch matrices (G, rows*OW, KH*KW*C) of output rows first to last."""
+    groups = geometry.groups
     channels = x.shape[3] // groups
-    if kernel_size == (1, 1) and stride == (1, 1) and padding == (0, 0) and groups == 1:
+    if kernel_size == (1, 1) and geometry.stride == (1, 1) and geometry.padding == (0, 0) and groups == 1:
         return x.reshape(1, -1, output_size[1], channels)[:, first:last].reshape(1, -1, channels)
     shape = (groups, (last - first) * output_size[1], kernel_size[0] * kernel_size[1] * channels)
     patches = np.empty(shape, x.dtype)
-    gather_patches_compiled(kernel_array(x), patches, first, last, output_size, kernel_size, stride, padding, dilation)
+    gather_patches_compiled(kernel_array(x), patches, first, last, output_size, kernel_size, geometry)
     return patches
 
 
-def gather_patches(x, patches, first, last, output_size, kernel_size, stride, padding, dilation):
+def gather_patches(x, patches, first, last, output_size, kernel_size, geometry):
+    stride, padding, dilation, _ = geometry
     _, height, width, _ = x.shape
     groups, _, depth = patches.shape
     rows, columns = output_size
@@ -139,7 +141,8 @@ def gather_patches(x, patches, first, last, output_size, kernel_size, stride, pa
 gather_patches_compiled = compile(gather_patches, parallel=True)
 
 
-def add_patches(patches, gx, first, last, output_size, kernel_size, stride, padding, dilation):
+def add_patches(patches, gx, first, last, output_size, kernel_size, geometry):
+    stride, padding, dilation, _ = geometry
     _, height, width, _ = gx.shape
     groups, _, depth = patches.shape
     rows, columns = output_size

@@ -12,39 +12,37 @@ NUMBA_DISABLE_JIT=1, run inside `minicnn.use_algorithm("reference")`, and stop i
 import numpy as np
 
 from minicnn.kernels.compiling.compile import compile, kernel_array
-from minicnn.kernels.shapes import convolution_output_size
+from minicnn.kernels.convolution.geometry import Geometry
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+def conv2d(x, weight, bias, output_size, geometry: Geometry, relu=False) -> np.ndarray:
     """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in // groups, KH, KW).
 
-    With `relu`, negative results become zero.
+    `output_size` is (OH, OW). With `relu`, negative results become zero.
     """
-    n, h, w, _ = x.shape
-    c_out, _, kh, kw = weight.shape
-    oh = convolution_output_size(h, kh, stride[0], padding[0], dilation[0])
-    ow = convolution_output_size(w, kw, stride[1], padding[1], dilation[1])
-    y = np.empty((n, oh, ow, c_out), x.dtype)
+    c_out = len(weight)
+    y = np.empty((len(x), *output_size, c_out), x.dtype)
     bias = np.zeros(c_out, x.dtype) if bias is None else kernel_array(bias)
-    forward_loops_compiled(kernel_array(x), kernel_array(weight), bias, y, stride, padding, dilation, groups)
+    forward_loops_compiled(kernel_array(x), kernel_array(weight), bias, y, geometry)
     return np.maximum(y, 0, out=y) if relu else y
 
 
-def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_input_gradient(gradient, weight, input_size, geometry: Geometry) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input, from the gradient (N, OH, OW, C_out) of the result."""
-    gx = np.zeros((gradient.shape[0], *input_size, weight.shape[1] * groups), gradient.dtype)
-    input_gradient_loops_compiled(kernel_array(gradient), kernel_array(weight), gx, stride, padding, dilation, groups)
+    gx = np.zeros((gradient.shape[0], *input_size, weight.shape[1] * geometry.groups), gradient.dtype)
+    input_gradient_loops_compiled(kernel_array(gradient), kernel_array(weight), gx, geometry)
     return gx
 
 
-def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_weight_gradient(x, gradient, kernel_size, geometry: Geometry) -> np.ndarray:
     """The gradient (C_out, C_in // groups, KH, KW) for the weight, from the result's gradient (N, OH, OW, C_out)."""
-    gw = np.zeros((gradient.shape[3], x.shape[3] // groups, *kernel_size), gradient.dtype)
-    weight_gradient_loops_compiled(kernel_array(x), kernel_array(gradient), gw, stride, padding, dilation, groups)
+    gw = np.zeros((gradient.shape[3], x.shape[3] // geometry.groups, *kernel_size), gradient.dtype)
+    weight_gradient_loops_compiled(kernel_array(x), kernel_array(gradient), gw, geometry)
     return gw
 
 
-def forward_loops(x, weight, bias, y, stride, padding, dilation, groups):
+def forward_loops(x, weight, bias, y, geometry):
+    stride, padding, dilation, groups = geometry
     images, height, width, _ = x.shape
     _, rows, columns, c_out = y.shape
     _, channels, kernel_rows, kernel_columns = weight.shape  # channels of one group
@@ -71,7 +69,8 @@ def forward_loops(x, weight, bias, y, stride, padding, dilation, groups):
 forward_loops_compiled = compile(forward_loops)
 
 
-def input_gradient_loops(gradient, weight, gx, stride, padding, dilation, groups):
+def input_gradient_loops(gradient, weight, gx, geometry):
+    stride, padding, dilation, groups = geometry
     images, height, width, _ = gx.shape
     _, rows, columns, c_out = gradient.shape
     _, channels, kernel_rows, kernel_columns = weight.shape
@@ -96,7 +95,8 @@ def input_gradient_loops(gradient, weight, gx, stride, padding, dilation, groups
 input_gradient_loops_compiled = compile(input_gradient_loops)
 
 
-def weight_gradient_loops(x, gradient, gw, stride, padding, dilation, groups):
+def weight_gradient_loops(x, gradient, gw, geometry):
+    stride, padding, dilation, groups = geometry
     images, height, width, _ = x.shape
     _, rows, columns, c_out = gradient.shape
     _, channels, kernel_rows, kernel_columns = gw.shape

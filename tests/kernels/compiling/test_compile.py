@@ -195,6 +195,7 @@ import numpy as np
 from minicnn.kernels import normalization
 from minicnn.kernels.convolution import dispatch as convolution
 from minicnn.kernels.convolution.algorithm import use_algorithm
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.compiling.compile import cache_folder
 from minicnn.kernels.pooling import windows as pooling
 
@@ -205,10 +206,10 @@ for groups in (1, 2):
     results = []
     for name in ("reference", "im2col", "direct"):
         with use_algorithm(name):
-            geometry = (1, 1), (1, 1), (1, 1), groups
-            y = convolution.conv2d(x, weight, np.ones(4), *geometry)
-            gx = convolution.conv2d_input_gradient(y, weight, (4, 3), *geometry)
-            results.append((y, gx, convolution.conv2d_weight_gradient(x, y, (3, 3), *geometry)))
+            geometry = Geometry(padding=(1, 1), groups=groups)
+            y = convolution.conv2d(x, weight, np.ones(4), (4, 3), geometry)
+            gx = convolution.conv2d_input_gradient(y, weight, (4, 3), geometry)
+            results.append((y, gx, convolution.conv2d_weight_gradient(x, y, (3, 3), geometry)))
     for result in results[1:]:
         for ours, reference in zip(result, results[0]):
             np.testing.assert_allclose(ours, reference, atol=1e-12)

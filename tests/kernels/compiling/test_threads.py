@@ -10,6 +10,7 @@ import pytest
 from minicnn.kernels import normalization
 from minicnn.kernels.compiling.compile import set_num_threads
 from minicnn.kernels.convolution import dispatch, im2col
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.pooling import windows
 
 
@@ -23,10 +24,10 @@ def results():
     arrays = []
     for module, channels, groups in ((dispatch, 6, 1), (im2col, 6, 1), (im2col, 3, 2), (im2col, 1, 6)):
         weight = rng.normal(size=(6, channels, 3, 3)).astype(np.float32)
-        geometry = (1, 1), (1, 1), (1, 1), groups
-        arrays.append(module.conv2d(x, weight, scale, *geometry))
-        arrays.append(module.conv2d_input_gradient(gradient, weight, (13, 11), *geometry))
-        arrays.append(module.conv2d_weight_gradient(x, gradient, (3, 3), *geometry))
+        geometry = Geometry(padding=(1, 1), groups=groups)
+        arrays.append(module.conv2d(x, weight, scale, (13, 11), geometry))
+        arrays.append(module.conv2d_input_gradient(gradient, weight, (13, 11), geometry))
+        arrays.append(module.conv2d_weight_gradient(x, gradient, (3, 3), geometry))
     window = (3, 2), (2, 1), (1, 1)
     y, indices = windows.max_pool2d(x, *window, (1, 1), (7, 12))
     arrays += [y, indices, windows.max_pool2d_backward(y, indices, (13, 11))]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicnn.kernels.convolution import direct, direct_plan, direct_weights, reference
+from minicnn.kernels.convolution.geometry import Geometry
 
 
 def padded_windows(x, kernel, stride, padding, dilation):
@@ -57,10 +58,11 @@ def operands(n, h, w, c_in, c_out, kernel, stride, padding, dilation, dtype=np.f
 
 
 def three_products(x, weight, bias, gradient, stride, padding, dilation, groups=1):
+    geometry = Geometry(stride, padding, dilation, groups)
     return (
-        direct.conv2d(x, weight, bias, stride, padding, dilation, groups),
-        direct.conv2d_input_gradient(gradient, weight, x.shape[1:3], stride, padding, dilation, groups),
-        direct.conv2d_weight_gradient(x, gradient, weight.shape[2:], stride, padding, dilation, groups),
+        direct.conv2d(x, weight, bias, gradient.shape[1:3], geometry),
+        direct.conv2d_input_gradient(gradient, weight, x.shape[1:3], geometry),
+        direct.conv2d_weight_gradient(x, gradient, weight.shape[2:], geometry),
     )
 
 
@@ -83,7 +85,7 @@ def check(
         assert (np.abs(result - wanted) <= 4 * np.finfo(dtype).eps * magnitude).all(), name
     for array, copy in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy, err_msg="an input was changed")
-    relu = direct.conv2d(x, weight, b, *geometry, groups, relu=True)
+    relu = direct.conv2d(x, weight, b, gradient.shape[1:3], Geometry(*geometry, groups), relu=True)
     np.testing.assert_array_equal(relu, np.maximum(results[0], 0))
 
 
@@ -186,7 +188,7 @@ def test_nan_and_infinity_reach_the_outputs_that_see_them_and_no_others(value):
 def test_weight_gradient_of_a_long_sum_keeps_its_digits():
     x = np.full((64, 64, 64, 1), 0.1, np.float32)
     gradient = np.ones((64, 64, 64, 1), np.float32)
-    (total,) = direct.conv2d_weight_gradient(x, gradient, (1, 1), (1, 1), (0, 0), (1, 1), 1).ravel().tolist()
+    (total,) = direct.conv2d_weight_gradient(x, gradient, (1, 1), Geometry()).ravel().tolist()
     exact = float(x[0, 0, 0, 0]) * x.size
     in_one_go = float(np.add.accumulate(x.ravel())[-1])
     assert abs(in_one_go - exact) > 1e-3 * exact
@@ -196,9 +198,7 @@ def test_weight_gradient_of_a_long_sum_keeps_its_digits():
 def test_gradients_are_the_transposes_of_the_forward_map_in_float64():
     stride, padding, dilation = (2, 1), (1, 2), (1, 2)
     x, weight, _, gradient = operands(2, 9, 11, 3, 19, (3, 2), stride, padding, dilation, np.float64)
-    output = direct.conv2d(x, weight, None, stride, padding, dilation, 1)
-    input_gradient = direct.conv2d_input_gradient(gradient, weight, (9, 11), stride, padding, dilation, 1)
-    weight_gradient = direct.conv2d_weight_gradient(x, gradient, (3, 2), stride, padding, dilation, 1)
+    output, input_gradient, weight_gradient = three_products(x, weight, None, gradient, stride, padding, dilation)
     np.testing.assert_allclose(np.vdot(output, gradient), np.vdot(x, input_gradient), rtol=1e-12)
     np.testing.assert_allclose(np.vdot(output, gradient), np.vdot(weight, weight_gradient), rtol=1e-12)
     check(2, 9, 11, 3, 19, (3, 2), stride, padding, dilation, np.float64)
@@ -219,12 +219,12 @@ def test_groups_are_convolutions_of_their_own(groups):
 
 def test_a_weight_that_is_not_finite_meets_no_padding():
     """Zero times infinity is not a number; the padding is not there to be multiplied."""
-    geometry = (1, 1), (1, 1), (1, 1)
+    geometry = Geometry(padding=(1, 1))
     for n, h, w in ((32, 4, 4), (64, 8, 8)):
-        x, weight, bias, _ = operands(n, h, w, 3, 20, (3, 3), *geometry)
+        x, weight, bias, _ = operands(n, h, w, 3, 20, (3, 3), *geometry[:3])
         weight[5, 1, 0, 2] = np.inf
-        wanted = reference.conv2d(x, weight, bias, *geometry, 1)
-        np.testing.assert_array_equal(np.isfinite(direct.conv2d(x, weight, bias, *geometry, 1)), np.isfinite(wanted))
+        result, wanted = (module.conv2d(x, weight, bias, (h, w), geometry) for module in (direct, reference))
+        np.testing.assert_array_equal(np.isfinite(result), np.isfinite(wanted))
 
 
 def test_few_channels_are_bundled_where_that_saves_steps():
@@ -246,12 +246,13 @@ def test_everything_runs_in_python_when_compilation_is_off(tmp_path):
     script = (
         "import numpy as np, os, sys\n"
         "from minicnn.kernels.convolution import direct\n"
+        "from minicnn.kernels.convolution.geometry import Geometry\n"
         "assert direct.convolve_units_compiled is direct.convolve_units\n"
         "x, w, b, g = np.load('operands.npz').values()\n"
-        "options = ((2, 2), (1, 1), (1, 1), 1)\n"
-        "np.savez('results.npz', direct.conv2d(x, w, b, *options),\n"
-        "         direct.conv2d_input_gradient(g, w, (5, 4), *options),\n"
-        "         direct.conv2d_weight_gradient(x, g, (3, 3), *options))\n"
+        "geometry = Geometry(stride=(2, 2), padding=(1, 1))\n"
+        "np.savez('results.npz', direct.conv2d(x, w, b, (3, 2), geometry),\n"
+        "         direct.conv2d_input_gradient(g, w, (5, 4), geometry),\n"
+        "         direct.conv2d_weight_gradient(x, g, (3, 3), geometry))\n"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=120, cwd=tmp_path)

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from minicnn.kernels.convolution import direct, dispatch, im2col, reference
 from minicnn.kernels.convolution.algorithm import ALGORITHMS, current_algorithm, use_algorithm
-from minicnn.kernels.shapes import convolution_output_size
+from minicnn.kernels.convolution.geometry import Geometry
 
 
 class Case(NamedTuple):
@@ -26,7 +26,12 @@ class Case(NamedTuple):
 
     @property
     def geometry(self):
-        return self.stride, self.padding, self.dilation, self.groups
+        return Geometry(self.stride, self.padding, self.dilation, self.groups)
+
+    @property
+    def output_size(self):
+        axes = zip(self.size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        return tuple(len(positions(*axis)) for axis in axes)
 
 
 def positions(size, kernel, stride, padding, dilation):
@@ -77,8 +82,7 @@ NAMED = [
 def arrays(case, dtype, seed=0):
     """x, weight, bias and a gradient for the result, in the shapes that kernels take."""
     rng = np.random.default_rng(seed)
-    axes = zip(case.size, case.kernel, case.stride, case.padding, case.dilation, strict=True)
-    oh, ow = (len(positions(*axis)) for axis in axes)
+    oh, ow = case.output_size
     x = rng.normal(size=(case.n, *case.size, case.c_in))
     weight = rng.normal(size=(case.c_out, case.c_in // case.groups, *case.kernel))
     bias = rng.normal(size=case.c_out)
@@ -112,9 +116,9 @@ def oracle(case, x, weight, bias, gradient):
 def computed(module, case, x, weight, bias, gradient):
     """The result and both gradients as an algorithm's module computes them."""
     return (
-        module.conv2d(x, weight, bias, *case.geometry),
-        module.conv2d_input_gradient(gradient, weight, case.size, *case.geometry),
-        module.conv2d_weight_gradient(x, gradient, case.kernel, *case.geometry),
+        module.conv2d(x, weight, bias, case.output_size, case.geometry),
+        module.conv2d_input_gradient(gradient, weight, case.size, case.geometry),
+        module.conv2d_weight_gradient(x, gradient, case.kernel, case.geometry),
     )
 
 
@@ -159,8 +163,8 @@ def test_a_missing_bias_counts_as_zero(case):
     x, weight, _, _ = arrays(case, np.float32)
     zeros = np.zeros(case.c_out, np.float32)
     for module in (reference, im2col, dispatch):
-        without = module.conv2d(x, weight, None, *case.geometry)
-        np.testing.assert_array_equal(without, module.conv2d(x, weight, zeros, *case.geometry))
+        without = module.conv2d(x, weight, None, case.output_size, case.geometry)
+        np.testing.assert_array_equal(without, module.conv2d(x, weight, zeros, case.output_size, case.geometry))
 
 
 @pytest.mark.parametrize("case", [EXACT_FIT, GROUPED, POINTWISE])
@@ -173,9 +177,9 @@ def test_blocks_of_patches_do_not_change_the_result(case, monkeypatch):
 
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 4), st.integers(0, 4), st.integers(1, 4))
 def test_the_output_size_counts_the_places_where_the_kernel_fits(size, kernel, stride, padding, dilation):
-    count = len(positions(size, kernel, stride, padding, dilation))
-    computed_size = convolution_output_size(size, kernel, stride, padding, dilation)
-    assert max(computed_size, 0) == count
+    geometry = Geometry((stride, 1), (padding, 0), (dilation, 1))
+    oh, ow = geometry.output_size((size, 6), (kernel, 2))
+    assert (max(oh, 0), ow) == (len(positions(size, kernel, stride, padding, dilation)), 5)
 
 
 def test_operands_are_not_changed_and_may_be_read_only():
@@ -207,9 +211,9 @@ def test_plain_python_bodies_give_what_the_compiled_ones_give():
     case = Case(1, (4, 3), 2, 2, (2, 3), (1, 1), (0, 1), (1, 1), 1)
     x, weight, bias, gradient = arrays(case, np.float64)
     y, to_x, to_weight = np.empty_like(gradient), np.zeros_like(x), np.zeros_like(weight)
-    reference.forward_loops(x, weight, bias, y, *case.geometry)
-    reference.input_gradient_loops(gradient, weight, to_x, *case.geometry)
-    reference.weight_gradient_loops(x, gradient, to_weight, *case.geometry)
+    reference.forward_loops(x, weight, bias, y, case.geometry)
+    reference.input_gradient_loops(gradient, weight, to_x, case.geometry)
+    reference.weight_gradient_loops(x, gradient, to_weight, case.geometry)
     assert_equal((y, to_x, to_weight), computed(reference, case, x, weight, bias, gradient), np.float64, "Python")
 
 

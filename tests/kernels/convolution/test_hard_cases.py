@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from minicnn import functional as F
 from minicnn.kernels.convolution import reference
 from minicnn.kernels.convolution.algorithm import ALGORITHMS, use_algorithm
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.tensor import Tensor
 from tests.peers import needs_torch, torch
 
@@ -149,10 +150,10 @@ def expected(case, x, weight, bias, gradient):
     """The same from the reference loops in float64."""
     x, gradient = (np.ascontiguousarray(a.transpose(0, 2, 3, 1), np.float64) for a in (x, gradient))
     weight = weight.astype(np.float64)
-    geometry = tuple(case.options.values())
-    y = reference.conv2d(x, weight, bias.astype(np.float64), *geometry).transpose(0, 3, 1, 2)
-    to_x = reference.conv2d_input_gradient(gradient, weight, x.shape[1:3], *geometry).transpose(0, 3, 1, 2)
-    return [y, to_x, reference.conv2d_weight_gradient(x, gradient, case.kernel, *geometry), gradient.sum((0, 1, 2))]
+    geometry = Geometry(**case.options)
+    y = reference.conv2d(x, weight, bias.astype(np.float64), gradient.shape[1:3], geometry).transpose(0, 3, 1, 2)
+    to_x = reference.conv2d_input_gradient(gradient, weight, x.shape[1:3], geometry).transpose(0, 3, 1, 2)
+    return [y, to_x, reference.conv2d_weight_gradient(x, gradient, case.kernel, geometry), gradient.sum((0, 1, 2))]
 
 
 NAMES = ("result", "gradient of x", "gradient of the weight", "gradient of the bias")

@@ -12,14 +12,11 @@ from hypothesis import strategies as st
 
 from minicnn.kernels.convolution import direct, dispatch, im2col, reference
 from minicnn.kernels.convolution.algorithm import use_algorithm
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.winograd import transforms as transforms
 from minicnn.kernels.convolution.winograd import winograd
 
-PLAIN = (1, 1), (1, 1), 1  # stride, dilation, groups
-
-
-def geometry(padding):
-    return (1, 1), padding, (1, 1), 1
+PADDED = Geometry(padding=(1, 1))
 
 
 def operands(n, h, w, c_in, c_out, padding, seed=0):
@@ -30,11 +27,12 @@ def operands(n, h, w, c_in, c_out, padding, seed=0):
 
 
 def three_products(module, x, weight, bias, gradient, padding):
+    geometry = Geometry(padding=padding)
     with np.errstate(invalid="ignore", over="ignore"):
         return (
-            module.conv2d(x, weight, bias, *geometry(padding)),
-            module.conv2d_input_gradient(gradient, weight, x.shape[1:3], *geometry(padding)),
-            module.conv2d_weight_gradient(x, gradient, (3, 3), *geometry(padding)),
+            module.conv2d(x, weight, bias, gradient.shape[1:3], geometry),
+            module.conv2d_input_gradient(gradient, weight, x.shape[1:3], geometry),
+            module.conv2d_weight_gradient(x, gradient, (3, 3), geometry),
         )
 
 
@@ -146,10 +144,8 @@ def test_a_weight_gradient_that_takes_several_groups(monkeypatch):
 def test_weight_gradient_of_a_long_sum_keeps_its_digits():
     x = np.full((64, 64, 64, 1), 0.1, np.float32)
     gradient = np.ones((64, 64, 64, 1), np.float32)
-    total = winograd.conv2d_weight_gradient(x, gradient, (3, 3), *geometry((1, 1)))[0, 0]
-    expected = im2col.conv2d_weight_gradient(
-        x.astype(np.float64), gradient.astype(np.float64), (3, 3), *geometry((1, 1))
-    )[0, 0]
+    total = winograd.conv2d_weight_gradient(x, gradient, (3, 3), PADDED)[0, 0]
+    expected = im2col.conv2d_weight_gradient(x.astype(np.float64), gradient.astype(np.float64), (3, 3), PADDED)[0, 0]
     np.testing.assert_allclose(total, expected, rtol=1e-5)
 
 
@@ -184,9 +180,11 @@ def test_read_only_arrays_are_accepted():
 @pytest.mark.parametrize("c_out", [16, 21])
 def test_relu_is_the_convolution_with_zeros_for_what_is_negative(c_out):
     x, weight, bias, _ = operands(2, 9, 7, 20, c_out, (1, 1))
-    plain = winograd.conv2d(x, weight, bias, *geometry((1, 1)))
+    plain = winograd.conv2d(x, weight, bias, x.shape[1:3], PADDED)
     assert (plain < 0).any()
-    np.testing.assert_array_equal(winograd.conv2d(x, weight, bias, *geometry((1, 1)), relu=True), np.maximum(plain, 0))
+    np.testing.assert_array_equal(
+        winograd.conv2d(x, weight, bias, x.shape[1:3], PADDED, relu=True), np.maximum(plain, 0)
+    )
 
 
 def test_number_of_threads_does_not_change_a_bit(monkeypatch, on_one_thread_and_on_all):
@@ -220,8 +218,8 @@ def test_nan_infinity_and_overflow_come_out_as_direct_has_them(value, place, rel
     dirty[0][(1, *place, 2)] = value
     dirty[1][(0, *place, 7)] = value
     with np.errstate(invalid="ignore", over="ignore"):
-        output = winograd.conv2d(dirty[0], weight, bias, *geometry((1, 1)), relu=relu)
-        wanted = direct.conv2d(dirty[0], weight, bias, *geometry((1, 1)))
+        output = winograd.conv2d(dirty[0], weight, bias, x.shape[1:3], PADDED, relu=relu)
+        wanted = direct.conv2d(dirty[0], weight, bias, x.shape[1:3], PADDED)
         np.testing.assert_array_equal(output, np.maximum(wanted, 0) if relu else wanted)
         finite = np.isfinite(output)
         assert finite[0].all()
@@ -241,7 +239,7 @@ def test_nan_infinity_and_overflow_come_out_as_direct_has_them(value, place, rel
 def test_a_nan_weight_reaches_its_own_channel_only():
     x, weight, bias, _ = operands(2, 9, 8, 5, 20, (1, 1))
     weight[3, 2, 1, 1] = np.nan
-    output = winograd.conv2d(x, weight, bias, *geometry((1, 1)))
+    output = winograd.conv2d(x, weight, bias, x.shape[1:3], PADDED)
     assert np.isnan(output[..., 3]).all()
     assert np.isfinite(np.delete(output, 3, axis=3)).all()
 
@@ -252,20 +250,20 @@ def test_a_nan_weight_reaches_its_own_channel_only():
 
 def test_it_refuses_what_it_does_not_know():
     x, weight, bias, _ = operands(1, 6, 6, 4, 4, (1, 1))
-    refused = [((2, 1), (1, 1), (1, 1), 1), ((1, 1), (3, 1), (1, 1), 1), ((1, 1), (1, 1), (1, 2), 1)]
-    for arguments in refused:
+    for geometry in (PADDED._replace(stride=(2, 1)), Geometry(padding=(3, 1)), PADDED._replace(dilation=(1, 2))):
         with pytest.raises(ValueError, match="winograd: expected"):
-            winograd.conv2d(x, weight, bias, *arguments)
+            winograd.conv2d(x, weight, bias, geometry.output_size((6, 6), (3, 3)), geometry)
     with pytest.raises(ValueError, match="kernel \\(3, 2\\)"):
-        winograd.conv2d(x, weight[..., :2], bias, *geometry((1, 1)))
+        winograd.conv2d(x, weight[..., :2], bias, (6, 7), PADDED)
     with pytest.raises(ValueError, match="2 groups"):
-        winograd.conv2d(x, weight[:, :2], bias, (1, 1), (1, 1), (1, 1), 2)
+        winograd.conv2d(x, weight[:, :2], bias, (6, 6), PADDED._replace(groups=2))
     with pytest.raises(ValueError, match="float64"):
-        winograd.conv2d(x.astype(np.float64), weight.astype(np.float64), bias, *geometry((1, 1)))
+        winograd.conv2d(x.astype(np.float64), weight.astype(np.float64), bias, (6, 6), PADDED)
 
 
 def chosen(positions, channels, dtype=np.float32, kernel=(3, 3), stride=(1, 1), padding=(1, 1), groups=1):
-    return dispatch.choose(np.dtype(dtype), positions, channels, kernel, stride, padding, (1, 1), groups)
+    geometry = Geometry(stride, padding, groups=groups)
+    return dispatch.choose(np.dtype(dtype), positions, channels, kernel, geometry)
 
 
 def test_the_chooser_takes_winograd_where_channels_and_tiles_are_many():
@@ -315,13 +313,14 @@ def test_everything_runs_in_python_when_compilation_is_off(tmp_path):
     np.savez(tmp_path / "operands.npz", *arrays)
     script = (
         "import numpy as np\n"
+        "from minicnn.kernels.convolution.geometry import Geometry\n"
         "from minicnn.kernels.convolution.winograd import winograd\n"
         "assert not hasattr(winograd.convolve_tiles_compiled, 'py_func')\n"
         "x, w, b, g = np.load('operands.npz').values()\n"
-        "options = ((1, 1), (1, 1), (1, 1), 1)\n"
-        "np.savez('results.npz', winograd.conv2d(x, w, b, *options),\n"
-        "         winograd.conv2d_input_gradient(g, w, (5, 6), *options),\n"
-        "         winograd.conv2d_weight_gradient(x, g, (3, 3), *options))\n"
+        "geometry = Geometry(padding=(1, 1))\n"
+        "np.savez('results.npz', winograd.conv2d(x, w, b, (5, 6), geometry),\n"
+        "         winograd.conv2d_input_gradient(g, w, (5, 6), geometry),\n"
+        "         winograd.conv2d_weight_gradient(x, g, (3, 3), geometry))\n"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, "-W", "error", "-c", script]

@@ -18,30 +18,32 @@ llvmlite.binding.get_host_cpu_features = lambda: features
 
 import numpy as np
 from minicnn.kernels.convolution import direct, reference
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.winograd import winograd
 from minicnn.kernels.registers import vector
 
 assert vector.VECTOR_BYTES == int(sys.argv[1]), vector.VECTOR_BYTES
 rng = np.random.default_rng(0)
 for c_in, c_out, size, stride in ((3, 10, (9, 7), (1, 1)), (17, 33, (8, 8), (1, 1)), (16, 40, (7, 10), (2, 1))):
-    geometry = stride, (1, 1), (1, 1), 1
+    geometry = Geometry(stride, padding=(1, 1))
+    output_size = geometry.output_size(size, (3, 3))
     x, weight = rng.normal(size=(3, *size, c_in)), rng.normal(size=(c_out, c_in, 3, 3))
     bias = rng.normal(size=c_out)
-    expected = reference.conv2d(x, weight, bias, *geometry)
+    expected = reference.conv2d(x, weight, bias, output_size, geometry)
     gradient = rng.normal(size=expected.shape)
     wanted = (
         expected,
-        reference.conv2d_input_gradient(gradient, weight, size, *geometry),
-        reference.conv2d_weight_gradient(x, gradient, (3, 3), *geometry),
+        reference.conv2d_input_gradient(gradient, weight, size, geometry),
+        reference.conv2d_weight_gradient(x, gradient, (3, 3), geometry),
     )
     x, weight, bias, gradient = (array.astype(np.float32) for array in (x, weight, bias, gradient))
     for algorithm in (direct, winograd):
         if algorithm is winograd and stride != (1, 1):
             continue
         results = (
-            algorithm.conv2d(x, weight, bias, *geometry),
-            algorithm.conv2d_input_gradient(gradient, weight, size, *geometry),
-            algorithm.conv2d_weight_gradient(x, gradient, (3, 3), *geometry),
+            algorithm.conv2d(x, weight, bias, output_size, geometry),
+            algorithm.conv2d_input_gradient(gradient, weight, size, geometry),
+            algorithm.conv2d_weight_gradient(x, gradient, (3, 3), geometry),
         )
         for result, exact in zip(results, wanted):
             assert np.abs(result - exact).max() < 1e-5 * np.abs(exact).max(), (algorithm.__name__, c_in, c_out)

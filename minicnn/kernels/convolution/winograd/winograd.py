@@ -25,13 +25,13 @@ from minicnn.kernels import memory
 from minicnn.kernels.compiling.compile import kernel_array
 from minicnn.kernels.convolution import direct
 from minicnn.kernels.convolution.direct_plan import offsets
+from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.winograd.outputs import Kernel, convolve_tiles_compiled
 from minicnn.kernels.convolution.winograd.tiles import MATRICES, whole_vectors
 from minicnn.kernels.convolution.winograd.transforms import OUTPUTS, PIXELS
 from minicnn.kernels.convolution.winograd.units import cut_tiles
 from minicnn.kernels.convolution.winograd.weights import sum_tiles_compiled
 from minicnn.kernels.registers.vector import narrow_columns, wide_columns
-from minicnn.kernels.shapes import convolution_output_size
 
 CACHE_ELEMENTS = 160 * 1024  # of a unit's transformed tiles and products: leaves some of a second-level cache free
 SHARED_WEIGHTS = 1024 * 1024  # transformed weights, at most, that are read again for every unit
@@ -41,7 +41,7 @@ GROUP_ELEMENTS = 2 * 1024 * 1024, 5 * 1024 * 1024  # at least and at most, that 
 PIECE_ROWS = 32  # input channels of a piece of a weight gradient
 
 
-def applies(dtype, kernel_size, stride, padding, dilation, groups) -> bool:
+def applies(dtype, kernel_size, geometry: Geometry) -> bool:
     """True if this algorithm knows the convolution: 3x3, stride 1, not dilated, float32, one group, padding up to 2.
 
     More padding than that would ask the input gradient for a negative one.
@@ -49,62 +49,61 @@ def applies(dtype, kernel_size, stride, padding, dilation, groups) -> bool:
     return (
         np.dtype(dtype) == np.float32
         and tuple(kernel_size) == (3, 3)
-        and tuple(stride) == (1, 1)
-        and tuple(dilation) == (1, 1)
-        and groups == 1
-        and max(padding) <= 2
+        and geometry.stride == (1, 1)
+        and geometry.dilation == (1, 1)
+        and geometry.groups == 1
+        and max(geometry.padding) <= 2
     )
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups, relu=False) -> np.ndarray:
+def conv2d(x, weight, bias, output_size, geometry: Geometry, relu=False) -> np.ndarray:
     """The convolution (N, OH, OW, C_out) of x (N, H, W, C_in) with weight (C_out, C_in, 3, 3), plus bias (C_out,).
 
-    With `relu`, negative results become zero. Raises ValueError where `applies` is false.
+    `output_size` is (OH, OW). With `relu`, negative results become zero. Raises ValueError where `applies` is false.
     """
-    _refuse(x.dtype, weight.shape[2:], stride, padding, dilation, groups)
-    n, h, w, c_in = x.shape
-    size = tuple(convolution_output_size(s, 3, 1, p, 1) for s, p in zip((h, w), padding, strict=True))
-    y = memory.empty((n, *size, weight.shape[0]), x.dtype)
-    kernel = Kernel(np.arange(9), 9, 9 * c_in, np.arange(9 * narrow_columns(x.dtype)))
-    if _convolve(x, weight, kernel, padding, bias, relu, y):
+    _refuse(x.dtype, weight.shape[2:], geometry)
+    y = memory.empty((len(x), *output_size, len(weight)), x.dtype)
+    kernel = Kernel(np.arange(9), 9, 9 * x.shape[3], np.arange(9 * narrow_columns(x.dtype)))
+    if _convolve(x, weight, kernel, geometry.padding, bias, relu, y):
         return y
-    return direct.conv2d(x, weight, bias, stride, padding, dilation, groups, relu)
+    return direct.conv2d(x, weight, bias, output_size, geometry, relu)
 
 
-def conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_input_gradient(gradient, weight, input_size, geometry: Geometry) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input of size `input_size` = (H, W), from `gradient` (N, OH, OW, C_out).
 
     It is the convolution of `gradient`, padded by 2 - padding, with the kernel turned by half a turn. Raises ValueError
     where `applies` is false.
     """
-    _refuse(gradient.dtype, weight.shape[2:], stride, padding, dilation, groups)
-    c_in = weight.shape[1]
+    _refuse(gradient.dtype, weight.shape[2:], geometry)
+    padding, c_in = geometry.padding, weight.shape[1]
     gx = memory.empty((gradient.shape[0], *input_size, c_in), gradient.dtype)
     turned = Kernel(np.arange(9)[::-1].copy(), 9 * c_in, 9, np.arange(9 * narrow_columns(gradient.dtype)))
     if _convolve(gradient, weight, turned, (2 - padding[0], 2 - padding[1]), None, False, gx):
         return gx
-    return direct.conv2d_input_gradient(gradient, weight, input_size, stride, padding, dilation, groups)
+    return direct.conv2d_input_gradient(gradient, weight, input_size, geometry)
 
 
-def conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups) -> np.ndarray:
+def conv2d_weight_gradient(x, gradient, kernel_size, geometry: Geometry) -> np.ndarray:
     """The gradient (C_out, C_in, 3, 3) for the weight, from x (N, H, W, C_in) and `gradient` (N, OH, OW, C_out).
 
     Raises ValueError where `applies` is false.
     """
-    _refuse(x.dtype, kernel_size, stride, padding, dilation, groups)
+    _refuse(x.dtype, kernel_size, geometry)
     allocate = memory.empty if len(x) else memory.zeros
     gw = allocate((gradient.shape[3], x.shape[3], 3, 3), x.dtype)
-    if _sum_weight_gradient(x, gradient, padding, gw):
+    if _sum_weight_gradient(x, gradient, geometry.padding, gw):
         return gw
-    return direct.conv2d_weight_gradient(x, gradient, kernel_size, stride, padding, dilation, groups)
+    return direct.conv2d_weight_gradient(x, gradient, kernel_size, geometry)
 
 
-def _refuse(dtype, kernel_size, stride, padding, dilation, groups):
-    if not applies(dtype, kernel_size, stride, padding, dilation, groups):
+def _refuse(dtype, kernel_size, geometry):
+    if not applies(dtype, kernel_size, geometry):
+        stride, padding, dilation, groups = geometry
         raise ValueError(
             "winograd: expected float32, kernel 3x3, stride 1, dilation 1, padding up to 2 and one group, got "
-            f"{dtype}, kernel {tuple(kernel_size)}, stride {tuple(stride)}, dilation {tuple(dilation)}, padding "
-            f"{tuple(padding)}, {groups} groups; use 'auto' or 'direct'"
+            f"{dtype}, kernel {tuple(kernel_size)}, stride {stride}, dilation {dilation}, padding {padding}, "
+            f"{groups} groups; use 'auto' or 'direct'"
         )
 
 
