@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import minicnn
 
 
@@ -14,6 +16,16 @@ def test_everything_the_package_names_is_there():
 def test_what_torch_has_at_its_top_is_functionals_function():
     for name in ("argmax", "concat", "einsum", "matmul", "maximum", "minimum", "stack", "where"):
         assert getattr(minicnn, name) is getattr(minicnn.functional, name)
+
+
+@pytest.mark.parametrize("package", ["data", "features", "figures", "training", "transfer"])
+def test_what_a_package_lists_is_there_and_matplotlib_waits_for_a_figure(package):
+    program = f"""
+import sys, minicnn.{package} as package
+print([name for name in package.__all__ if not hasattr(package, name)], "matplotlib" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("[] False", "")
 
 
 def test_import_prints_nothing_and_leaves_slow_packages_for_later():

@@ -1,4 +1,4 @@
-"""The data sets by name, as the command line and the recipes ask for them."""
+"""The data sets by name, as the command line and `minicnn.data.create` take them."""
 
 import builtins
 import difflib

@@ -95,7 +95,7 @@ class Imagenette(ImageFolder):
     archive: ClassVar[tuple[str, str]] = ("imagenette2-160.tgz", "e793b78cc4c9e9a4ccc0c1155377a412")  # name, md5
     sources: ClassVar[tuple[str, ...]] = ("https://s3.amazonaws.com/fast-ai-imageclas/",)
     held_out_count: ClassVar[int] = 1000
-    words: ClassVar[dict[str, str]] = {
+    class_names: ClassVar[dict[str, str]] = {  # by WordNet id, the names of the folders
         "n01440764": "tench",
         "n02102040": "English springer",
         "n02979186": "cassette player",
@@ -107,6 +107,7 @@ class Imagenette(ImageFolder):
         "n03445777": "golf ball",
         "n03888257": "parachute",
     }
+    words = class_names  # the earlier name
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
 
@@ -122,7 +123,7 @@ class Imagenette(ImageFolder):
         folder = self._folder(split, root, download, tuple(self.sources if sources is None else sources))
         super().__init__(folder / ("val" if split == "test" else "train"), size=size)
         self.split = split
-        self.classes = tuple(self.words.get(name, name) for name in self.classes)
+        self.classes = tuple(self.class_names.get(name, name) for name in self.classes)
         if split in ("train", "val"):
             counts = [self.held_out_count, len(self) - self.held_out_count]
             val, train = stratified_split(self._labels, counts, seed=0)

@@ -34,7 +34,7 @@ from minicnn.optim import SGD, OneCycleLR
 from minicnn.report.page import Page
 from minicnn.training import evaluate, fit, reestimate_batch_norm
 from minicnn.transfer.recipes import fine_tuned, from_scratch, frozen
-from minicnn.transfer.target import Target
+from minicnn.transfer.target import TransferTask
 
 PER_CLASS = 20  # labelled pictures a class in the target sets
 TARGETS = ("near", "far")
@@ -169,12 +169,12 @@ def transfer_to_targets(model: Module, untrained: Module, size: Size, seed: int)
     return results
 
 
-def _target(family: str, test_pictures: int, seed: int) -> Target:
+def _target(family: str, test_pictures: int, seed: int) -> TransferTask:
     # Picture i is of class i % 10, so the first 10 * k pictures have k of each class.
     train = PartWorld("train", PER_CLASS * 10, family=family, seed=seed)
     test = PartWorld("test", test_pictures, family=family, seed=seed)
     arrays = [NORMALIZE(dataset.batch(np.arange(len(dataset)))[0]) for dataset in (train, test)]
-    return Target(family, arrays[0], train.labels, arrays[1], test.labels, len(train.classes))
+    return TransferTask(family, arrays[0], train.labels, arrays[1], test.labels, len(train.classes))
 
 
 def _machine() -> dict[str, Any]:

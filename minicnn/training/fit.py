@@ -28,7 +28,7 @@ PathLike = str | os.PathLike
 
 
 @dataclass(frozen=True)
-class Recipe:
+class StepSettings:
     """What happens in a step, the same from the first to the last; the arguments of `fit` with these names."""
 
     loss: Callable
@@ -39,39 +39,41 @@ class Recipe:
     schedule_every: str
 
 
-def _train_epoch(run: Run, recipe: Recipe) -> Iterator[None]:
+def _train_epoch(run: Run, settings: StepSettings) -> Iterator[None]:
     """Train on the batches of the present epoch that are still to come; pauses after every step of the optimiser."""
     run.model.train()
     for batch, (images, *targets) in run.remaining_batches():
         random.set_position(run.epoch, batch)  # dropout and mixing draw the same numbers when this step is repeated
-        if recipe.mix is not None:
-            images, *targets = recipe.mix(images, *targets)
+        if settings.mix is not None:
+            images, *targets = settings.mix(images, *targets)
 
         outputs = run.model(Tensor(images))
-        loss = recipe.loss(outputs, *map(Tensor, targets))
+        loss = settings.loss(outputs, *map(Tensor, targets))
         check_loss(loss, run.epoch, batch, run.optimizer)
-        (loss / run.group_size(batch, recipe.accumulate)).backward()  # gradients of a group add up to those of its mean
+        (
+            loss / run.group_size(batch, settings.accumulate)
+        ).backward()  # gradients of a group add up to those of its mean
 
         run.averages.add("loss", loss.item(), len(images))
-        for name, metric in recipe.metrics.items():
+        for name, metric in settings.metrics.items():
             run.averages.add(name, metric(outputs, targets[0]), len(images))
         run.batch = batch + 1
-        if run.batch % recipe.accumulate == 0 or run.batch == len(run.loader):
-            _update(run, recipe)
+        if run.batch % settings.accumulate == 0 or run.batch == len(run.loader):
+            _update(run, settings)
             yield
 
 
-def _update(run: Run, recipe: Recipe) -> None:
+def _update(run: Run, settings: StepSettings) -> None:
     """One step of the optimiser with the gradients that were gathered."""
-    if recipe.max_gradient_norm is not None:
+    if settings.max_gradient_norm is not None:
         parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
-        clip_grad_norm_(parameters, recipe.max_gradient_norm)
+        clip_grad_norm_(parameters, settings.max_gradient_norm)
     run.learning_rate = float(run.optimizer.param_groups[0]["lr"])
     run.optimizer.step()
     run.optimizer.zero_grad()
     if run.ema is not None:
         run.ema.update_parameters(run.model)
-    if run.schedule is not None and recipe.schedule_every == "step":
+    if run.schedule is not None and settings.schedule_every == "step":
         run.schedule.step()
 
 
@@ -126,10 +128,10 @@ def fit(
     before anything is saved, when the loss or the weights are not finite any more; TrainingInterrupted (a
     KeyboardInterrupt) after Ctrl-C, once the checkpoint is written; OSError if a file cannot be written.
     """
-    recipe = Recipe(loss, metrics, mix, accumulate, max_gradient_norm, schedule_every)
-    _check_parts(model, optimizer, recipe, schedule)
+    settings = StepSettings(loss, metrics, mix, accumulate, max_gradient_norm, schedule_every)
+    _check_parts(model, optimizer, settings, schedule)
     _check_early_stopping(early_stopping, validation)
-    _check_arguments(loader, epochs, recipe, checkpoint, checkpoint_every, resume)
+    _check_arguments(loader, epochs, settings, checkpoint, checkpoint_every, resume)
     run = Run(model, optimizer, loader, schedule, ema, early_stopping)
     if resume and checkpoint is not None and Path(checkpoint).exists():
         load_checkpoint(run, checkpoint)
@@ -142,13 +144,13 @@ def fit(
         while run.epoch < epochs and not (early_stopping is not None and early_stopping.should_stop):
             started = time.perf_counter() - run.seconds
             with progress_bar(f"epoch {run.epoch + 1}/{epochs}", len(loader), run.batch, progress) as bar:
-                for _ in _train_epoch(run, recipe):
+                for _ in _train_epoch(run, settings):
                     advance(bar, run.batch, run.averages)
                     run.seconds = time.perf_counter() - started
-                    if run.batch < len(loader) and (ctrl_c.pressed or _is_due(run, recipe, checkpoint_every)):
+                    if run.batch < len(loader) and (ctrl_c.pressed or _is_due(run, settings, checkpoint_every)):
                         _save(run, checkpoint)
                         _stop_if(ctrl_c.pressed, run, checkpoint)
-            _finish_epoch(run, recipe, validation, started)
+            _finish_epoch(run, settings, validation, started)
             for callback in callbacks:
                 callback(run)
             _save(run, checkpoint)
@@ -162,12 +164,12 @@ def fit(
     return run.records
 
 
-def _finish_epoch(run: Run, recipe: Recipe, validation: Iterable | None, started: float) -> None:
+def _finish_epoch(run: Run, settings: StepSettings, validation: Iterable | None, started: float) -> None:
     """Measure, write the epoch's record, and move to the start of the next epoch."""
     check_weights(run.model, run.epoch)
     record = {"epoch": run.epoch + 1, **run.averages.means()}
     if validation is not None:
-        measured = evaluate(run.evaluated_model, epoch_batches(validation, run.epoch), recipe.loss, recipe.metrics)
+        measured = evaluate(run.evaluated_model, epoch_batches(validation, run.epoch), settings.loss, settings.metrics)
         record.update({f"validation_{name}": value for name, value in measured.items()})
     record["learning_rate"] = run.learning_rate
     record["seconds"] = round(time.perf_counter() - started, 3)
@@ -176,16 +178,16 @@ def _finish_epoch(run: Run, recipe: Recipe, validation: Iterable | None, started
         run.early_stopping.update(record, run.evaluated_model)
     if isinstance(run.schedule, ReduceLROnPlateau):
         run.schedule.step(record.get("validation_loss", record["loss"]))
-    elif run.schedule is not None and recipe.schedule_every == "epoch":
+    elif run.schedule is not None and settings.schedule_every == "epoch":
         run.schedule.step()
     run.epoch, run.batch, run.seconds, run.averages = run.epoch + 1, 0, 0.0, Averages()
 
 
-def _is_due(run: Run, recipe: Recipe, every: int | None) -> bool:
+def _is_due(run: Run, settings: StepSettings, every: int | None) -> bool:
     """True if a multiple of `every` lies among the batches of the step that was just made."""
     if every is None:
         return False
-    before = (run.batch - 1) // recipe.accumulate * recipe.accumulate
+    before = (run.batch - 1) // settings.accumulate * settings.accumulate
     return run.batch // every > before // every
 
 
@@ -203,7 +205,7 @@ def _stop_if(pressed: bool, run: Run, checkpoint: PathLike | None) -> None:
         )
 
 
-def _check_parts(model: Any, optimizer: Any, recipe: Recipe, schedule: Any) -> None:
+def _check_parts(model: Any, optimizer: Any, settings: StepSettings, schedule: Any) -> None:
     if not hasattr(optimizer, "param_groups"):
         raise TypeError(
             f"optimizer must be one of minicnn.optim, such as SGD(model.parameters()), but is {optimizer!r}"
@@ -211,11 +213,11 @@ def _check_parts(model: Any, optimizer: Any, recipe: Recipe, schedule: Any) -> N
     trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     if trained.isdisjoint(map(id, model.parameters())):
         raise ValueError("optimizer has no parameter of this model: make it from this one's model.parameters()")
-    if not callable(recipe.loss) or isinstance(recipe.loss, type):
-        raise TypeError(f"loss must be a function of (outputs, targets), or such a layer, but is {recipe.loss!r}")
-    if not isinstance(recipe.metrics, Mapping):
-        raise TypeError(f"metrics must be a dictionary {{name: metric(outputs, targets)}}, but is {recipe.metrics!r}")
-    if isinstance(schedule, ReduceLROnPlateau) and recipe.schedule_every == "step":
+    if not callable(settings.loss) or isinstance(settings.loss, type):
+        raise TypeError(f"loss must be a function of (outputs, targets), or such a layer, but is {settings.loss!r}")
+    if not isinstance(settings.metrics, Mapping):
+        raise TypeError(f"metrics must be a dictionary {{name: metric(outputs, targets)}}, but is {settings.metrics!r}")
+    if isinstance(schedule, ReduceLROnPlateau) and settings.schedule_every == "step":
         raise ValueError("ReduceLROnPlateau watches the loss of an epoch: leave schedule_every at 'epoch'")
 
 
@@ -229,19 +231,19 @@ def _check_early_stopping(early_stopping: EarlyStopping | None, validation: Iter
 
 
 def _check_arguments(
-    loader: Any, epochs: int, recipe: Recipe, checkpoint: PathLike | None, every: int | None, resume: bool
+    loader: Any, epochs: int, settings: StepSettings, checkpoint: PathLike | None, every: int | None, resume: bool
 ) -> None:
     count_batches(loader)
     if not isinstance(epochs, (int, np.integer)):
         raise TypeError(f"epochs must be a whole number, but is {type(epochs).__name__}: {epochs!r}")
     if epochs < 1:
         raise ValueError(f"epochs must be 1 or more, but is {epochs}")
-    if recipe.accumulate < 1:
-        raise ValueError(f"accumulate must be 1 or more batches, but is {recipe.accumulate}")
-    if recipe.max_gradient_norm is not None and not recipe.max_gradient_norm > 0:
-        raise ValueError(f"max_gradient_norm must be above 0, but is {recipe.max_gradient_norm}")
-    if recipe.schedule_every not in ("epoch", "step"):
-        raise ValueError(f"schedule_every must be 'epoch' or 'step', but is {recipe.schedule_every!r}")
+    if settings.accumulate < 1:
+        raise ValueError(f"accumulate must be 1 or more batches, but is {settings.accumulate}")
+    if settings.max_gradient_norm is not None and not settings.max_gradient_norm > 0:
+        raise ValueError(f"max_gradient_norm must be above 0, but is {settings.max_gradient_norm}")
+    if settings.schedule_every not in ("epoch", "step"):
+        raise ValueError(f"schedule_every must be 'epoch' or 'step', but is {settings.schedule_every!r}")
     if checkpoint is None and (resume or every is not None):
         raise ValueError("resume and checkpoint_every need checkpoint=, the file to go on from and to write to")
     if checkpoint is not None and Path(checkpoint).suffix != ".safetensors":

@@ -22,7 +22,7 @@ from minicnn.nn import Module, evaluation_mode
 from minicnn.optim import SGD, CosineAnnealingLR
 from minicnn.tensor import Tensor, no_grad
 from minicnn.training import evaluate, fit, reestimate_batch_norm
-from minicnn.transfer.target import Target
+from minicnn.transfer.target import TransferTask
 
 
 def cached_features(backbone: Module, images: np.ndarray, batch_size: int = 250) -> np.ndarray:
@@ -35,19 +35,21 @@ def cached_features(backbone: Module, images: np.ndarray, batch_size: int = 250)
     return np.concatenate(pieces)
 
 
-def probe_head(backbone: Module, target: Target) -> LinearProbe:
+def probe_head(backbone: Module, target: TransferTask) -> LinearProbe:
     """The linear classifier fitted on the frozen backbone's features of the target's training pictures."""
     features = cached_features(backbone, target.train_images)
     return fit_linear_probe(features, target.train_labels, target.num_classes, l2=1e-2)
 
 
-def frozen(backbone: Module, target: Target) -> float:
+def frozen(backbone: Module, target: TransferTask) -> float:
     """The test accuracy of a linear classifier on the backbone's features, which stay as they are."""
     probe = probe_head(backbone, target)
     return probe.accuracy(cached_features(backbone, target.test_images), target.test_labels)
 
 
-def fine_tuned(backbone: Module, target: Target, *, epochs: int, learning_rate: float = 0.01, seed: int = 0) -> float:
+def fine_tuned(
+    backbone: Module, target: TransferTask, *, epochs: int, learning_rate: float = 0.01, seed: int = 0
+) -> float:
     """The test accuracy after a copy of the backbone, with the frozen recipe's classifier as head, was trained."""
     probe = probe_head(backbone, target)
     model = copy.deepcopy(backbone)
@@ -59,14 +61,16 @@ def fine_tuned(backbone: Module, target: Target, *, epochs: int, learning_rate: 
     return _train_and_score(model, target, epochs, learning_rate, seed)
 
 
-def from_scratch(fresh: Module, target: Target, *, epochs: int, learning_rate: float = 0.1, seed: int = 0) -> float:
+def from_scratch(
+    fresh: Module, target: TransferTask, *, epochs: int, learning_rate: float = 0.1, seed: int = 0
+) -> float:
     """The test accuracy after a copy of `fresh`, an untrained network, was trained on the target alone."""
     model = copy.deepcopy(fresh)
     model.reset_classifier(target.num_classes)
     return _train_and_score(model, target, epochs, learning_rate, seed)
 
 
-def _train_and_score(model: Module, target: Target, epochs: int, learning_rate: float, seed: int) -> float:
+def _train_and_score(model: Module, target: TransferTask, epochs: int, learning_rate: float, seed: int) -> float:
     train = TensorDataset(target.train_images, target.train_labels)
     loader = DataLoader(train, batch_size=50, shuffle=True, transform=RandomHorizontalFlip(), seed=seed)
     optimizer = SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=5e-4)

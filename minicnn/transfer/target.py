@@ -1,4 +1,4 @@
-"""A small target set: the few labelled pictures that a trained backbone is moved to, and the many that judge it."""
+"""A transfer task: the few labelled pictures that a trained backbone is adapted to, and the many that judge it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Target:
+class TransferTask:
     """Pictures as the backbone was trained on them (normalised, float32, (N, C, H, W)) and their labels (N,) int64.
 
     Raises ValueError, at construction, if pictures and labels don't match in number or a label is out of range.
@@ -34,3 +34,6 @@ class Target:
                     f"{self.name}: {split} labels reach from {labels.min()} to {labels.max()}, but must lie in "
                     f"0..{self.num_classes - 1} (num_classes = {self.num_classes})"
                 )
+
+
+Target = TransferTask  # the earlier name

@@ -3,7 +3,7 @@ import pytest
 
 from minicnn import Tensor, backbones, no_grad
 from minicnn.transfer.recipes import cached_features, fine_tuned, from_scratch, frozen, probe_head
-from minicnn.transfer.target import Target
+from minicnn.transfer.target import TransferTask
 
 
 def bright_or_dark(n, seed):
@@ -15,7 +15,7 @@ def bright_or_dark(n, seed):
 
 @pytest.fixture
 def target():
-    return Target("brightness", *bright_or_dark(40, 0), *bright_or_dark(30, 1), num_classes=2)
+    return TransferTask("brightness", *bright_or_dark(40, 0), *bright_or_dark(30, 1), num_classes=2)
 
 
 @pytest.fixture
@@ -65,6 +65,6 @@ def test_the_same_seed_gives_the_same_accuracy(backbone, target):
 def test_a_target_checks_its_parts():
     images, labels = bright_or_dark(4, 0)
     with pytest.raises(ValueError, match="4 train images and 3 train labels"):
-        Target("t", images, labels[:3], images, labels, 2)
+        TransferTask("t", images, labels[:3], images, labels, 2)
     with pytest.raises(ValueError, match=r"0\.\.0"):
-        Target("t", images, labels, images, labels, 1)
+        TransferTask("t", images, labels, images, labels, 1)

@@ -8,8 +8,8 @@ import numpy as np
 from minicnn.data.dataset import TensorDataset
 from minicnn.data.partworld.composition import FAMILIES, HUES, ORIENTATIONS, SPLITS, family_named
 from minicnn.data.partworld.drawing import STROKE, draw_pictures_compiled
-from minicnn.data.partworld.recipe import Recipe, words_needed, write_recipe
-from minicnn.data.partworld.words import noise_samples, noise_words, picture_words
+from minicnn.data.partworld.parameters import PictureParameters, draws_needed, picture_parameters
+from minicnn.data.partworld.random_bits import noise_draws, noise_samples, random_bits
 from minicnn.kernels import layout
 
 SMALLEST = 24  # px; below it a part of the smallest scale has a radius under 2.5 px
@@ -69,12 +69,14 @@ class PartWorld(TensorDataset):
         factors = []
         for start in range(0, size, CHUNK):
             indices = np.arange(start, min(start + CHUNK, size))
-            words = picture_words(seed, stream, indices, words_needed(1) + noise_words(image_size))
+            bits = random_bits(seed, stream, indices, draws_needed(1) + noise_draws(image_size))
             one = np.ones(len(indices), np.int64)
-            recipe, drawn = write_recipe(words, labels[indices, None], composition, image_size, image_size, one)
-            draw(recipe, words, pixels[indices[0] : indices[-1] + 1], self._covers[indices[0] : indices[-1] + 1])
+            parameters, drawn = picture_parameters(
+                bits, labels[indices, None], composition, image_size, image_size, one
+            )
+            draw(parameters, bits, pixels[indices[0] : indices[-1] + 1], self._covers[indices[0] : indices[-1] + 1])
             factors.append(drawn)
-        # A recipe has room for M objects in a picture; here M is 1 and goes: (N, 1, ...) -> (N, ...)
+        # The parameters have room for M objects in a picture; here M is 1 and goes: (N, 1, ...) -> (N, ...)
         of_picture = ("orientation", "noise")
         self.factors = {
             name: np.concatenate([drawn[name] if name in of_picture else drawn[name][:, 0] for drawn in factors])
@@ -121,13 +123,13 @@ class PartWorld(TensorDataset):
         )
 
 
-def draw(recipe: Recipe, words: np.ndarray, pixels: np.ndarray, covers: np.ndarray) -> None:
-    """Draw recipe's pictures into pixels (N, H, W, 3) uint8 and what covers them into covers (N, H, W) uint8."""
+def draw(parameters: PictureParameters, bits: np.ndarray, pixels: np.ndarray, covers: np.ndarray) -> None:
+    """Draw the pictures into pixels (N, H, W, 3) uint8, and write into covers (N, H, W) uint8 what covers each pixel."""
     size = pixels.shape[1]
-    noise = noise_samples(words[:, -noise_words(size) :], size)
+    noise = noise_samples(bits[:, -noise_draws(size) :], size)
     draw_pictures_compiled(
-        pixels, covers, recipe.ground, recipe.strokes, recipe.directions,
-        recipe.objects, recipe.parts, recipe.kinds, recipe.counts, noise,
+        pixels, covers, parameters.ground, parameters.strokes, parameters.directions,
+        parameters.objects, parameters.parts, parameters.kinds, parameters.counts, noise,
     )  # fmt: skip
 
 

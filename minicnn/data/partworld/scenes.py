@@ -8,8 +8,8 @@ import numpy as np
 from minicnn.data.dataset import Dataset, check_index, handed_out
 from minicnn.data.partworld.composition import HUES, ORIENTATIONS, family_named
 from minicnn.data.partworld.dataset import CHUNK, STROKE, check_request, check_whole, draw, mask_boxes, stream_number
-from minicnn.data.partworld.recipe import words_needed, write_recipe
-from minicnn.data.partworld.words import choices, noise_words, picture_words
+from minicnn.data.partworld.parameters import draws_needed, picture_parameters
+from minicnn.data.partworld.random_bits import choices, noise_draws, random_bits
 from minicnn.kernels import layout
 
 SMALLEST = 48  # px, for one object as large as in a picture of 32 and room beside it
@@ -56,16 +56,16 @@ class PartWorldScenes(Dataset):
         self._covers = np.empty((size, image_size, image_size), np.uint8)
         self._object_labels = np.empty((size, max_objects), np.int64)
         self.counts = np.empty(size, np.int64)
-        described = words_needed(max_objects)
+        described = draws_needed(max_objects)
         for start in range(0, size, CHUNK):
             chunk = slice(start, min(start + CHUNK, size))
             indices = np.arange(chunk.start, chunk.stop)
-            words = picture_words(seed, stream, indices, described + max_objects + 1 + noise_words(image_size))
-            own = words[:, described : described + max_objects + 1]
+            bits = random_bits(seed, stream, indices, described + max_objects + 1 + noise_draws(image_size))
+            own = bits[:, described : described + max_objects + 1]
             labels, wanted = choices(own[:, 1:], len(self.classes)), 1 + choices(own[:, 0], max_objects)
-            recipe, _ = write_recipe(words, labels, composition, image_size, OBJECT_PIXELS, wanted)
-            draw(recipe, words, pixels[chunk], self._covers[chunk])
-            self._object_labels[chunk], self.counts[chunk] = labels, recipe.counts
+            parameters, _ = picture_parameters(bits, labels, composition, image_size, OBJECT_PIXELS, wanted)
+            draw(parameters, bits, pixels[chunk], self._covers[chunk])
+            self._object_labels[chunk], self.counts[chunk] = labels, parameters.counts
         self.images = layout.from_kernel(pixels)  # (N, H, W, 3) -> (N, 3, H, W)
 
     def __len__(self) -> int:

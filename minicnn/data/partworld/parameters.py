@@ -1,4 +1,4 @@
-"""From random words to the numbers that describe a picture: factors, and the tables that the pencil reads.
+"""From random bits to the numbers that describe a picture: factors, and the tables that drawing.py reads.
 
 The factors are drawn independently of the class and of each other. Lengths are in pixels at 32 x 32; parts and their
 spacing grow with the picture, while the period of a texture, the width of a stroke and the noise stay in pixels. A pair
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minicnn.data.partworld.composition import LAYOUTS, PARTS, TEXTURES, Family
-from minicnn.data.partworld.words import between, choices
+from minicnn.data.partworld.random_bits import between, choices
 
 RADIUS = 4.4  # of a part, px at scale 1 in a picture of 32
 SPACING = 8.8  # of the slots, likewise
@@ -30,9 +30,9 @@ STROKES = 4
 STROKE_LENGTH = (2.0, 4.5)  # half of it
 STROKE_CONTRAST = (0.12, 0.3)
 
-_PICTURE_WORDS = 32
-_OBJECT_WORDS = 32
-_PLACES = (3, 24, 26, 28, 30)  # words (x, y) of an object's places: the first that is free is taken
+_PICTURE_DRAWS = 32
+_OBJECT_DRAWS = 32
+_PLACES = (3, 24, 26, 28, 30)  # draws (x, y) of an object's places: the first that is free is taken
 
 _NOISE_UNIT = 104.5  # standard deviation of the sum of two random bytes
 _HALF = math.sqrt(0.5)
@@ -44,8 +44,8 @@ _PERIODS = np.array([[3, 3], [2.5, 2.9], [5, 6], [3.4, 4.2], [3.8, 4.6], [3.2, 3
 
 
 @dataclass
-class Recipe:
-    """What the pencil needs for N pictures of up to M objects. float64 but for the two that are int64."""
+class PictureParameters:
+    """The tables from which N pictures of up to M objects are drawn: float64, except the two that are int64."""
 
     ground: np.ndarray  # (N, 6): red, green, blue, slope to the right, slope downwards, noise per unit of bytes
     strokes: np.ndarray  # (N, STROKES, 4): x, y, half length, contrast
@@ -56,22 +56,22 @@ class Recipe:
     counts: np.ndarray  # (N,) int64: objects drawn
 
 
-def words_needed(objects: int) -> int:
-    """How many words describe a picture of up to `objects` objects, its noise apart."""
-    return _PICTURE_WORDS + objects * _OBJECT_WORDS
+def draws_needed(objects: int) -> int:
+    """The number of draws for a picture of up to `objects` objects, without its noise."""
+    return _PICTURE_DRAWS + objects * _OBJECT_DRAWS
 
 
-def write_recipe(
-    words: np.ndarray, labels: np.ndarray, family: Family, size: int, unit: float, counts: np.ndarray
-) -> tuple[Recipe, dict[str, np.ndarray]]:
-    """(recipe, factors) of N pictures from words (N, words_needed(M)), labels (N, M) and wanted counts (N,).
+def picture_parameters(
+    bits: np.ndarray, labels: np.ndarray, family: Family, size: int, unit: float, counts: np.ndarray
+) -> tuple[PictureParameters, dict[str, np.ndarray]]:
+    """(parameters, factors) of N pictures from random bits (N, draws_needed(M)), labels (N, M) and wanted counts (N,).
 
     `unit` is the size of a picture that one object would fill: RADIUS and SPACING are multiplied by unit / 32. An
     object that finds no free place in five draws is left out, and so are those after it.
     """
     n, m = labels.shape
-    ground, strokes, orientation, factors = _ground(words[:, :_PICTURE_WORDS], size)
-    own = words[:, _PICTURE_WORDS : words_needed(m)].reshape(n, m, _OBJECT_WORDS)
+    ground, strokes, orientation, factors = _ground(bits[:, :_PICTURE_DRAWS], size)
+    own = bits[:, _PICTURE_DRAWS : draws_needed(m)].reshape(n, m, _OBJECT_DRAWS)
     objects, texture, object_factors = _fills(own, family)
     offsets, turns, mirror, radius, body = _bodies(own, labels, family, unit / 32.0)
     x, y, counts = _places(own, offsets, 1.12 * radius, size, counts)
@@ -87,21 +87,21 @@ def write_recipe(
     kinds[..., :3] = arrangements[labels]
     kinds[..., 3] = texture
     factors |= object_factors | body | {"centre": np.stack([x, y], axis=-1)}
-    return Recipe(ground, strokes, _DIRECTIONS[orientation], objects, parts, kinds, counts), factors
+    return PictureParameters(ground, strokes, _DIRECTIONS[orientation], objects, parts, kinds, counts), factors
 
 
-def _ground(words: np.ndarray, size: int):
-    """Ground, strokes and orientation of N pictures from their first words (N, 32)."""
-    n = len(words)
+def _ground(bits: np.ndarray, size: int):
+    """Ground, strokes and orientation of N pictures from their first draws (N, 32)."""
+    n = len(bits)
     ground = np.empty((n, 6))
-    tint = between(words[:, 2], 0.0, GROUND_TINT)[:, None] * _HUES[choices(words[:, 1], len(_HUES))]
-    ground[:, :3] = between(words[:, 0], *GROUND)[:, None] + tint
-    ground[:, 3] = between(words[:, 3], -SHADE, SHADE)
-    ground[:, 4] = between(words[:, 4], -SHADE, SHADE)
-    noise = between(words[:, 5], *NOISE)
+    tint = between(bits[:, 2], 0.0, GROUND_TINT)[:, None] * _HUES[choices(bits[:, 1], len(_HUES))]
+    ground[:, :3] = between(bits[:, 0], *GROUND)[:, None] + tint
+    ground[:, 3] = between(bits[:, 3], -SHADE, SHADE)
+    ground[:, 4] = between(bits[:, 4], -SHADE, SHADE)
+    noise = between(bits[:, 5], *NOISE)
     ground[:, 5] = noise / _NOISE_UNIT
-    orientation = choices(words[:, 6], len(_DIRECTIONS))
-    own = words[:, 8 : 8 + 4 * STROKES].reshape(n, STROKES, 4)
+    orientation = choices(bits[:, 6], len(_DIRECTIONS))
+    own = bits[:, 8 : 8 + 4 * STROKES].reshape(n, STROKES, 4)
     strokes = np.empty((n, STROKES, 4))
     strokes[..., 0] = between(own[..., 0], 0.0, size)
     strokes[..., 1] = between(own[..., 1], 0.0, size)
@@ -112,32 +112,32 @@ def _ground(words: np.ndarray, size: int):
     return ground, strokes, orientation, {"orientation": orientation, "noise": noise}
 
 
-def _fills(words: np.ndarray, family: Family):
-    """Colour and texture of the objects from their words (N, M, 32)."""
-    hue = choices(words[..., 5], len(_HUES))
-    texture = choices(words[..., 6], len(family.textures))
+def _fills(bits: np.ndarray, family: Family):
+    """Colour and texture of the objects from their draws (N, M, 32)."""
+    hue = choices(bits[..., 5], len(_HUES))
+    texture = choices(bits[..., 6], len(family.textures))
     kind = np.array([TEXTURES.index(name) for name in family.textures])[texture]
-    period = between(words[..., 7], _PERIODS[kind, 0], _PERIODS[kind, 1])
+    period = between(bits[..., 7], _PERIODS[kind, 0], _PERIODS[kind, 1])
     # Each part is brighter or darker than the ground by itself: a template over the whole object then finds nothing.
-    signs = 1.0 - 2.0 * ((choices(words[..., 11], 8)[..., None] >> np.arange(3)) & 1)
-    contrast = signs * between(words[..., 12], *CONTRAST)[..., None]
+    signs = 1.0 - 2.0 * ((choices(bits[..., 11], 8)[..., None] >> np.arange(3)) & 1)
+    contrast = signs * between(bits[..., 12], *CONTRAST)[..., None]
     fills = np.empty((*hue.shape, 7))
-    fills[..., :3] = between(words[..., 13], *SATURATION)[..., None] * _HUES[hue]
+    fills[..., :3] = between(bits[..., 13], *SATURATION)[..., None] * _HUES[hue]
     fills[..., 3] = period
-    fills[..., 4] = period * between(words[..., 8], 0.0, 1.0)
-    fills[..., 5] = period * between(words[..., 9], 0.0, 1.0)
-    fills[..., 6] = between(words[..., 10], *AMPLITUDE)
+    fills[..., 4] = period * between(bits[..., 8], 0.0, 1.0)
+    fills[..., 5] = period * between(bits[..., 9], 0.0, 1.0)
+    fills[..., 6] = between(bits[..., 10], *AMPLITUDE)
     return fills, kind, {"hue": hue, "texture": texture, "contrast": contrast, "period": period}
 
 
-def _bodies(words: np.ndarray, labels: np.ndarray, family: Family, unit: float):
-    """Where the parts lie about an object's centre, and how they are turned, from its words (N, M, 32)."""
-    mirrored = choices(words[..., 0], 2)
+def _bodies(bits: np.ndarray, labels: np.ndarray, family: Family, unit: float):
+    """Where the parts lie about an object's centre, and how they are turned, from its draws (N, M, 32)."""
+    mirrored = choices(bits[..., 0], 2)
     mirror = 1.0 - 2.0 * mirrored
-    scale = between(words[..., 2], *SCALE)
-    tangent = between(words[..., 1], -TURN, TURN)
+    scale = between(bits[..., 2], *SCALE)
+    tangent = between(bits[..., 1], -TURN, TURN)
     cosine, sine = _turn(tangent)
-    own = words[..., 14:23].reshape(*labels.shape, 3, 3)
+    own = bits[..., 14:23].reshape(*labels.shape, 3, 3)
     slots = np.array([LAYOUTS[layout] for layout, _ in family.arrangements])[labels]  # (N, M) -> (N, M, 3, 2)
     spacing = (scale * (SPACING * unit))[..., None]
     across = mirror[..., None] * slots[..., 0] * spacing + between(own[..., 0], -JITTER * unit, JITTER * unit)
@@ -162,7 +162,7 @@ def _turn(tangent: np.ndarray):
     return (1.0 - square) / (1.0 + square), 2.0 * tangent / (1.0 + square)
 
 
-def _places(words: np.ndarray, offsets: np.ndarray, reach: np.ndarray, size: int, wanted: np.ndarray):
+def _places(bits: np.ndarray, offsets: np.ndarray, reach: np.ndarray, size: int, wanted: np.ndarray):
     """Centres (N, M) of the objects, anywhere they fit whole and free of those before them, and how many found a place.
 
     `reach` (N, M) is how far a part stretches from its centre.
@@ -176,7 +176,7 @@ def _places(words: np.ndarray, offsets: np.ndarray, reach: np.ndarray, size: int
     for k in range(m):
         possible = wanted > k if k == 0 else (wanted > k) & placed[:, k - 1]
         for place in _PLACES:
-            fraction = between(words[:, k, place : place + 2], -1.0, 1.0)
+            fraction = between(bits[:, k, place : place + 2], -1.0, 1.0)
             candidate = middle[:, k] + fraction * room[:, k]
             free = np.ones(n, bool)
             for other in range(k):
