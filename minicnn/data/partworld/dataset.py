@@ -124,7 +124,7 @@ class PartWorld(TensorDataset):
 
 
 def draw(parameters: PictureParameters, bits: np.ndarray, pixels: np.ndarray, covers: np.ndarray) -> None:
-    """Draw the pictures into pixels (N, H, W, 3) uint8, and write into covers (N, H, W) uint8 what covers each pixel."""
+    """Draw the pictures into pixels (N, H, W, 3) uint8, and what covers each pixel into covers (N, H, W) uint8."""
     size = pixels.shape[1]
     noise = noise_samples(bits[:, -noise_draws(size) :], size)
     draw_pictures_compiled(

@@ -139,7 +139,7 @@ def _draw_picture(pixels, covers, ground, strokes, direction, objects, parts, ki
 
 
 def draw_pictures(pixels, covers, ground, strokes, directions, objects, parts, kinds, counts, noise):
-    """Draw N pictures into pixels (N, H, W, 3) and covers (N, H, W); `PictureParameters` explains the other arguments."""
+    """Draw N pictures into pixels (N, H, W, 3) and covers (N, H, W); `PictureParameters` explains the others."""
     for n in prange(len(pixels)):
         _draw_picture(
             pixels[n], covers[n], ground[n], strokes[n], directions[n],
