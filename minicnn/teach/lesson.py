@@ -7,7 +7,8 @@ display, and a cell may be run again: what it told the lesson before is then rep
     MINICNN_FAST=1                       the fast form: the same steps with smaller numbers
     MINICNN_OUT=folder                   where figure and numbers go; without it runs/lessons, below the working folder
     MINICNN_ANSWERS=folder               the reader's predictions and answers; without it answers, beside runs
-    MINICNN_STOP=01_see_an_edge:window   stop in the debugger at a named place
+    MINICNN_STOP=01_see_an_edge:window   stop in the debugger at a named place; set NUMBA_DISABLE_JIT=1 as well, or the
+                                         debugger cannot step into kernels
 """
 
 from __future__ import annotations
@@ -44,11 +45,42 @@ def begin(name: str, budget: float, seed: int = 0) -> Lesson:
     """The Lesson `name`, such as "01_see_an_edge", after setting all random streams to `seed`.
 
     `budget` is how many seconds the full form may take on two cores with compiled kernels; the fast form has ten.
-    Raises ValueError for a name of another form: its two digits are the lesson's number.
+    Raises ValueError for a name of another form, whose two digits are the lesson's number, and if MINICNN_STOP asks for
+    a place that this lesson does not have.
     """
     if re.fullmatch(r"[0-9]{2}_\w+", name) is None:
         raise ValueError(f'a lesson is named like "01_see_an_edge", two digits first, but this is {name!r}')
+    _check_stop(name, Path(sys._getframe(1).f_code.co_filename))
     return Lesson(name, budget, seed)
+
+
+def _check_stop(name: str, source: Path) -> None:
+    """Refuse a wrong MINICNN_STOP before anything is computed, and say if compiled kernels will hide what follows.
+
+    The places of a lesson are read from `source`, the file that runs. A cell of a notebook has no such file; then
+    `Lesson.finish` refuses.
+    """
+    asked_for = os.environ.get("MINICNN_STOP", "")
+    lesson, colon, place = asked_for.partition(":")
+    if asked_for and not (lesson and colon and place):
+        raise ValueError(f"MINICNN_STOP must be LESSON:PLACE, such as 01_see_an_edge:one_window, but is {asked_for!r}")
+    if lesson != name:
+        if asked_for:
+            print(f"MINICNN_STOP names lesson {lesson}; this is {name}, which will not stop.")
+        return
+    if source.stem == name and source.is_file():
+        places = set(re.findall(r"""\.stop\(["'](\w+)["']\)""", source.read_text(encoding="utf-8")))
+        if place not in places:
+            raise ValueError(_wrong_place(name, place, places))
+    from numba import config
+
+    if not config.DISABLE_JIT:
+        print("MINICNN_STOP: kernels are compiled here, so the debugger passes by their loops and every breakpoint in")
+        print("              them; set NUMBA_DISABLE_JIT=1 as well to step through them.")
+
+
+def _wrong_place(name: str, place: str, places: set[str]) -> str:
+    return f"MINICNN_STOP: lesson {name} has no place {place!r}; it has {_listed(sorted(places))}"
 
 
 class Lesson:
@@ -219,7 +251,7 @@ class Lesson:
         print(f"{seconds:.1f} s; numbers in {path}")
         asked_for, _, place = os.environ.get("MINICNN_STOP", "").partition(":")
         if asked_for == self.name and place not in self._stops:
-            raise ValueError(f"MINICNN_STOP: lesson {self.name} has no place {place!r}; it has {_listed(self._stops)}")
+            raise ValueError(_wrong_place(self.name, place, self._stops))
 
     def _print_numbers(self) -> None:
         width = max((len(name) for name in self._numbers), default=0)
