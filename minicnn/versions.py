@@ -14,7 +14,10 @@ def version(package: str) -> str:
 
 def recorded_versions() -> dict[str, str]:
     """The versions of Python, minicnn, NumPy and Numba by name."""
-    return {"python": platform.python_version()} | {name: version(name) for name in ("minicnn", "numpy", "numba")}
+    from minicnn import __version__
+
+    versions = {"python": platform.python_version(), "minicnn": __version__}
+    return versions | {name: version(name) for name in ("numpy", "numba")}
 
 
 def recorded_machine() -> str:

@@ -6,6 +6,7 @@ import platform
 import sys
 from typing import Any
 
+from minicnn import __version__
 from minicnn.versions import version
 
 PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "matplotlib", "safetensors", "pooch", "tqdm")
@@ -32,7 +33,7 @@ def gather() -> dict[str, str]:
     from minicnn.kernels.compiling.compile import cache_folder
 
     config: Any = numba.config
-    facts = {"minicnn": version("minicnn"), "Python": f"{platform.python_version()} ({sys.executable})"}
+    facts = {"minicnn": __version__, "Python": f"{platform.python_version()} ({sys.executable})"}
     facts.update({package: version(package) for package in PACKAGES})
     facts["system"] = platform.platform()
     facts["processor"] = _processor()

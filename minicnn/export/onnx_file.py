@@ -59,7 +59,7 @@ def save_onnx(
     The input is called "images", the output "logits"; a backbone with features_only has one for each of its levels,
     such as "level.layer2". Without input_size a backbone's own is taken. Weights have the names of state_dict, and
     `metadata` is stored as it is. The file is written whole or not at all.
-    Raises ModuleNotFoundError without the package onnx (`pip install "minicnn[onnx]"`), TypeError for what is no Module
+    Raises ModuleNotFoundError without the package onnx (`pip install -e '.[onnx]'`), TypeError for what is no Module
     of float32 parameters, ValueError for a missing input_size, for a layer that has no form in ONNX here (naming those
     that have), and for more than 2 GB of weights; OSError if the file can't be written.
     """
@@ -144,5 +144,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError('writing ONNX files takes the package onnx: pip install "minicnn[onnx]"') from error
+        raise ModuleNotFoundError(
+            "writing ONNX files takes the package onnx; in the clone: pip install -e '.[onnx]'"
+        ) from error
     return onnx

@@ -246,7 +246,7 @@ def test_the_command_does_not_write_over_a_file_of_weights(tmp_path, capsys):
 
 def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "minicnn\[onnx\]"'):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[onnx\]'"):
         save_onnx(nn.ReLU(), tmp_path / "model.onnx", (1, 8, 8))
     assert main(["export", "resnet8", "--onnx", str(tmp_path / "model.onnx")]) == 2
     assert "minicnn: error: writing ONNX files takes the package onnx" in capsys.readouterr().err
