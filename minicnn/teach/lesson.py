@@ -72,7 +72,7 @@ def _check_stop(name: str, source: Path) -> None:
         places = set(re.findall(r"""\.stop\(["'](\w+)["']\)""", source.read_text(encoding="utf-8")))
         if place not in places:
             raise ValueError(_wrong_place(name, place, places))
-    from numba import config
+    from minicnn.kernels.compiling.compile import config
 
     if not config.DISABLE_JIT:
         print("MINICNN_STOP: kernels are compiled here, so the debugger passes by their loops and every breakpoint in")
