@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 
 from minicnn.backbones import cifar_resnet, googlenet, lenet, resnet, vgg
 from minicnn.backbones.backbone import Backbone
+from minicnn.files.suggestions import did_you_mean
 
 BUILDERS: dict[str, Callable[..., Backbone]] = {
     "lenet5": lenet.lenet5,
@@ -47,9 +47,7 @@ def settings_of(name: str) -> set[str]:
     if not isinstance(name, str):
         raise TypeError(f"name must be text, such as 'resnet50', but is {name!r}")
     if name not in BUILDERS:
-        close = difflib.get_close_matches(name.lower(), BUILDERS, n=3)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {list(BUILDERS)}"
-        raise ValueError(f"no backbone is called {name!r}; {hint}")
+        raise ValueError(f"no backbone is called {name!r}; {did_you_mean(name, BUILDERS)}")
     signature = inspect.signature(BUILDERS[name], eval_str=True)
     names = set(signature.parameters)
     if "settings" in names:

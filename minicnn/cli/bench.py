@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from minicnn.cli.arguments import count
+from minicnn.cli.arguments import add_out, add_threads
+from minicnn.files.suggestions import did_you_mean
 from minicnn.kernels.convolution.algorithm import ALGORITHMS
 
 SECTION_NAMES = ("conv", "pool", "norm", "step", "inference", "memory", "first", "peers")
@@ -18,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--only", type=sections, default=SECTION_NAMES, metavar="NAMES",
         help=f"some of the sections, with commas between them: {', '.join(SECTION_NAMES)} (default: all)")  # fmt: skip
     add("--algorithm", choices=ALGORITHMS, nargs="+", default=ALGORITHMS,
-        help="convolution algorithms to measure (default: all; auto is what minicnn chooses)")  # fmt: skip
-    add("--threads", type=count, metavar="N", help="threads of every library (default: as many as minicnn uses)")
-    add("--out", type=Path, default=Path("bench"), metavar="FOLDER", help="default: bench")
+        help="convolution algorithms to measure; auto is the one that minicnn chooses (default: all)")  # fmt: skip
+    add_threads(parser)
+    add_out(parser, "results.json and the picture", "bench")
 
 
 def sections(text: str) -> tuple[str, ...]:
@@ -28,7 +28,9 @@ def sections(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     unknown = [name for name in names if name not in SECTION_NAMES]
     if unknown:
-        raise argparse.ArgumentTypeError(f"there is no section {unknown[0]!r}; there are {', '.join(SECTION_NAMES)}")
+        raise argparse.ArgumentTypeError(
+            f"there is no section {unknown[0]!r}; {did_you_mean(unknown[0], SECTION_NAMES)}"
+        )
     return names
 
 

@@ -67,14 +67,14 @@ def _threading_layer() -> str:
     """What runs the threads: omp, workqueue or tbb. Known when a parallel kernel has run, so one is run here."""
     import numba
 
-    config: Any = numba.config
-    if config.DISABLE_JIT:
+    untyped: Any = numba
+    if untyped.config.DISABLE_JIT:
         return "none (NUMBA_DISABLE_JIT is set)"
     try:
-        return numba.threading_layer()
+        return str(untyped.threading_layer())
     except ValueError:  # no parallel kernel has run yet
-        numba.njit(parallel=True)(_touch)(4)
-        return numba.threading_layer()
+        untyped.njit(parallel=True)(_touch)(4)
+        return str(untyped.threading_layer())
 
 
 def _touch(n: int) -> int:

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     notebook_parser.add_argument("--fast", action="store_true", help="the same steps with smaller numbers")
     _add_out(notebook_parser)
     copy_parser = actions.add_parser("copy", help="copy the lessons and exercises to a folder, to read and to edit")
-    copy_parser.add_argument("--to", type=Path, default=Path("lessons"), metavar="DIR", help="default: lessons")
+    copy_parser.add_argument("--to", type=Path, default=Path("lessons"), metavar="DIR", help="folder for the copy")
     record_parser = actions.add_parser("record", help="run a lesson in full and write its numbers into its text")
     record_parser.add_argument("lesson", help="number or name of a lesson")
     record_parser.add_argument(
@@ -51,7 +51,7 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
     from minicnn.teach.lesson import OUT
 
     default = os.environ.get("MINICNN_OUT") or OUT
-    parser.add_argument("--out", type=Path, default=Path(default), metavar="DIR", help=f"default: {default}")
+    parser.add_argument("--out", type=Path, default=Path(default), metavar="DIR", help="folder for figures and numbers")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,27 +2,33 @@
 
 Each command is a module of this folder with
 
-    add_arguments(parser)      its options, added to an argparse parser
+    add_arguments(parser)      its options, added to a parser
     run(arguments) -> int      what it does; returns the exit code
 
-What a user did wrong ends in one line, `minicnn: error: ...`, and exit code 2; `--traceback` shows where it was raised.
+A mistake of the user ends in one line, `minicnn: error: ...`, and exit code 2; `--traceback` shows where the error was
+raised. Warnings are a line each, `minicnn: warning: ...`.
 """
 
-import argparse
 import importlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
 
+from minicnn.cli.parser import Parser
 from minicnn.files.plain_text import printable
 
 COMMANDS = {
     "tour": "train a small network, look into it, transfer it, and write a page about it",
-    "train": "train a backbone on a data set",
+    "train": "train a backbone on a data set, from nothing or from given weights",
+    "evaluate": "measure a saved network on a data set: accuracy of each class, confusion matrix",
+    "predict": "name the contents of pictures, or of folders of pictures",
+    "list": "show the backbones, the data sets or the weights that there are",
     "summary": "show the layers of a backbone: shapes, parameters, multiply-adds, receptive fields",
-    "predict": "name what pictures show",
-    "inspect": "show what is in a file of weights, a stranger's too: nothing in it is run",
+    "inspect": "show what is in a file of weights, from any source: nothing in the file is run",
     "convert": "write the weights of a file, such as PyTorch's, in another format",
     "export": "write a backbone as a file for other programs",
     "partworld": "draw PartWorld pictures, or measure how well they separate models",
@@ -31,26 +37,34 @@ COMMANDS = {
     "info": "show versions, threads, vector width and folders",
 }
 USER_ERRORS = (ValueError, OSError, FloatingPointError, ModuleNotFoundError)
-INTERRUPTED = 130  # what shells report for Ctrl-C
+INTERRUPTED = 130  # the code that shells report for Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of the command line `argv` (None: that of this process)."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser(argv).parse_args(argv)
-    arguments.command_line = shlex.join(["minicnn", *argv])  # what a record of a run says that made it
+    parser = make_parser(argv)
+    arguments = parser.parse_args(argv)
+    arguments.command_line = shlex.join(["minicnn", *argv])  # recorded with a run, so that it can be repeated
+    if arguments.version:
+        from minicnn.versions import version
+
+        print(f"minicnn {version('minicnn')}")
+        return 0
     if arguments.command is None:
-        _parser(argv).print_help()
+        parser.print_help()
         return 0
     try:
-        return _module(arguments.command).run(arguments)
+        with plain_warnings():
+            code: int = _module(arguments.command).run(arguments)
+            return code
     except BrokenPipeError:  # the reader of our output has gone, as in `minicnn summary ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except USER_ERRORS as error:
         if arguments.traceback:
             raise
-        print(f"minicnn: error: {printable(str(error))}", file=sys.stderr)
+        print(f"minicnn: error: {printable(message_of(error))}", file=sys.stderr)
         return 2
     except MemoryError as error:
         if arguments.traceback:
@@ -62,10 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+def make_parser(argv: Sequence[str]) -> Parser:
     """The parser of the whole command line. Only the command that is called is imported, so that --help is quick."""
-    description = "Convolutional networks to read, step through and measure."
-    parser = argparse.ArgumentParser(prog="minicnn", description=description)
+    parser = Parser(prog="minicnn", description="Convolutional networks to read, step through and measure.")
+    parser.add_argument("--version", action="store_true", help="show the version of minicnn")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     called = next((argument for argument in argv if argument in COMMANDS), None)
     for name, purpose in COMMANDS.items():
@@ -76,7 +90,33 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _module(name: str):
+def message_of(error: Exception) -> str:
+    """The message of an error for the user: an error of the system is told without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.strerror}: {str(error.filename)!r}"
+    return str(error)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """While this is open, a warning is one line for the user, without the line of code that gave the warning."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        print(f"minicnn: warning: {printable(str(message))}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _module(name: str) -> Any:
     return importlib.import_module(f"minicnn.cli.{name}")
 
 

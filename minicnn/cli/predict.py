@@ -1,108 +1,156 @@
-"""`minicnn predict`: what a network says to pictures, prepared as its weights want them."""
+"""`minicnn predict`: the answers of a network to pictures, prepared as its weights want them."""
 
 import argparse
+import csv
+import glob
+import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.cli.arguments import add_backbone_options, count
+from minicnn.cli import arguments as shared
+from minicnn.cli.main import message_of
 from minicnn.files.plain_text import plain, printable
 
 if TYPE_CHECKING:
     from minicnn.backbones.backbone import Backbone
     from minicnn.weights import WeightsInformation
 
-MOST_TIMES_LONGER = 50  # one side of a picture than the other: the longer one grows with the shorter
+FORMATS = ("text", "csv", "json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn predict`."""
-    add = parser.add_argument
-    add("images", metavar="IMAGE", nargs="+", type=Path, help="a picture in a format that Pillow reads")
-    add("--weights", required=True, metavar="FILE", help="a file of weights, or a set: PARTWORLD_V1, IMAGENET1K_V1")
-    add("--model", metavar="M", help="a backbone, such as resnet50 (default: the one that the file is for)")
-    add("--top", type=count, default=5, metavar="N", help="how many classes to show (default: 5)")
-    add("--num-classes", type=count, metavar="N",
-        help="(default: as the file says, or 1000 for photographs, 10 for small images)")  # fmt: skip
-    add_backbone_options(parser)
+    parser.add_argument("images", metavar="PICTURE", nargs="+", type=Path,
+        help="a picture, or a folder: all pictures in it and in its folders, in the order of names")  # fmt: skip
+    shared.add_weights(parser)
+    shared.add_model(parser, "the one that the weights are for")
+    parser.add_argument("--top", type=shared.count, default=5, metavar="K", help="show the K most probable classes")
+    parser.add_argument("--format", choices=FORMATS, default="text",
+        help="of the answers: csv has a line for each class shown, json a list of all pictures")  # fmt: skip
+    shared.add_num_classes(parser, "as the weights say")
+    shared.add_image_size(parser, "as the weights say")
+    shared.add_threads(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the most probable classes of each picture. One that cannot be read is told of: the exit code is then 2."""
+    """Print the most probable classes of each picture.
+
+    A picture that cannot be read is told of. The exit code is 2 if it was named on the command line, or if no picture
+    is left; a broken picture in a folder leaves it at 0.
+    """
+    from minicnn.cli.preparation import preparation
     from minicnn.cli.stored_model import load_model
 
+    shared.use_threads(arguments)
+    pictures = list(found(arguments.images))
     options = dict(arguments.model_options)
     model, _, _ = load_model(
         arguments.weights, arguments.model, arguments.num_classes, None, options, "`--model resnet50`"
     )
-    channels = model.input_size[0]
-    if channels not in (1, 3):
-        raise ValueError(f"the network takes images of {channels} channels, but pictures have 3, or 1 if they are grey")
-    information = model.weights or _assumed(model)
-    if len(information.mean) != channels:
-        raise ValueError(
-            f"{arguments.weights} tells the mean of {len(information.mean)} channels, but its network takes images of "
-            f"{channels}"
-        )
-    failed = 0
-    for path in arguments.images:
-        try:
-            lines = _answer(model, information, path, arguments.top)
-        except (OSError, ValueError) as error:
-            if arguments.traceback:
-                raise
-            print(f"minicnn: error: {printable(str(error))}", file=sys.stderr)
-            failed += 1
-        else:
-            print("\n".join([plain(path), *lines]))
-    return 2 if failed else 0
+    information = preparation(model, arguments.weights, arguments.image_size)
+    write = {"text": _as_text, "csv": _as_csv, "json": _as_json}[arguments.format]
+    answers = Answers(model, information, arguments.top, arguments.traceback)
+    write(answers.of(pictures))
+    if answers.failed:
+        print(f"minicnn: {len(answers.failed)} of {len(pictures)} pictures got no answer", file=sys.stderr)
+    named = set(arguments.images)
+    return 2 if named & set(answers.failed) or len(answers.failed) == len(pictures) else 0
 
 
-def _answer(model: "Backbone", information: "WeightsInformation", path: Path, top: int) -> list[str]:
-    """A line for each of the `top` most probable classes of the picture at `path`, the first the most probable."""
-    from minicnn import Tensor, no_grad
-    from minicnn.data.folder import read_image
-    from minicnn.functional import softmax
+def found(paths: list[Path]) -> Iterator[Path]:
+    """The pictures of a command line: a file as it is named, for a folder all pictures in it, in the order of names.
 
-    pixels = read_image(path).transpose(2, 0, 1)  # (H, W, 3) -> (3, H, W)
-    _, height, width = pixels.shape
-    if max(height, width) > MOST_TIMES_LONGER * min(height, width):
-        raise ValueError(
-            f"{path} has {width}x{height} pixels, one side more than {MOST_TIMES_LONGER} times the other: scaled by "
-            "its shorter side it would be enormous; cut out the part that matters"
-        )
-    if model.input_size[0] == 1:
-        pixels = _grey(pixels)
-    images = information.transforms()(pixels)[None]  # (C, H, W) -> (1, C, crop, crop)
-    with no_grad():
-        probabilities = softmax(model(Tensor(images)), 1).numpy()[0]  # (1, classes) -> (classes,)
-    if not np.isfinite(probabilities).all():
-        raise ValueError(f"{path}: the network gives no numbers for it; is the file of weights what it should be?")
-    order = probabilities.argsort()[::-1][:top]
-    return [f"  {probabilities[place]:.3f}  {plain(information.category(int(place)))}" for place in order]
+    Files and folders whose names begin with a dot are left out, and so are files that do not end as pictures do; the
+    error output says how many. Raises ValueError for a folder without pictures.
+    """
+    from minicnn.data.folder import EXTENSIONS
 
-
-def _assumed(model: "Backbone") -> "WeightsInformation":
-    """What is taken for granted of a file that tells neither how its images were prepared nor what the classes are."""
-    from minicnn.weights import WeightsInformation
-    from minicnn.weights.torchvision_files import imagenet_categories
-
-    channels, side, _ = model.input_size
-    resize, crop = (256, 224) if side == 224 else (side, side)
-    mean, std = WeightsInformation().mean, WeightsInformation().std
-    if channels == 1:
-        mean, std = (round(sum(mean) / 3, 3),), (round(sum(std) / 3, 3),)
-    names = imagenet_categories() if side == 224 and model.num_classes == 1000 else ()
-    print(
-        "minicnn: the file does not say how images were prepared for it, nor what the classes are; assuming "
-        f"resize {resize}, crop {crop}, mean {mean}, std {std}{', and the classes of ImageNet' if names else ''}",
-        file=sys.stderr,
-    )
-    return WeightsInformation(resize=resize, crop=crop, mean=mean, std=std, categories=names)
+    for path in paths:
+        if not path.exists() and glob.has_magic(str(path)):  # a shell of Windows leaves patterns to the program
+            yield from sorted(map(Path, glob.glob(str(path)))) or [path]
+            continue
+        if not path.is_dir():
+            yield path
+            continue
+        files = [file for file in _files(path) if file.suffix.lower() in EXTENSIONS]
+        others = sum(1 for _ in _files(path)) - len(files)
+        if not files:
+            raise ValueError(f"the folder {path} holds no pictures ({others} other files); they end in {_listed()}")
+        if others:
+            print(f"minicnn: {plain(path)}: other files passed over: {others}", file=sys.stderr)
+        yield from files
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray:
-    """(3, H, W) -> (1, H, W), uint8: the weights of red, green and blue are those of Rec. 601, as Pillow's."""
-    return np.rint(np.tensordot([0.299, 0.587, 0.114], pixels, 1))[None].astype(np.uint8)
+def _listed() -> str:
+    from minicnn.data.folder import EXTENSIONS
+
+    return ", ".join(EXTENSIONS)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below `folder` that are not hidden, sorted in each folder, files before folders."""
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(here) / name for name in sorted(files) if not name.startswith("."))
+
+
+class Answers:
+    """The answers to pictures, one after the other; `failed` lists the pictures that could not be read."""
+
+    def __init__(self, model: "Backbone", information: "WeightsInformation", top: int, traceback: bool):
+        self.model, self.information, self.top, self.traceback = model, information, top, traceback
+        self.failed: list[Path] = []
+
+    def of(self, pictures: list[Path]) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+        """(path, [{"class", "index", "probability"}, ...]) of each picture, the most probable class first."""
+        for path in pictures:
+            try:
+                answer = self._one(path)
+            except (OSError, ValueError) as error:
+                if self.traceback:
+                    raise
+                print(f"minicnn: error: {printable(message_of(error))}", file=sys.stderr)
+                self.failed.append(path)
+            else:
+                yield path, answer
+
+    def _one(self, path: Path) -> list[dict[str, Any]]:
+        from minicnn import Tensor, no_grad
+        from minicnn.cli.preparation import prepared_picture
+        from minicnn.functional import softmax
+
+        image = prepared_picture(path, self.information, self.model.input_size[0])
+        with no_grad():
+            scores = self.model(Tensor(image[None]))  # (C, H, W) -> (1, C, H, W) -> (1, classes)
+            probabilities = softmax(scores, 1).numpy()[0]
+        if not np.isfinite(probabilities).all():
+            raise ValueError(f"{path}: the network gives no numbers for it; is the file of weights what it should be?")
+        order = probabilities.argsort()[::-1][: self.top]
+        return [
+            {"class": self.information.category(int(k)), "index": int(k), "probability": float(probabilities[k])}
+            for k in order
+        ]
+
+
+def _as_text(answers: Iterator[tuple[Path, list[dict[str, Any]]]]) -> None:
+    for path, classes in answers:
+        print(plain(path))
+        for answer in classes:
+            print(f"  {answer['probability']:.3f}  {plain(answer['class'])}", flush=True)
+
+
+def _as_csv(answers: Iterator[tuple[Path, list[dict[str, Any]]]]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("picture", "rank", "class", "index", "probability"))
+    for path, classes in answers:
+        for rank, answer in enumerate(classes, start=1):
+            writer.writerow((path, rank, answer["class"], answer["index"], f"{answer['probability']:.6f}"))
+
+
+def _as_json(answers: Iterator[tuple[Path, list[dict[str, Any]]]]) -> None:
+    print(json.dumps([{"picture": str(path), "classes": classes} for path, classes in answers], indent=1))

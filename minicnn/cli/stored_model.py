@@ -1,10 +1,11 @@
-"""The backbone of a file of weights, for `predict` and `export`: what is not given is what the file says of itself."""
+"""The backbone of a file of weights: what the command line does not give is what the file says of itself."""
 
 import contextlib
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,18 @@ from minicnn.backbones.builders import own_classes, settings_of
 from minicnn.backbones.identify import recognised, stored_sizes
 from minicnn.cli.train_parts import model_settings
 from minicnn.files.plain_text import plain
-from minicnn.weights import WeightFile, open_weights, shipped
+from minicnn.files.suggestions import did_you_mean
+from minicnn.weights import (
+    WeightFile,
+    WeightsInformation,
+    downloadable,
+    information_of,
+    open_weights,
+    pretrained,
+    shipped,
+    shipped_path,
+)
+from minicnn.weights.files import OF_PYTORCH, SUFFIXES
 
 
 class StoredModel(NamedTuple):
@@ -25,6 +37,44 @@ class StoredModel(NamedTuple):
     image_shape: tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class Described:
+    """Weights before they are loaded: where they are, and the backbone that they are for; None for what is unknown."""
+
+    weights: str  # the path of a file, or the name of a set for the backbone `name`
+    name: str
+    options: dict[str, Any]  # of the backbone
+    image_shape: tuple[int, int, int] | None  # (C, H, W) of the images that they were trained on
+    num_classes: int | None
+    channels: int | None  # that the arrays are for
+    information: WeightsInformation | None  # how images are prepared for them, and their classes
+
+
+def described(
+    weights: str, name: str | None, options: Mapping[str, Any], classes: int | None = None, example: str = ""
+) -> Described:
+    """The weights, a path or the name of a set; `name`, `options` and `classes` come before what the file says.
+
+    The error output tells which backbone was recognised where nothing names it. Raises ValueError where no backbone is
+    named or recognised (`example` is how a command line names one), and where the file contradicts itself.
+    """
+    weights, name = _found(weights, name)
+    with open_weights(weights) if _is_file(weights) else contextlib.nullcontext() as file:
+        known = {} if file is None else _said_by(file)
+        name = name or known.get("model") or _recognised(weights, file, example)
+        settings_of(name)  # raises for an unknown one, and says which there are
+        shape = known.get("image_shape")
+        merged = model_settings(name, {**known.get("model_options", {}), **options}, shape and shape[1])
+        there = (None, None) if file is None else stored_sizes(name, file.shapes)  # classes, input channels
+        information = _of_set(name, weights) if file is None else information_of(file)
+    classes = classes or known.get("num_classes") or there[0]
+    if there[0] not in (None, classes):
+        raise ValueError(f"{weights} has no classifier for {classes} classes, but one for {there[0]}")
+    if shape is not None and there[1] not in (None, shape[0]):
+        raise ValueError(f"{weights}: its metadata say image_shape={shape}, but its arrays are for {there[1]} channels")
+    return Described(weights, name, merged, shape and (shape[0], shape[1], shape[2]), classes, there[1], information)
+
+
 def load_model(
     weights: str,
     name: str | None,
@@ -33,37 +83,70 @@ def load_model(
     options: Mapping[str, Any],
     example: str,
 ) -> StoredModel:
-    """The backbone with `weights`, a path or a set of torchvision's; `example` is how a command line names a backbone.
+    """The backbone with `weights`, a path or a set's name; `example` is how a command line names a backbone.
 
-    The error output tells which backbone was recognised where nothing names it, and what was done to weights so that
-    they fit the channels. Raises ValueError where no backbone is named or recognised, where the file says of itself
-    what can't be, and where it holds no classifier for so many classes.
+    The error output tells how weights were changed to fit the channels. Raises ValueError as `described` does, and
+    where the file holds no classifier for so many classes.
     """
-    # What is no file is the name of a set, or is missing: create() tells, or this if only the file names the backbone.
-    is_file = Path(weights).exists() or (name is None and Path(weights).suffix)
-    with open_weights(weights) if is_file else contextlib.nullcontext() as file:
-        known = {} if file is None else _said_by(file)
-        name = name or known.get("model") or _recognised(weights, file, example)
-        settings_of(name)  # raises for an unknown one, and says what there is
-        shape = known.get("image_shape")
-        options = model_settings({"model": name, "model_options": {**known.get("model_options", {}), **options}}, shape)
-        there = (None, None) if file is None else stored_sizes(name, file.shapes)  # classes, input channels
-    classes = classes or known.get("num_classes") or there[0] or own_classes(name)
-    channels = channels or there[1] or 3
-    if there[0] not in (None, classes):
-        raise ValueError(f"{weights} has no classifier for {classes} classes, but one for {there[0]}")
-    if shape is not None and there[1] not in (None, shape[0]):
-        raise ValueError(f"{weights}: its metadata say image_shape={shape}, but its arrays are for {there[1]} channels")
-    try:
-        model = backbones.create(name, num_classes=classes, in_chans=channels, weights=weights, **options)
-    except TypeError as error:  # an option of another type, such as width=wide
-        raise ValueError(f"{name} cannot be made with {options}: {error}") from error
-    for path, what in (model.load_report or nn.LoadReport()).adapted.items():
+    about = described(weights, name, options, classes, example)
+    channels = channels or about.channels or 3
+    model = make_with_weights(about, about.num_classes or own_classes(about.name), channels)
+    for path, change in (model.load_report or nn.LoadReport()).adapted.items():
         if path.startswith(model.classifier_name):
-            raise ValueError(f"{weights} has no classifier: {path} {what}")
-        if "input channels" in what:
-            print(f"minicnn: {path}: {what}", file=sys.stderr)
-    return StoredModel(model.eval(), name, tuple(shape or model.input_size))
+            raise ValueError(f"{weights} has no classifier: {path} {change}")
+        if "input channels" in change:
+            print(f"minicnn: {path}: {change}", file=sys.stderr)
+    return StoredModel(model.eval(), about.name, about.image_shape or model.input_size)
+
+
+def make_with_weights(about: Described, classes: int, channels: int, seed: int | None = None) -> Backbone:
+    """The backbone for so many classes and input channels, filled as `backbones.create` fills it."""
+    try:
+        return backbones.create(
+            about.name, num_classes=classes, in_chans=channels, weights=about.weights, seed=seed, **about.options
+        )
+    except TypeError as error:  # an option of another type, such as width=wide
+        raise ValueError(f"{about.name} cannot be made with {about.options}: {error}") from error
+
+
+def _of_set(name: str, variant: str) -> WeightsInformation | None:
+    """What is known of a set of weights by its name; None for one that the backbone does not have."""
+    own = shipped_path(name, variant)
+    if own is not None:
+        with open_weights(own) as file:
+            return information_of(file)
+    return pretrained(name, variant) if f"{name}.{variant}" in downloadable() else None
+
+
+def _is_file(weights: str) -> bool:
+    """True for a path, of a file that may be missing: it exists, ends in .npz or the like, or names a folder too."""
+    path = Path(weights)
+    return path.exists() or path.suffix.lower() in SUFFIXES + OF_PYTORCH or len(path.parts) > 1
+
+
+def _found(weights: str, name: str | None) -> tuple[str, str | None]:
+    """The path or the set, and the backbone if it is named: ("IMAGENET1K_V1", "vgg11") of "vgg11.IMAGENET1K_V1".
+
+    Raises ValueError for text that is neither, with the names of sets that are close to it.
+    """
+    sets = [*shipped(), *downloadable()]
+    if not Path(weights).exists() and weights in sets:
+        of, _, variant = weights.partition(".")
+        if name not in (None, of):
+            raise ValueError(f"the weights {weights} are for {of}, not for {name}: leave out --model {name}")
+        return variant, of
+    variants = {each.partition(".")[2] for each in sets}
+    if _is_file(weights):
+        return weights, name
+    if weights in variants:
+        if name is not None and f"{name}.{weights}" not in sets:
+            settings_of(name)  # raises for an unknown one, and says which there are
+            raise ValueError(
+                f"there are no weights {weights} for {name}; `minicnn list weights` shows all that there are"
+            )
+        return weights, name
+    known = [each.partition(".")[2] if each.partition(".")[0] == name else each for each in sets]
+    raise ValueError(f"there is no file or set of weights {weights!r}; {did_you_mean(weights, known)}")
 
 
 def _is_count(value: Any) -> bool:
@@ -71,7 +154,7 @@ def _is_count(value: Any) -> bool:
 
 
 # What `minicnn train` writes into the metadata: whether a value can be right, and what it should be.
-_SAID = {
+_SAID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": (lambda value: isinstance(value, str), "the name of a backbone"),
     "model_options": (lambda value: isinstance(value, dict), "a dictionary of its options"),
     "num_classes": (_is_count, "a whole number of 1 or more"),
@@ -91,9 +174,9 @@ def _said_by(file: WeightFile) -> dict[str, Any]:
         )
     known = {key: file.metadata[key] for key in _SAID if file.metadata.get(key) is not None}
     for key, value in known.items():
-        can_be_right, what = _SAID[key]
+        can_be_right, wanted = _SAID[key]
         if not can_be_right(value):
-            raise ValueError(f"{file.source}: its metadata say {key}={plain(repr(value))}, but it must be {what}")
+            raise ValueError(f"{file.source}: its metadata say {key}={plain(repr(value))}, but it must be {wanted}")
     _check_options(known.get("model_options", {}), file)
     return known
 
@@ -101,7 +184,7 @@ def _said_by(file: WeightFile) -> dict[str, Any]:
 def _check_options(options: dict[str, Any], file: WeightFile) -> None:
     """Raise ValueError for options of a network that is too large for the arrays in the file: making it could take all
     memory, before it turned out that they do not fit."""
-    numbers = re.findall(r"(?<![\d.])\d+", json.dumps(options))  # without what stands behind a decimal point
+    numbers = re.findall(r"(?<![\d.])\d+", json.dumps(options))  # without the digits after a decimal point
     largest = max([len(file.entries), *(size for shape in file.shapes.values() for size in shape)])
     if len(numbers) > 10 + len(file.entries) or any(len(number) > 9 or int(number) > largest for number in numbers):
         raise ValueError(
@@ -111,7 +194,7 @@ def _check_options(options: dict[str, Any], file: WeightFile) -> None:
 
 
 def _recognised(weights: str, file: WeightFile | None, example: str) -> str:
-    """The one backbone whose arrays are called as those in the file, or that has a set of the name `weights`."""
+    """The one backbone whose arrays are called as those in the file, or that has a shipped set `weights`."""
     if file is not None:
         names = recognised(file.entries)
     else:

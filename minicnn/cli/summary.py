@@ -2,18 +2,14 @@
 
 import argparse
 
-from minicnn.cli.arguments import add_backbone_options, count
+from minicnn.cli.arguments import add_input, add_num_classes, add_positional_model, input_shape, named_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn summary`."""
-    add = parser.add_argument
-    add("model", metavar="M", help="a backbone, such as resnet20")
-    add(
-        "--input", type=count, nargs=3, metavar=("C", "H", "W"), help="(default: the size that the network is made for)"
-    )
-    add("--num-classes", type=count, metavar="N", help="(default: 1000 for photographs, 10 for small images)")
-    add_backbone_options(parser)
+    add_positional_model(parser)
+    add_input(parser, "the one that the network is made for")
+    add_num_classes(parser, "1000 for networks for photographs, 10 for those for small images")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -21,7 +17,10 @@ def run(arguments: argparse.Namespace) -> int:
     from minicnn import nn
     from minicnn.cli.train_parts import make_model
 
-    image_shape = None if arguments.input is None else tuple(arguments.input)
-    model = make_model(vars(arguments), arguments.num_classes, image_shape)
-    print(nn.summary(model, image_shape or model.input_size))
+    name, shape = named_model(arguments), input_shape(arguments)
+    if name is None:
+        raise ValueError("which backbone? Name it, as in `minicnn summary resnet50`; `minicnn list models` shows all")
+    channels, side = (None, None) if shape is None else shape[:2]
+    model = make_model(name, dict(arguments.model_options), arguments.num_classes, channels, side)
+    print(nn.summary(model, shape or model.input_size))
     return 0

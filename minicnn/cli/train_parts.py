@@ -1,6 +1,6 @@
-"""What `minicnn train` puts together: loaders, optimiser and schedule, from settings given by name."""
+"""The parts of `minicnn train`: loaders, model, optimiser and schedule, made from settings given by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,22 +8,23 @@ from typing import Any
 from minicnn import optim
 from minicnn.backbones import create as create_backbone
 from minicnn.backbones.backbone import Backbone
-from minicnn.backbones.builders import BUILDERS, own_classes, settings_of
-from minicnn.data import DataLoader, channel_statistics, create, stratified_split
+from minicnn.backbones.builders import own_classes, settings_of
+from minicnn.cli.arguments import PREDICTION_BATCH
+from minicnn.data import DataLoader, ImageFolder, channel_statistics, create, stratified_split
 from minicnn.data import list as known_sets
 from minicnn.data.dataset import Dataset
 from minicnn.data.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip
+from minicnn.files.suggestions import did_you_mean
 from minicnn.weights import WeightsInformation
 
 WARM_UP = 0.05  # the share of all steps that the cosine schedule begins with
-EVALUATION_BATCH = 256
 FIXED_SIZES = ("mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100")
 PARTWORLD_PICTURES = {"train": 10_000, "val": 2000, "test": 2000}
 
 
 @dataclass
 class Data:
-    """Loaders of one data set, and what must travel with the weights."""
+    """Loaders of one data set, and the facts that must travel with the weights."""
 
     train: DataLoader
     validation: DataLoader
@@ -34,32 +35,34 @@ class Data:
     std: tuple[float, ...]
 
     def information(self, model: str) -> WeightsInformation:
-        """What travels with the weights: other pictures are scaled and cut to the size of these."""
+        """The facts that travel with the weights: other pictures are scaled and cut to the size of these."""
         _, height, width = self.image_shape
         side = height if height == width else None
         return WeightsInformation(model, side, side, mean=self.mean, std=self.std, categories=tuple(self.classes))
 
 
-def make_data(settings: dict[str, Any]) -> Data:
-    """The loaders for these settings. Mean and standard deviation are those of the training pictures.
+Normalization = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of the channels
 
-    Raises ValueError for an unknown data set, or pictures of several sizes without an image size to bring them to.
+
+def make_data(settings: dict[str, Any], normalization: Normalization | None = None) -> Data:
+    """The loaders for these settings. Mean and standard deviation, if not given, are those of the training pictures.
+
+    A `normalization` for another number of channels is not used. Raises ValueError for an unknown data set, and for
+    pictures of several sizes without an image size to bring them to.
     """
-    train_set = _split(settings, "train")
-    validation_set = _split(settings, "val")
+    train_set, validation_set = make_split(settings, "train"), make_split(settings, "val")
     image_shape = train_set[0][0].shape
-    mean, std = _statistics(train_set)
+    if normalization is None or len(normalization[0]) != image_shape[0]:
+        normalization = _statistics(train_set)
+    mean, std = normalization
     normalize = Normalize(mean, std)
     seed, size = settings["seed"], min(settings["batch_size"], len(train_set))
 
     def evaluation(dataset: Dataset) -> DataLoader:
-        return DataLoader(dataset, EVALUATION_BATCH, transform=normalize, seed=seed)
+        return DataLoader(dataset, PREDICTION_BATCH, transform=normalize, seed=seed)
 
     def make_test() -> DataLoader | None:
-        is_folder = settings["data"] not in known_sets()
-        if is_folder and not (Path(settings["data"]).expanduser() / "test").is_dir():  # it need not have one
-            return None
-        return evaluation(_split(settings, "test"))
+        return evaluation(make_split(settings, "test")) if has_test(settings["data"]) else None
 
     augmentation = _augmentation(settings["augment"], image_shape)
     # A last small batch would make a poor estimate of the batch-norm statistics: it is left out.
@@ -69,16 +72,25 @@ def make_data(settings: dict[str, Any]) -> Data:
     return Data(train, evaluation(validation_set), make_test, train_set.classes, image_shape, mean, std)
 
 
-def _split(settings: dict[str, Any], split: str) -> Dataset:
+def has_test(data: str) -> bool:
+    """True if the data set has test pictures: a folder need not have them."""
+    return data in known_sets() or (Path(data).expanduser() / "test").is_dir()
+
+
+def make_split(settings: Mapping[str, Any], split: str | None) -> Dataset:
+    """One split, or with None the whole folder, of the data that `settings` name ("data", "image_size", "quick_limit").
+
+    Raises ValueError for an image size where the pictures of a set have their own.
+    """
     name, options = settings["data"], {}
     if settings["image_size"] is not None:
         if name in FIXED_SIZES:
             raise ValueError(f"the pictures of {name} have one size: leave out --image-size")
         options["image_size" if name.startswith("partworld") else "size"] = settings["image_size"]
     limit = settings["quick_limit"]
-    if name.startswith("partworld"):
+    if name.startswith("partworld") and split is not None:
         options["size"] = min(PARTWORLD_PICTURES[split], limit or PARTWORLD_PICTURES[split])
-    dataset = create(name, split, **options)
+    dataset = ImageFolder(name, **options) if split is None else create(name, split, **options)
     return dataset if limit is None or limit >= len(dataset) else stratified_split(dataset, [limit])[0]
 
 
@@ -96,46 +108,44 @@ def _augmentation(name: str, image_shape: tuple[int, ...]) -> list[Any]:
     return chosen[name]
 
 
-def make_model(settings: dict[str, Any], classes: int | None, image_shape: tuple[int, ...] | None) -> Backbone:
-    """The backbone with fresh weights; without classes or an image shape (C, H, W), as it is by itself for colours.
+def make_model(
+    name: str,
+    options: Mapping[str, Any],
+    classes: int | None = None,
+    channels: int | None = None,
+    side: int | None = None,
+    seed: int = 0,
+) -> Backbone:
+    """The backbone with fresh weights; None takes its own number of classes, 3 channels, and its own image size.
 
-    Raises ValueError for a name or an option that it can't be made with.
+    Raises ValueError for a name that is not known, and for options that the backbone can't be made with.
     """
-    options = model_settings(settings, image_shape)
-    if classes is None and settings["model"] in BUILDERS:
-        classes = own_classes(settings["model"])
+    options = model_settings(name, options, side)
     try:
         return create_backbone(
-            settings["model"],
-            num_classes=1000 if classes is None else classes,
-            in_chans=3 if image_shape is None else image_shape[0],
-            seed=settings.get("seed", 0),
-            **options,
+            name, num_classes=classes or own_classes(name), in_chans=channels or 3, seed=seed, **options
         )
     except TypeError as error:  # an option of another type, such as width=wide
-        raise ValueError(f"{settings['model']} cannot be made with {options}: {error}") from error
+        raise ValueError(f"{name} cannot be made with {options}: {error}") from error
 
 
-def model_settings(settings: dict[str, Any], image_shape: tuple[int, ...] | None) -> dict[str, Any]:
-    """The options of the backbone: those given, and the image size for networks that are made for one.
+def model_settings(name: str, given: Mapping[str, Any], side: int | None) -> dict[str, Any]:
+    """The options of the backbone: those given, and the `side` of images for networks that are made for one size.
 
-    Raises ValueError for an option that this backbone has not, naming those that it has.
+    Raises ValueError for a name that is not known, and for an option that this backbone does not have.
     """
-    options = dict(settings["model_options"])
-    if settings["model"] not in BUILDERS:  # create() says which names there are
-        return options
-    known = settings_of(settings["model"])
+    options, known = dict(given), settings_of(name)
     unknown = sorted(set(options) - known)
     if unknown:
-        raise ValueError(f"{settings['model']} has no option {unknown[0]!r}; it has {sorted(known)}")
-    if "image_size" in known and image_shape is not None:
-        options.setdefault("image_size", image_shape[1])
+        raise ValueError(f"{name} has no option {unknown[0]!r}; {did_you_mean(unknown[0], sorted(known))}")
+    if "image_size" in known and side is not None:
+        options.setdefault("image_size", side)
     return options
 
 
 def make_optimizer(settings: dict[str, Any], model: Any) -> optim.Optimizer:
     """The optimiser by name. Weight decay is for weights: it would only pull biases and norms away from their place."""
-    parameters = list(model.parameters())
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]  # not the frozen ones
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings["weight_decay"]},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -160,7 +170,9 @@ def make_schedule(settings: dict[str, Any], optimizer: optim.Optimizer, steps_pe
     if name == "step":
         return optim.MultiStepLR(optimizer, milestones=[steps // 2, steps * 3 // 4])
     if name == "cosine":
-        warm_up = max(1, round(WARM_UP * steps))
+        warm_up = round(WARM_UP * steps)
+        if warm_up == 0:  # in a run of a few steps, a warm-up would be most of the training
+            return optim.CosineAnnealingLR(optimizer, T_max=steps)
         rise = optim.LinearLR(optimizer, start_factor=0.1, total_iters=warm_up)
         fall = optim.CosineAnnealingLR(optimizer, T_max=max(1, steps - warm_up))
         return optim.SequentialLR(optimizer, [rise, fall], milestones=[warm_up])

@@ -1,7 +1,6 @@
 """The data sets by name, as the command line and `minicnn.data.create` take them."""
 
 import builtins
-import difflib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from minicnn.data.dataset import Dataset
 from minicnn.data.folder import ImageFolder, Imagenette
 from minicnn.data.mnist import KMNIST, MNIST, FashionMNIST
 from minicnn.data.partworld import PartWorld
+from minicnn.files.suggestions import did_you_mean
 
 REAL_SETS: dict[str, Any] = {
     "mnist": MNIST,
@@ -41,7 +41,6 @@ def create(name: str, split: str = "train", **options: Any) -> Dataset:
         return REAL_SETS[name](split=split, **options)
     if os.sep in name or Path(name).expanduser().is_dir():
         return ImageFolder(name, split=split, **options)
-    near = difflib.get_close_matches(name, list(), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    known = ", ".join(list())
-    raise ValueError(f"there is no data set or folder {name!r}.{hint} Known are {known}, or the path of a folder")
+    raise ValueError(
+        f"there is no data set or folder {name!r}; {did_you_mean(name, list())} (or give the path of a folder)"
+    )

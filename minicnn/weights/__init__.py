@@ -4,7 +4,7 @@
     open_weights                the table of contents of a file, the arrays when they are wanted (stored.py)
     load_weights                a file into a network, renamed or adapted as asked, with a report (loading.py)
     WeightsInformation          how images are prepared for weights, and their classes (information.py)
-    pretrained                  what is known of torchvision's sets of weights (torchvision_files.py)
+    pretrained, downloadable    what is known of torchvision's sets of weights (torchvision_files.py)
     shipped                     the weights that come with minicnn (shipped_files.py)
     flatten, unflatten          nested states, such as an optimiser's, as arrays and JSON (nested.py)
 
@@ -18,12 +18,13 @@ from minicnn.weights.loading import adapt_input_channels, information_of, load_w
 from minicnn.weights.nested import flatten, unflatten
 from minicnn.weights.shipped_files import shipped, shipped_path
 from minicnn.weights.stored import WeightFile
-from minicnn.weights.torchvision_files import obtain_pretrained, pretrained
+from minicnn.weights.torchvision_files import downloadable, obtain_pretrained, pretrained
 
 __all__ = [
     "WeightFile",
     "WeightsInformation",
     "adapt_input_channels",
+    "downloadable",
     "flatten",
     "information_of",
     "load",

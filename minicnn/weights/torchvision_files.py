@@ -86,6 +86,11 @@ def pretrained(model: str, variant: str = "IMAGENET1K_V1") -> WeightsInformation
     return known[f"{model}.{variant}"]
 
 
+def downloadable() -> list[str]:
+    """The names of torchvision's sets that `pretrained` knows, such as "resnet50.IMAGENET1K_V1"."""
+    return sorted(_known())
+
+
 def known_by_file_name(name: str) -> WeightsInformation | None:
     """What is known of the file of this name, such as "resnet50-0676ba61.pth"; None of any other."""
     return next((known for known in _known().values() if known.url.rpartition("/")[2] == name), None)

@@ -1,5 +1,8 @@
 """`minicnn predict`: the network's own answers, prepared as its file says, and refusals that say what to do."""
 
+import csv
+import json
+import os
 import re
 
 import numpy as np
@@ -9,6 +12,7 @@ from PIL import Image
 from minicnn import Tensor, backbones, no_grad, weights
 from minicnn import functional as F
 from minicnn.backbones.identify import stored_sizes
+from minicnn.cli import preparation
 from minicnn.cli.main import main
 from minicnn.data.folder import read_image
 
@@ -114,8 +118,9 @@ def test_one_bad_picture_does_not_keep_the_others_back(picture, tmp_path, capsys
     output = capsys.readouterr()
     assert output.out.splitlines().count(str(picture)) == 2
     assert len(output.out.splitlines()) == 2 * (1 + 3)
-    errors = output.err.splitlines()
+    *errors, last = output.err.splitlines()
     assert len(errors) == 4
+    assert last == "minicnn: 4 of 6 pictures got no answer"
     for name, error in zip(
         ("broken.jpg is a broken picture", "none.png", "3000x2 pixels", r"bad\x1b[31m.png"), errors, strict=True
     ):
@@ -204,8 +209,107 @@ def test_a_set_that_comes_along_needs_no_backbone_named(picture, capsys):
     assert "names of resnet20" in output.err
 
 
-def test_a_folder_is_no_broken_picture(picture, tmp_path, capsys):
+def folder_of_pictures(folder):
+    """Pictures in a folder and below it, beside files that are not pictures and hidden ones."""
+    for name in ("b.png", "a.png", "below/c.PNG", ".hidden.png", ".cache/d.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 16), (len(name), 90, 30)).save(folder / name)
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def test_a_folder_gives_all_its_pictures_in_order(tmp_path, capsys):
+    folder = folder_of_pictures(tmp_path / "pictures")
+    assert main(["predict", str(folder), "--weights", "PARTWORLD_V1", "--top", "1"]) == 0
+    output = capsys.readouterr()
+    shown = [line for line in output.out.splitlines() if not line.startswith(" ")]
+    assert shown == [str(folder / name) for name in ("a.png", "b.png", os.path.join("below", "c.PNG"))]
+    assert "other files passed over: 1" in output.err
+
+
+def test_a_broken_picture_of_a_folder_is_listed_and_is_fatal_only_if_none_is_left(tmp_path, capsys):
+    folder = folder_of_pictures(tmp_path / "pictures")
+    (folder / "b.png").write_bytes(b"broken")
+    command = ["predict", str(folder), "--weights", "PARTWORLD_V1", "--top", "1"]
+    assert main(command) == 0
+    output = capsys.readouterr()
+    assert f"{folder / 'b.png'} is a broken picture" in output.err
+    assert "1 of 3 pictures got no answer" in output.err
+    assert len(output.out.splitlines()) == 2 * 2
+    for name in ("a.png", "below/c.PNG"):
+        (folder / name).write_bytes(b"broken")
+    assert main(command) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("not a picture")
     assert main(["predict", str(tmp_path), "--weights", "PARTWORLD_V1"]) == 2
-    error = capsys.readouterr().err
-    assert str(tmp_path) in error
-    assert "remove it" not in error
+    assert f"the folder {tmp_path} holds no pictures (1 other files); they end in .jpg" in capsys.readouterr().err
+
+
+def test_a_pattern_that_the_shell_left_is_expanded(tmp_path, capsys):
+    folder = folder_of_pictures(tmp_path / "pictures")
+    assert main(["predict", str(folder / "*.png"), "--weights", "PARTWORLD_V1", "--top", "1"]) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert shown == [str(folder / "a.png"), str(folder / "b.png")]
+    assert main(["predict", str(folder / "*.jpg"), "--weights", "PARTWORLD_V1"]) == 2
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_csv_and_json_hold_the_same_answers(picture, capsys):
+    command = ["predict", str(picture), "--weights", "resnet20.PARTWORLD_V1", "--top", "3", "--format"]
+    assert main([*command, "json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["picture"] == str(picture)
+    probabilities = [each["probability"] for each in answer["classes"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert main([*command, "csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["rank"] for row in rows] == ["1", "2", "3"]
+    for row, each in zip(rows, answer["classes"], strict=True):
+        assert (row["picture"], row["class"], int(row["index"])) == (str(picture), each["class"], each["index"])
+        assert float(row["probability"]) == pytest.approx(each["probability"], abs=1e-6)
+
+
+def test_a_large_picture_is_prepared_strip_by_strip_to_the_same_numbers(tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    information = weights.WeightsInformation("r", 24, 20, mean=(0.4,) * 3, std=(0.2,) * 3)
+    monkeypatch.setattr(preparation, "STRIP", 70 * 7)  # 13 strips, the last one of 6 rows
+    prepared = preparation.prepared_picture(tmp_path / "large.png", information, 3)
+    np.testing.assert_allclose(prepared, information.transforms()(pixels.transpose(2, 0, 1)), atol=2e-6)
+
+
+def test_another_image_size_keeps_the_margin_of_the_weights(picture, tmp_path, monkeypatch):
+    seen = []
+    written(tmp_path / "w.safetensors", weights.WeightsInformation("r", 24, 16))
+    prepare = preparation.prepared_picture
+    monkeypatch.setattr(
+        preparation,
+        "prepared_picture",
+        lambda path, known, channels: seen.append(known) or prepare(path, known, channels),
+    )
+    command = ["predict", str(picture), "--weights", str(tmp_path / "w.safetensors"), "--image-size", "32"]
+    assert main(command) == 0
+    assert (seen[0].resize, seen[0].crop) == (48, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("resnet20.PARTWORLD_v1", "there is no file or set of weights .* did you mean 'resnet20.PARTWORLD_V1'"),
+        ("PARTWORLD_V2", "did you mean 'resnet20.PARTWORLD_V1'"),
+        ("none.safetensors", "no such file"),
+    ],
+)
+def test_weights_that_are_not_there_are_named_with_those_that_were_meant(name, complaint, picture, capsys):
+    assert main(["predict", str(picture), "--weights", name]) == 2
+    assert re.search(complaint, capsys.readouterr().err)
+
+
+def test_a_set_of_another_backbone_is_refused(picture, capsys):
+    assert main(["predict", str(picture), "--weights", "resnet20.PARTWORLD_V1", "--model", "vgg6"]) == 2
+    assert "are for resnet20, not for vgg6" in capsys.readouterr().err
+    assert main(["predict", str(picture), "--weights", "PARTWORLD_V1", "--model", "vgg6"]) == 2
+    assert "there are no weights PARTWORLD_V1 for vgg6" in capsys.readouterr().err

@@ -153,7 +153,7 @@ def test_damaged_settings_are_named(tmp_path, capsys):
     ("options", "complaint"),
     [
         (["--model", "lenet6"], "did you mean 'lenet5'"),
-        (["--data", "partwold"], "Did you mean 'partworld'"),
+        (["--data", "partwold"], "did you mean 'partworld'"),
         (["--num-classes", "3"], "--num-classes is 3, but partworld has 10 classes"),
         (["--set", "colour=3"], "colour"),
         (["--set", "image_size=large"], "lenet5 cannot be made with {'image_size': 'large'}"),

@@ -34,9 +34,14 @@ def test_a_path_is_a_folder_of_pictures(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "hint"), [("cifar-10", "'cifar10'"), ("fashionmnist", "'fashion-mnist'")])
-def test_an_unknown_name_gets_the_nearest_and_all(name, hint):
-    with pytest.raises(ValueError, match=f"Did you mean {hint}\\? Known are partworld, .*imagenette"):
+def test_an_unknown_name_gets_the_nearest(name, hint):
+    with pytest.raises(ValueError, match=f"there is no data set or folder '{name}'; did you mean .*{hint}.*\\?"):
         data.create(name)
+
+
+def test_a_name_that_is_like_none_gets_all():
+    with pytest.raises(ValueError, match=r"there are 'partworld', .*'imagenette'"):
+        data.create("zzz")
 
 
 def test_an_unknown_split_names_the_choices():
