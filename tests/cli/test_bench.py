@@ -121,7 +121,7 @@ def test_an_unknown_section_is_named_with_those_that_there_are(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["bench", "--only", "conv,convolution"])
     assert stopped.value.code == 2
-    assert "there is no section 'convolution'; there are conv, pool" in capsys.readouterr().err
+    assert "there is no section 'convolution'; did you mean 'conv'?" in capsys.readouterr().err
 
 
 def test_more_threads_than_there_are_and_an_unknown_algorithm_are_refused(tmp_path, capsys):

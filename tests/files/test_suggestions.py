@@ -14,6 +14,11 @@ def test_several_close_names_come_the_closest_first_and_no_more_than_wanted():
     assert did_you_mean("resnet15", known, most=2).count("resnet") == 2
 
 
+def test_a_shorter_or_longer_form_is_suggested():
+    assert did_you_mean("convolution", ["conv", "pool"]) == "did you mean 'conv'?"
+    assert did_you_mean("inf", ["conv", "inference"]) == "did you mean 'inference'?"
+
+
 def test_all_names_are_listed_where_none_is_close():
     assert did_you_mean("zzz", ["train", "tour"]) == "there are 'train', 'tour'"
     assert did_you_mean("zzz", []) == ""
