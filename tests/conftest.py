@@ -17,6 +17,14 @@ settings.register_profile("minicnn", deadline=None)  # the first example of a ke
 settings.load_profile("minicnn")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What takes minutes is slow, too, so that `pytest -m "not slow"` is the short loop."""
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def all_threads():
     """What a test runs on one thread leaves the next test all of them."""

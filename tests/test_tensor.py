@@ -186,6 +186,7 @@ def test_every_operator_and_method_is_the_function_of_that_name():
         _ = Tensor([1.0]).T
 
 
+@pytest.mark.slow
 def test_importing_prints_nothing_and_every_module_can_come_first():
     modules = ["minicnn", "minicnn.functional.arithmetic", "minicnn.tensor"]
     pipe = subprocess.PIPE

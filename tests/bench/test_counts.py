@@ -41,6 +41,7 @@ print(moved)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "case", "share"),
     [

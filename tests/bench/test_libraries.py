@@ -99,6 +99,7 @@ def test_the_other_peers_run_in_a_process_of_their_own(name):
             assert bool(keys) == (name == "dezero" or isinstance(case, Convolution))
 
 
+@pytest.mark.slow
 def test_a_process_prepares_times_calls_and_measures_memory():
     with LibraryProcess("minicnn", 1) as process:
         assert process.ask("variants", TINY) == ["minicnn"]
@@ -119,6 +120,7 @@ def test_a_library_that_cannot_be_imported_is_an_error_of_its_name(monkeypatch):
         LibraryProcess("no_such_library", 1)
 
 
+@pytest.mark.slow
 def test_memory_of_a_step_grows_with_the_batch():
     taken = []
     for batch in (1, 64):

@@ -38,6 +38,7 @@ def run(tmp_path, *options):
     return code, json.loads(file.read_text()) if file.exists() else None
 
 
+@pytest.mark.slow
 def test_the_record_says_what_was_measured_where_and_how(tiny, alone, tmp_path, capsys):
     code, results = run(tmp_path, "--only", "conv,pool,norm,step,inference", "--threads", "1")
     assert code == 0
@@ -74,6 +75,7 @@ def test_beside_torch_there_are_ratios_and_their_means(tiny, tmp_path):
     assert "minicnn direct" not in results["sections"]["conv"][0]["seconds"]
 
 
+@pytest.mark.slow
 def test_memory_and_the_first_step_are_measured_in_fresh_processes(tiny, alone, tmp_path):
     code, results = run(tmp_path, "--only", "memory,first", "--threads", "1")
     assert code == 0

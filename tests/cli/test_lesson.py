@@ -66,6 +66,7 @@ def test_the_list_has_titles_questions_and_recorded_times(lessons, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_all_are_run_and_a_table_ends_it(lessons, tmp_path, capfd):
     assert main(["lesson", "run", "all", "--out", "out"]) == 0
     lines = capfd.readouterr().out.splitlines()
@@ -85,6 +86,7 @@ def test_the_fast_form_is_asked_for(lessons, tmp_path, capfd):
     assert not (tmp_path / "out" / "01_try.json").exists()
 
 
+@pytest.mark.slow
 def test_what_did_not_go_as_it_should_is_in_the_table_and_in_the_exit_code(lessons, capfd):
     write(lessons, 1, low=8)
     write(lessons, 2, limit=1)
@@ -214,6 +216,7 @@ def test_a_run_outside_its_bands_is_not_recorded(lessons, capfd):
     assert not (lessons / "recorded").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_lesson_and_the_command_after_a_table_of_what_ran(lessons, tmp_path):
     write(lessons, 3)
     path = lessons / "02_try.py"

@@ -1,9 +1,12 @@
 import json
 
+import pytest
+
 from minicnn.cli.main import main
 from minicnn.report import tour
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page_and_says_where(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tour, "QUICK", tour.Size("resnet8", 8, 100, 1, 100, 50, 1, 1))
     assert main(["tour", "--quick", "--out", str(tmp_path / "out")]) == 0

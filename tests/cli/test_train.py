@@ -93,6 +93,7 @@ def test_a_line_is_printed_for_every_epoch_and_the_test_comes_once_at_the_end(tm
     assert asked == ["train", "val", "test"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_run_is_resumed_to_the_same_bits(tmp_path, number):

@@ -309,6 +309,7 @@ def test_channel_statistics_are_those_of_all_pixels(cifar_root):
 real_files = pytest.mark.skipif("MINICNN_DATA" not in os.environ, reason="MINICNN_DATA is not set: no real data here")
 
 
+@pytest.mark.slow
 @real_files
 @pytest.mark.parametrize("made", [MNIST, FashionMNIST, CIFAR10])
 def test_the_real_training_pictures_have_the_stated_counts_and_statistics(made):
@@ -324,6 +325,7 @@ def test_the_real_training_pictures_have_the_stated_counts_and_statistics(made):
     np.testing.assert_allclose(std, made.std, atol=6e-5)
 
 
+@pytest.mark.slow
 @real_files
 @pytest.mark.parametrize("made", [MNIST, FashionMNIST, CIFAR10])
 def test_the_real_val_is_5000_pictures_with_the_shares_of_the_whole(made):

@@ -152,6 +152,7 @@ def rows_and_columns_seen(model, shape):
     return reached[:height].any(axis=2), reached[height:].any(axis=1)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(2, 4).flatmap(lambda count: st.lists(windows() | branches, min_size=count, max_size=count)))
 def test_in_random_networks_the_field_is_what_impulses_show(layers):
@@ -288,6 +289,7 @@ def test_outside_of_the_theoretical_field_the_map_is_exactly_zero_and_no_gradien
     assert all(module.training for module in model.modules())
 
 
+@pytest.mark.slow
 def test_the_effective_field_is_a_shrinking_share_of_the_theoretical_one_as_layers_are_added():
     """Luo et al., figure 2 and section 3.1: of random convolutions, the width grows about as the square root."""
     images = np.zeros((30, 1, 97, 97), np.float32)

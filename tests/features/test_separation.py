@@ -18,6 +18,7 @@ def small():
     return results, said
 
 
+@pytest.mark.slow
 def test_every_model_is_measured_and_told_of(small):
     results, said = small
     assert tuple(results) == MODELS
@@ -27,6 +28,7 @@ def test_every_model_is_measured_and_told_of(small):
         assert 0 <= result["validation"] <= 1
 
 
+@pytest.mark.slow
 def test_what_was_chosen_comes_from_the_grid(small):
     results, _ = small
     assert results["linear"]["l2"] in separation.L2

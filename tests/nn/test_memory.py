@@ -4,12 +4,14 @@ import gc
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from minicnn import backbones, optim
 from minicnn import functional as F
 from minicnn.tensor import Tensor
 
 
+@pytest.mark.slow
 def test_memory_is_flat_over_training_steps_with_the_garbage_collector_off():
     model = backbones.create("resnet8", width=4, seed=0)
     optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)

@@ -15,6 +15,7 @@ def toured(tmp_path_factory):
     return out, run_tour(out, TINY, seed=3, say=said.append, progress=False), said
 
 
+@pytest.mark.slow
 def test_the_page_and_the_results_are_there_and_agree(toured):
     out, results, _ = toured
     assert json.loads((out / "results.json").read_text()) == json.loads(json.dumps(results))
@@ -24,6 +25,7 @@ def test_the_page_and_the_results_are_there_and_agree(toured):
     assert page.count("data:image/png") == 6
 
 
+@pytest.mark.slow
 def test_every_level_is_probed_at_every_stage_of_both_networks(toured):
     ladder = toured[1]["ladder"]
     assert ladder["stages"] == ["relu", "layer1", "layer2", "layer3"]
@@ -41,21 +43,25 @@ def test_every_level_is_probed_at_every_stage_of_both_networks(toured):
     }
 
 
+@pytest.mark.slow
 def test_colour_is_readable_from_the_pixels_under_the_object(toured):
     assert toured[1]["ladder"]["pixels"]["colour"] > 0.8
 
 
+@pytest.mark.slow
 def test_every_method_is_tried_on_every_target(toured):
     transfer = toured[1]["transfer"]
     assert list(transfer) == list(TARGETS)
     assert all(list(row) == list(METHODS) for row in transfer.values())
 
 
+@pytest.mark.slow
 def test_the_steps_are_told_and_timed(toured):
     _, results, said = toured
     assert [line.removesuffix(" ...") for line in said] == [step for step in results["seconds"] if step != "total"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers(toured, tmp_path):
     again = run_tour(tmp_path, TINY, seed=3, say=lambda line: None, progress=False)
     for part in ("ladder", "transfer", "test_accuracy"):

@@ -16,6 +16,7 @@ def by_columns(x):
     return sums
 
 
+@pytest.mark.slow
 def test_a_loop_over_columns_is_as_right_as_parts(capsys):
     check("15b", by_columns)
     assert "every case agrees" in capsys.readouterr().out
@@ -35,6 +36,7 @@ def one_part_a_thread(x):
     return sums
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(numba.get_num_threads() == 1, reason="on one thread there is one part always")
 def test_parts_that_follow_the_threads_change_the_last_digits():
     with pytest.raises(WrongAnswer, match="a fixed number of parts"):

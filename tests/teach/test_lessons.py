@@ -70,11 +70,13 @@ def test_there_are_lessons():
     assert LESSONS[0].stem == "01_see_an_edge"
 
 
+@pytest.mark.slow
 @of_each_lesson
 def test_the_fast_form_is_within_its_budget(lesson, run_fast):
     assert run_fast(lesson)[1] < FAST_SECONDS
 
 
+@pytest.mark.slow
 @of_each_lesson
 def test_a_figure_is_made(lesson, run_fast):
     pixels = imread(run_fast(lesson)[0] / f"{lesson.stem}.png")
@@ -82,6 +84,7 @@ def test_a_figure_is_made(lesson, run_fast):
     assert pixels[..., :3].std() > 0.02
 
 
+@pytest.mark.slow
 @of_each_lesson
 def test_the_numbers_are_within_their_bands(lesson, run_fast):
     record = json.loads((run_fast(lesson)[0] / f"{lesson.stem}.json").read_text())
@@ -94,6 +97,7 @@ def test_the_numbers_are_within_their_bands(lesson, run_fast):
         assert number["within"] is True, name
 
 
+@pytest.mark.slow
 @of_each_lesson
 def test_the_control_fails(lesson, run_fast):
     record = json.loads((run_fast(lesson)[0] / f"{lesson.stem}.json").read_text())
@@ -104,6 +108,7 @@ def test_the_control_fails(lesson, run_fast):
         assert control["failed"] is True, claim
 
 
+@pytest.mark.slow
 @of_each_lesson
 def test_each_prediction_meets_its_outcome(lesson, run_fast):
     record = json.loads((run_fast(lesson)[0] / f"{lesson.stem}.json").read_text())
@@ -126,6 +131,7 @@ def test_numbers_in_the_text_are_the_recorded_ones(lesson):
     assert render(text, read_record(ROOT / "lessons" / "recorded" / f"{lesson.stem}.json")) == text
 
 
+@pytest.mark.slow
 @of_each_lesson
 def test_the_recorded_run_is_a_full_one_of_this_lesson(lesson, run_fast):
     record = read_record(ROOT / "lessons" / "recorded" / f"{lesson.stem}.json")
@@ -255,6 +261,7 @@ def run_each_cell_twice(lesson, folder, monkeypatch):
     return json.loads((folder / "runs" / "lessons" / f"{lesson.stem}.json").read_text())
 
 
+@pytest.mark.slow
 def test_cells_of_the_first_lesson_may_be_run_again(run_fast, tmp_path, monkeypatch):
     record = run_each_cell_twice(LESSONS[0], tmp_path, monkeypatch)
     once = json.loads((run_fast(LESSONS[0])[0] / f"{LESSONS[0].stem}.json").read_text())

@@ -72,6 +72,7 @@ def test_every_entry_belongs_to_a_lesson_and_no_name_is_used_twice():
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lesson", "stop"),
     [(lesson, stop) for lesson in LESSONS for stop in stops(lesson)],

@@ -32,6 +32,7 @@ def uninterrupted(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(st.integers(1, CALLS), st.integers(1, 4), st.sampled_from([1, 2, 3]))
 def test_a_run_that_dies_anywhere_goes_on_in_the_same_bits(tmp_path_factory, uninterrupted, at, every, accumulate):

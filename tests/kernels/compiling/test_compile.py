@@ -59,6 +59,7 @@ def package(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_an_edit_of_another_kernel_file_recompiles_the_kernels_that_call_it(package):
     cache = package / "cache"
     first = run(AT_ONCE + RUN, package, NUMBA_CACHE_DIR=cache)
@@ -99,6 +100,7 @@ print("end")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "times", "lines"),
     [(0.1, 1, 0), (0.1, 2, 0), (0.8, 1, 1), (0.8, 3, 1), (0.15, 6, 1)],
@@ -110,6 +112,7 @@ def test_one_line_says_that_kernels_are_compiled_if_it_takes_long(package, secon
     assert process.stderr.count("compiling kernels") == process.stderr.count("\n") == lines
 
 
+@pytest.mark.slow
 def test_the_line_comes_while_the_user_waits(package):
     code = SLOW.format(seconds=1.2, times=1).replace(
         "    c._stopwatch.stop(outer)", "    print('still waiting', flush=True)"
@@ -253,6 +256,7 @@ print(losses[2] < losses[0])
     assert (process.stdout, process.stderr) == ("True\n", "")
 
 
+@pytest.mark.slow
 def test_processes_that_fill_an_empty_cache_at_the_same_time_do_not_spoil_it(package):
     cache = package / "cache"
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(package)}
