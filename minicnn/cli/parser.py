@@ -50,8 +50,10 @@ class HelpWithDefaults(argparse.HelpFormatter):
         text = action.help or ""
         if "(default" in text or isinstance(action, argparse._HelpAction | argparse._VersionAction):
             return text
+        if not action.option_strings and action.default is None:
+            return text
         if action.required:
-            return f"{text} (required)" if action.option_strings else text
+            return f"{text} (required)"
         if action.nargs == 0:  # a switch
             return f"{text} (default: off)"
         if isinstance(action.default, Sequence) and not isinstance(action.default, str):

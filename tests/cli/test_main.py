@@ -1,12 +1,15 @@
 """The command line as a whole: what it lists, what it imports, and how it reports errors."""
 
+import argparse
+import re
 import subprocess
 import sys
+import warnings
 
 import pytest
 
 from minicnn.cli import main as main_module
-from minicnn.cli.main import COMMANDS, main
+from minicnn.cli.main import COMMANDS, main, make_parser
 
 
 @pytest.fixture
@@ -106,3 +109,85 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert main_module.INTERRUPTED == 130
+
+
+def test_a_warning_is_one_line_without_code(command, capsys):
+    def warn(arguments):
+        warnings.warn("the pictures look unscaled", stacklevel=1)
+        return 0
+
+    before = warnings.showwarning
+    assert command(warn)() == 0
+    assert capsys.readouterr().err == "minicnn: warning: the pictures look unscaled\n"
+    assert warnings.showwarning is before
+
+
+def test_the_version_is_told(capsys):
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"minicnn \S+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("argv", "suggestion"),
+    [
+        (["trian"], "there is no 'trian'; did you mean 'train'?"),
+        (["train", "--data", "partworld", "--modle", "resnet8"], "there is no option --modle; did you mean '--model'?"),
+        (["train", "--data", "partworld", "--optimizer", "adm"], "there is no 'adm'; did you mean 'adam' or 'adamw'?"),
+        (["list", "model"], "there is no 'model'; did you mean 'models'?"),
+        (["lesson", "lsit"], "there is no 'lsit'; did you mean 'list'?"),
+        (["info", "more"], "'more' is one argument too many"),
+    ],
+)
+def test_a_slip_of_the_pen_is_one_line_that_names_what_was_meant(capsys, argv, suggestion):
+    with pytest.raises(SystemExit):
+        main(argv)
+    error = capsys.readouterr().err
+    assert error.startswith("minicnn: error: ")
+    assert suggestion in error
+    assert error.count("\n") == 1
+
+
+def parsers():
+    """(name, parser) of every command and of every action of a command."""
+    for name in COMMANDS:
+        (commands,) = (action for action in make_parser([name])._actions if isinstance(action, SUBPARSERS))
+        stack = [(name, commands.choices[name])]
+        while stack:
+            path, parser = stack.pop()
+            yield path, parser
+            for action in parser._actions:
+                if isinstance(action, SUBPARSERS):
+                    stack += [(f"{path} {each}", below) for each, below in action.choices.items()]
+
+
+SUBPARSERS = argparse._SubParsersAction
+PARSERS = dict(parsers())
+
+
+@pytest.mark.parametrize("path", PARSERS)
+def test_every_option_has_a_help_text_with_its_default(path):
+    parser = PARSERS[path]
+    shown = parser._get_formatter()._get_help_string
+    for action in parser._actions:
+        if isinstance(action, SUBPARSERS):
+            continue
+        text = shown(action) % {"default": action.default}
+        assert len(text) > 10, action.option_strings
+        assert "None" not in text, action.option_strings
+        assert text.count("default: ") <= 1, text
+        if action.option_strings and not isinstance(action, argparse._HelpAction):
+            assert "(default: " in text or "(required)" in text, text
+
+
+def test_an_option_means_the_same_in_every_command():
+    """The same destination, type, number of values and placeholder wherever an option of this name occurs."""
+    shared = ("--model", "--weights", "--data", "--out", "--image-size", "--num-classes", "--seed", "--threads")
+    for option in (*shared, "--batch-size", "--quick-limit", "--set", "--input"):
+        found = {
+            path: (action.dest, action.type, action.nargs, action.metavar)
+            for path, parser in PARSERS.items()
+            for action in parser._actions
+            if option in action.option_strings
+        }
+        assert found, option
+        assert len(set(found.values())) == 1, found

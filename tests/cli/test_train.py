@@ -230,3 +230,86 @@ def test_training_and_test_pictures_are_normalised_alike():
 
 def test_settings_are_readable(finished):
     assert json.loads((finished / "settings.json").read_text())["lr"] == 0.05
+
+
+FINE_TUNING = ["--data", "partworld-near", "--quick-limit", "100", "--batch-size", "20", "--quiet", "--no-test"]
+
+
+def test_training_starts_from_weights_and_frozen_arrays_keep_every_bit(tmp_path, capsys):
+    options = ["--weights", "resnet20.PARTWORLD_V1", "--freeze", "layer3", "--epochs", "2", "--augment", "flip"]
+    assert main(["train", *FINE_TUNING, *options, "--out", str(tmp_path / "run")]) == 0
+    told = capsys.readouterr().err
+    assert "116 loaded" in told
+    assert "as the weights want them" in told
+    assert "the classifier begins with fresh weights" in told
+    assert "arrays of weights are frozen, those before layer3" in told
+    before = backbones.create("resnet20", num_classes=10, weights="PARTWORLD_V1").state_dict()
+    after = load(tmp_path / "run" / "weights.safetensors")
+    same = {name for name in before if before[name].tobytes() == after[name].tobytes()}
+    frozen = {name for name in before if not name.startswith(("layer3.", "linear."))}
+    assert frozen <= same
+    trained = {name for name in before if name not in frozen and not name.endswith("num_batches_tracked")}
+    assert not trained & same
+    metadata = load_metadata(tmp_path / "run" / "weights.safetensors")
+    assert metadata["model"] == "resnet20"
+    shipped = backbones.create("resnet20", num_classes=10, weights="PARTWORLD_V1").weights
+    assert tuple(metadata["weights"]["mean"]) == shipped.mean
+
+
+def test_freeze_alone_trains_only_the_classifier(tmp_path):
+    options = ["--weights", "PARTWORLD_V1", "--freeze", "--epochs", "1"]
+    assert main(["train", *FINE_TUNING, *options, "--out", str(tmp_path / "run")]) == 0
+    before = backbones.create("resnet20", num_classes=10, weights="PARTWORLD_V1").state_dict()
+    after = load(tmp_path / "run" / "weights.safetensors")
+    assert {name for name in before if before[name].tobytes() != after[name].tobytes()} == {
+        "linear.weight",
+        "linear.bias",
+    }
+
+
+def test_a_frozen_run_is_resumed_to_the_same_bits(tmp_path):
+    options = ["--weights", "PARTWORLD_V1", "--freeze", "layer2", "--schedule", "constant"]
+    for folder, epochs in (("parts", "1"), ("whole", "2")):
+        assert main(["train", *FINE_TUNING, *options, "--epochs", epochs, "--out", str(tmp_path / folder)]) == 0
+    assert main(["train", *FINE_TUNING, *options, "--epochs", "2", "--out", str(tmp_path / "parts"), "--resume"]) == 0
+    assert arrays(tmp_path / "parts") == arrays(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (
+            ["--model", "resnet8", "--freeze"],
+            "--freeze keeps layers as they are in --weights, but no weights are given",
+        ),
+        (["--weights", "PARTWORLD_V1", "--freeze", "layer4"], "has no module 'layer4'; did you mean 'layer"),
+        (["--weights", "PARTWORLD_V1", "--model", "vgg6"], "there are no weights PARTWORLD_V1 for vgg6"),
+        (["--weights", "PARTWORLD_V1", "--set", "widht=2"], "resnet20 has no option 'widht'; did you mean 'width'"),
+        ([], "which backbone? Give --model"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused(tmp_path, capsys, options, complaint):
+    assert main(["train", *FINE_TUNING, *options, "--out", str(tmp_path / "run")]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_is_trained_on_with_more_epochs(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert train(folder) == 0
+    assert main(["train", *SMALL, "--epochs", "3", "--quiet", "--out", str(folder), "--resume"]) == 0
+    assert "the run had 2 epochs and goes on to 3" in capsys.readouterr().err
+    assert [record["epoch"] for record in read_history(folder / "history.jsonl")] == [1, 2, 3]
+    assert json.loads((folder / "settings.json").read_text())["epochs"] == 3
+    assert main(["train", *SMALL, "--epochs", "2", "--quiet", "--out", str(folder), "--resume"]) == 2
+    assert "epochs was 3, is 2" in capsys.readouterr().err
+
+
+def test_a_short_run_has_no_warm_up():
+    """A warm-up of one step would be half of a run of two."""
+    from minicnn import optim
+    from minicnn.nn import Linear
+
+    optimizer = optim.SGD(Linear(1, 1).parameters(), lr=0.1)
+    train_parts.make_schedule({"epochs": 2, "schedule": "cosine", "lr": 0.1}, optimizer, steps_per_epoch=1)
+    assert optimizer.param_groups[0]["lr"] == 0.1
