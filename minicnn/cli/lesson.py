@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start_parser.add_argument("lesson", help="a lesson, as 1, or one exercise, as 01a")
     check_parser = actions.add_parser("check", help="check your answers to a lesson's exercises")
     check_parser.add_argument("lesson", help="a lesson, as 1, or one exercise, as 01a")
+    check_parser.add_argument("--hint", action="store_true", help="say how to go on, too; default: only what is wrong")
+    check_parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="check in this process, so that breakpoint() in an answer stops",
+    )
     notebook_parser = actions.add_parser("notebook", help="run a lesson and write it as a notebook with its output")
     notebook_parser.add_argument("lesson", help="number or name of a lesson")
     notebook_parser.add_argument("--fast", action="store_true", help="the same steps with smaller numbers")
@@ -191,22 +197,32 @@ def _start(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from minicnn.teach import WrongAnswer, check
-    from minicnn.teach.exercises import answer_files, load_answer
+    from minicnn.teach.exercises import answer_files
 
     lesson, name = _lesson_and_exercise(arguments.lesson)
     exercises = lesson.path.parent / "exercises"
-    wrong, started = 0, True
-    for path in answer_files(exercises, name):
-        started = started and path.parent != exercises
-        try:
-            check(path.name.partition("_")[0], load_answer(path))
-        except WrongAnswer as error:
-            wrong += 1
-            print(f"{error}\n  your file: {path}")
-    if wrong and not started:
+    files = answer_files(exercises, name)
+    results = [_check_one(path, arguments) for path in files]
+    if not all(results) and any(path.parent == exercises for path in files):
         print(f"`minicnn lesson start {arguments.lesson}` copies exercises to files of your own.")
-    return 1 if wrong else 0
+    return 0 if all(results) else 1
+
+
+def _check_one(path: Path, arguments: argparse.Namespace) -> bool:
+    """True if the answer in the file is right; prints what is wrong if it is not."""
+    from minicnn.teach.checker_process import check_file, check_here
+
+    name = path.name.partition("_")[0]
+    verdict = check_here(name, path) if arguments.debug else check_file(name, path)
+    if verdict.right:
+        print(f"exercise {name}: every case agrees.")
+        return True
+    print(f"exercise {name}: {verdict.message}")
+    if verdict.hint:
+        how = f"hint: {verdict.hint}" if arguments.hint else f"for a hint: minicnn lesson check {name} --hint"
+        print(f"  {how}")
+    print(f"  your file: {path}")
+    return False
 
 
 def _lesson_and_exercise(name: str) -> tuple[LessonFile, str]:

@@ -4,29 +4,62 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Callable
+import types
+import warnings
 from pathlib import Path
 from typing import Any
 
 from minicnn.files.atomic import make_folder
-from minicnn.teach.answers import WrongAnswer
-from minicnn.teach.checks import CHECKS
+from minicnn.teach.answers import Answer, WrongAnswer
+from minicnn.teach.checks import find_check
 from minicnn.teach.folder import answers_folder
+from minicnn.teach.limits import TimeLimit
 
 
-def check(name: str, answer: Callable) -> None:
+def check(name: str, answer: Answer, hint: bool = False) -> None:
     """Check the answer to an exercise, as in `check("01a", output_size)`, and print one line if it is right.
 
-    Raises WrongAnswer, which shows yours, what was expected, the largest difference and a hint, if it is not;
-    ValueError if there is no exercise of that name.
+    Raises WrongAnswer, which shows yours, what was expected and the largest difference, if it is not; with `hint` it
+    says how to go on as well. Raises ValueError if there is no exercise of that name.
     """
-    if name not in CHECKS:
-        raise ValueError(f"there is no exercise {name!r}; there are {', '.join(CHECKS)}")
     try:
-        CHECKS[name](answer)
+        check_answer(name, answer)
     except WrongAnswer as wrong:
-        raise WrongAnswer(f"exercise {name}: {wrong}") from wrong.__cause__
+        more = f"hint: {wrong.hint}" if hint else f'for a hint: teach.check("{name}", {_name_of(answer)}, hint=True)'
+        text = f"exercise {name}: {wrong}" + (f"\n  {more}" if wrong.hint else "")
+        raise WrongAnswer(text, wrong.hint) from wrong.__cause__
     print(f"exercise {name}: every case agrees.")
+
+
+def check_answer(name: str, answer: Answer) -> None:
+    """Raise WrongAnswer unless `answer` is right; ValueError if there is no exercise of that name."""
+    check_one = find_check(name)
+    if _asks_the_checker(answer):
+        raise WrongAnswer(f"{_name_of(answer)} uses the functions that check it: it must find the answer by itself")
+    with warnings.catch_warnings():  # NumPy's would come before the message, and say less
+        warnings.simplefilter("ignore", RuntimeWarning)
+        check_one(answer)
+
+
+def _name_of(answer: Answer) -> str:
+    return getattr(answer, "__name__", "your_function")
+
+
+def _asks_the_checker(answer: Answer) -> bool:
+    """True if the function, or one inside of it, names a module of the checks or uses what was imported from one."""
+    waiting = [getattr(answer, "__code__", None)]
+    used = getattr(answer, "__globals__", {})
+    while waiting:
+        code = waiting.pop()
+        if code is None:
+            continue
+        waiting += [one for one in code.co_consts if isinstance(one, types.CodeType)]
+        for name in code.co_names:
+            value = used.get(name)
+            home = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+            if any(str(one).startswith("minicnn.teach.checks") for one in (name, home)):
+                return True
+    return False
 
 
 def exercise_files(folder: Path, name: str) -> list[Path]:
@@ -75,14 +108,20 @@ def load_answer(path: Path) -> Any:
         raise FileNotFoundError(f"there is no file {path}")
     function = path.stem.partition("_")[2]
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    limit = TimeLimit()
     try:
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), names)
+        code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+        with limit:
+            exec(code, names)
     except SyntaxError as error:
         raise WrongAnswer(f"{path}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}") from error
-    except Exception as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not limit.passed:
+            raise
         here = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         place = f", line {here[-1].lineno}: {here[-1].line}" if here else ""
-        raise WrongAnswer(f"{path}{place}: {type(error).__name__}: {error}") from error
+        said = f"still running after {limit.seconds:g} s" if limit.passed else f"{type(error).__name__}: {error}"
+        raise WrongAnswer(f"{path}{place}: {said}") from error
     if function not in names:
         raise WrongAnswer(f"{path} has no function `{function}`; its name must stay as it was")
     return names[function]

@@ -123,7 +123,8 @@ WRITTEN = """from minicnn import functional as F
 
 
 def convolve(picture, kernel):
-    return F.conv2d(picture[None, None], kernel[None, None])[0, 0]
+    print("called")
+    return F.conv2d(picture[None, None].astype(float), kernel[None, None].astype(float))[0, 0]
 """
 
 
@@ -147,9 +148,23 @@ def test_exercises_are_started_and_checked_in_the_readers_folder(lessons, tmp_pa
     assert "lesson start" not in printed
     path.write_text(WRITTEN)
     for name in ("1", "01", "1a", "01a", "01_try"):
-        assert main(["lesson", "check", name]) == 0
-        assert capsys.readouterr().out == "exercise 01a: every case agrees.\n"
+        assert main(["lesson", "check", name, "--debug"]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == "exercise 01a: every case agrees."
+    assert main(["lesson", "check", "1"]) == 0
+    called, *more = capsys.readouterr().out.splitlines()
+    assert (called, more[-1]) == ("called", "exercise 01a: every case agrees.")
     assert (lessons / "exercises" / "01a_convolve.py").read_text() == EXERCISE
+
+
+def test_a_hint_comes_second(lessons, capsys):
+    path = lessons / "exercises" / "01a_convolve.py"
+    path.write_text("def convolve(picture, kernel):\n    return picture\n")
+    assert main(["lesson", "check", "1"]) == 1
+    printed = capsys.readouterr().out
+    assert "expected  shape (1, 1)\n  for a hint: minicnn lesson check 01a --hint\n  your file: " in printed
+    assert "the sum over a and b" not in printed
+    assert main(["lesson", "check", "1", "--hint"]) == 1
+    assert "\n  hint: at row i and column j: the sum over a and b of " in capsys.readouterr().out
 
 
 def test_predictions_are_asked_for_and_kept(lessons, tmp_path, monkeypatch, capsys):

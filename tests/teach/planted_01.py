@@ -73,3 +73,4 @@ PLANTED = {
         (lambda: [[-2, -1, 0.5], [-1, 0, 1], [0, 1, 1.5]], "falling edges"),
     ],
 }
+RIGHT = {}

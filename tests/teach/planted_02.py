@@ -113,3 +113,4 @@ PLANTED = {
         (exchanges_the_two, "the weight after"),
     ],
 }
+RIGHT = {}

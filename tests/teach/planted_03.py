@@ -137,3 +137,4 @@ PLANTED = {
         (lambda graph, root: set(graph), "a list of names"),
     ],
 }
+RIGHT = {}

@@ -79,3 +79,4 @@ PLANTED = {
         (lambda: np.array([[3, 0, 8]]), "triples (kernel, stride, channels)"),
     ],
 }
+RIGHT = {}

@@ -126,3 +126,4 @@ PLANTED = {
         (takes_the_likeliest_class, "right class"),
     ],
 }
+RIGHT = {}

@@ -90,3 +90,4 @@ PLANTED = {
         (lambda inputs, outputs: (inputs, outputs), "has shape (2,)"),
     ],
 }
+RIGHT = {}

@@ -135,3 +135,4 @@ PLANTED = {
         (lambda blocks, width, classes: 6 * blocks + 2, "two: layers and weights"),
     ],
 }
+RIGHT = {}

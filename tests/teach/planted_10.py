@@ -124,3 +124,4 @@ PLANTED = {
         (lambda x, kernels: block(x, kernels)[:, :2], "expected  shape (1, 11, 4, 4)"),
     ],
 }
+RIGHT = {}

@@ -143,6 +143,7 @@ PLANTED = {
         (leaves_the_parts_to_numba, "if the turns run in another order"),
         (leaves_single_sums_to_numba, "if the turns run in another order"),
         (gives_up_the_threads, "turns of its prange loops"),
-        (what_numba_cannot_compile, "compiled by Numba, it raised TypingError"),
+        (what_numba_cannot_compile, "compiled by Numba, raised TypingError"),
     ],
 }
+RIGHT = {}

@@ -3,7 +3,8 @@
 import pytest
 
 from minicnn.teach import WrongAnswer, check
-from minicnn.teach.exercises import exercise_files, load_answer
+from minicnn.teach.exercises import answer_files, exercise_files, load_answer, start_exercises
+from minicnn.teach.limits import TimeLimit
 
 
 @pytest.fixture
@@ -45,6 +46,59 @@ def test_a_file_that_cannot_be_read_is_explained_with_its_line(source, said, ans
         load_answer(path)
     assert str(wrong.value).startswith(str(path))
     assert said in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("while True:\n    pass\n", "still running after 0.3 s"),
+        ("import sys\nsys.exit(3)\n", "line 2: sys.exit(3): SystemExit: 3"),
+        ("raise BaseException('no')\n", "line 1: raise BaseException('no'): BaseException: no"),
+    ],
+)
+def test_a_file_that_ends_python_or_does_not_end_is_explained(source, said, answer_in, monkeypatch):
+    monkeypatch.setattr("minicnn.teach.exercises.TimeLimit", lambda: TimeLimit(0.3))
+    with pytest.raises(WrongAnswer) as wrong:
+        load_answer(answer_in(source))
+    assert said in str(wrong.value)
+
+
+def test_a_hint_is_given_to_those_who_ask_for_it(capsys):
+    def convolve(picture, kernel):
+        return picture
+
+    with pytest.raises(WrongAnswer) as wrong:
+        check("01a", convolve)
+    assert str(wrong.value).startswith("exercise 01a: convolve(picture of (3, 3)")
+    assert str(wrong.value).endswith('\n  for a hint: teach.check("01a", convolve, hint=True)')
+    with pytest.raises(WrongAnswer, match=r"\n  hint: at row i and column j: the sum over a and b"):
+        check("01a", convolve, hint=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_answer_that_uses_the_functions_of_its_check_is_refused():
+    def widest_middle(in_channels, out_channels):
+        from minicnn.teach.checks.lesson_08 import _widest_pair
+
+        return _widest_pair(in_channels, out_channels)
+
+    with pytest.raises(WrongAnswer, match="widest_middle uses the functions that check it"):
+        check("08b", widest_middle)
+
+
+def test_started_exercises_are_the_readers_and_are_left_as_they_are(answer_in, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINICNN_ANSWERS", str(tmp_path / "mine"))
+    first, second = answer_in("1", "01a_a.py"), answer_in("2", "01b_b.py")
+    assert answer_files(tmp_path, "01") == [first, second]
+    mine = tmp_path / "mine" / "01a_a.py"
+    assert start_exercises(tmp_path, "01a") == {mine: True}
+    mine.write_text("3")
+    assert start_exercises(tmp_path, "01") == {mine: False, tmp_path / "mine" / "01b_b.py": True}
+    assert mine.read_text() == "3"
+    assert answer_files(tmp_path, "01a") == [mine]
+    for function in (start_exercises, answer_files):
+        with pytest.raises(FileNotFoundError, match="there is no exercise 02 in "):
+            function(tmp_path, "02")
 
 
 def test_a_missing_file_is_named(tmp_path):
