@@ -140,7 +140,7 @@ def need(condition: bool, what: str, yours: Any, expected: str, hint: str) -> No
 
 def pair(yours: Any, what: str, names: str, hint: str) -> Any:
     """`yours` after a check that it is a pair, which may be a tuple, a list or an array; `names` says of what."""
-    if not isinstance(yours, tuple | list | np.ndarray) or np.ndim(yours) == 0 or len(yours) != 2:
+    if not isinstance(yours, tuple | list | np.ndarray) or getattr(yours, "ndim", 1) == 0 or len(yours) != 2:
         count = f"{len(yours)} results" if isinstance(yours, tuple | list) else type(yours).__name__
         raise WrongAnswer(f"{what}\n  yours     {count}\n  expected  two: {names}", hint)
     return yours

@@ -143,7 +143,6 @@ def main() -> None:
     from minicnn.teach.exercises import check_answer, load_answer
 
     name, path, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job begins without one
     sys.dont_write_bytecode = True
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # what was printed is seen, however it ends
     find_check(name)  # imports what the check needs, outside of the limits

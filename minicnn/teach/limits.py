@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import faulthandler
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -61,11 +62,15 @@ class TimeLimit:
         self.passed = False
         self._ended = threading.Event()
         self._lock = threading.Lock()
+        self._handler: Any = None  # of Ctrl-C, before the block
 
     def __enter__(self) -> TimeLimit:
         global _running
         _running += 1
         if threading.current_thread() is threading.main_thread():
+            self._handler = signal.getsignal(signal.SIGINT)
+            if not callable(self._handler):  # a background job begins with Ctrl-C ignored
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             threading.Thread(target=self._interrupt, daemon=True).start()
         if _last_words is not None:
             faulthandler.dump_traceback_later(self.seconds + _GRACE, exit=True, file=_last_words)
@@ -76,6 +81,8 @@ class TimeLimit:
         with self._lock:  # an interrupt that has begun arrives here, and not later
             self._ended.set()
         _running -= 1
+        if self._handler is not None and not callable(self._handler):
+            signal.signal(signal.SIGINT, self._handler)
         if _last_words is not None:
             faulthandler.cancel_dump_traceback_later()
 

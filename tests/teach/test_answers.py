@@ -1,6 +1,7 @@
 """Comparing answers: kind about form, strict about values, and helpful about the difference."""
 
 import contextlib
+import signal
 import time
 
 import numpy as np
@@ -168,6 +169,16 @@ def test_a_call_ends_in_time_and_says_where_it_was():
         call(endless, hint="look again", seconds=0.2)
     assert "does every loop end" in wrong.value.hint
     assert call(swallows_all, hint="look again", seconds=0.2) == 1
+
+
+def test_a_call_ends_in_time_where_ctrl_c_is_ignored_as_in_a_background_job():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(WrongAnswer, match=r"was still running after 0\.2 s"):
+            call(endless, hint="look again", seconds=0.2)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_of_the_reader_is_left_to_python():

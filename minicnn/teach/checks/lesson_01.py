@@ -39,7 +39,7 @@ def rising_kernel(answer: Answer) -> None:
     """01b: a kernel by its results: 0 on a plain picture and on falling edges, the largest on rising ones."""
     hint = "the upright kernel compares left with right; compare the upper left corner with the lower right one"
     yours = call(answer, hint=hint)
-    shape = np.shape(yours) if _is_regular(yours) else "rows of several lengths"
+    shape = _shape(yours)
     need(shape == (3, 3), "rising_kernel(): its shape", shape, "(3, 3)", hint)
     compare(yours, _finite(yours), "rising_kernel(): its weights", hint)
     kernel = np.asarray(yours, dtype=np.float64)
@@ -55,15 +55,22 @@ def rising_kernel(answer: Answer) -> None:
     need(best == 45, "rising_kernel(): the direction at which its result is largest, in degrees", best, "45", hint)
     falling = float(strengths[angles == 135].item() / strengths.max())
     need(falling < 0.01, "rising_kernel(): its result at falling edges, as a share", f"{falling:.3g}", "0", hint)
+    beside = "also where the edge lies beside the middle: in each diagonal as in \\ the weights must cancel"
+    for offset in range(-2, 3):
+        sharp = float((np.tri(3, 3, offset) * kernel).sum()) / size
+        what = f"rising_kernel(): its result at a sharp falling edge {abs(offset)} pixels beside the middle, as a share"
+        need(abs(sharp) < 1e-6, what, f"{sharp:.3g}", "0", beside)
     compare(call(answer, hint=hint), kernel, "rising_kernel(), called once more", "the kernel must not depend on calls")
 
 
-def _is_regular(yours: Any) -> bool:
+def _shape(yours: Any) -> tuple[int, ...] | str:
     try:
-        np.shape(yours)
+        shape: tuple[int, ...] = np.shape(yours)
+        return shape
     except ValueError:
-        return False
-    return True
+        return "rows of several lengths"
+    except Exception:  # whatever an object of the reader's raises
+        return type(yours).__name__
 
 
 def _finite(yours: Any) -> np.ndarray:

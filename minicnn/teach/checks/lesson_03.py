@@ -107,7 +107,7 @@ def _need_right_order(result: Any, graph: dict[str, list[str]], root: str, what:
 
 def _one_operation(answer: Answer, a: np.ndarray, b: np.ndarray, what: str) -> Tensor:
     """The reader's result, after asserting that its values are right and that it is one node with its two inputs."""
-    first, second = Tensor(a, requires_grad=True), Tensor(b, requires_grad=True)
+    first, second = Tensor(a.copy(), requires_grad=True), Tensor(b.copy(), requires_grad=True)
     result: Tensor = call(answer, first, second, hint=_FORM)
     need(isinstance(result, Tensor), what, f"is a {type(result).__name__}", "a Tensor", _FORM)
     compare(result.data, (a - b) ** 2, what, "the difference, times itself")

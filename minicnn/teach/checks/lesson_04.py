@@ -107,7 +107,7 @@ def _triples(yours: object) -> list[list[int]] | None:
     """The answer as triples of ints above 0; None if it is not of this form."""
     try:
         numbers = np.asarray(yours)
-    except ValueError:  # rows of several lengths
+    except Exception:  # rows of several lengths, or whatever an object of the reader's raises
         return None
     are_triples = numbers.ndim == 2 and numbers.shape[1] == 3 and numbers.size > 0
     return numbers.tolist() if are_triples and numbers.dtype.kind == "i" and numbers.min() >= 1 else None

@@ -29,6 +29,7 @@ def count_convolution(answer: Answer) -> None:
         (8, 6, 2, 3, 2, 0),
         (4, 9, 2, 3, 1, 2),
         (224, 320, 64, 96, 7, 3),
+        (223, 317, 3, 97, 7, 3),
         tuple(drawn),
     ]
     agree(answer, cases, _counted, hint, _count_case, tolerance=0)

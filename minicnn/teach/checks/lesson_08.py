@@ -34,7 +34,19 @@ def _compose_case(first: np.ndarray, second: np.ndarray) -> str:
 def widest_middle(answer: Answer) -> None:
     """08b: the widest middle, by trying one width after the other."""
     fresh = np.random.default_rng()
-    cases = [(32, 32), (18, 18), (64, 128), (3, 64), (256, 64), (1, 1), (9, 9), (36, 36), (180, 60), (2048, 512)]
+    cases = [
+        (32, 32),
+        (18, 18),
+        (64, 128),
+        (3, 64),
+        (256, 64),
+        (1, 1),
+        (6, 9),
+        (9, 16),
+        (36, 36),
+        (42, 378),
+        (2048, 512),
+    ]
     cases.append((int(fresh.integers(40, 400)), int(fresh.integers(401, 900))))
     cases.append((int(fresh.integers(1, 9)), int(fresh.integers(9, 90))))
     for inputs, outputs in cases:

@@ -23,15 +23,12 @@ _OF_BRANCH = {
 def count_block(answer: Answer) -> None:
     """10a: weights and multiply-adds, as the summary of the library's own block counts them."""
     fresh = np.random.default_rng()
-    drawn = (int(fresh.integers(5, 40)), Width(*map(int, fresh.permutation(20)[:6] + 1)), 5, int(fresh.integers(6, 12)))
+    widths = Width(*map(int, fresh.permutation(20)[:6] + 1))
+    drawn = (int(fresh.integers(5, 40)), widths, 5, int(fresh.integers(6, 12)))
     first = (16, Width(1, 2, 3, 4, 5, 6), 4, 6)
-    for in_channels, row, height, width in (
-        first,
-        (192, TABLE["3a"], 28, 28),
-        (480, TABLE["4a"], 14, 14),
-        drawn,
-        first,
-    ):
+    large = (479, Width(192, 97, 209, 17, 49, 65), 15, 13)  # an odd number that float32 does not have
+    cases = (first, (192, TABLE["3a"], 28, 28), (480, TABLE["4a"], 14, 14), large, drawn, first)
+    for in_channels, row, height, width in cases:
         counted = summary(Inception(in_channels, row, branch3_kernel=5), (in_channels, height, width))
         of_each = [layer.parameters for layer in counted.rows if layer.type == "Conv2d"]
         hint = (
