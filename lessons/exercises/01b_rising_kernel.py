@@ -1,11 +1,11 @@
-"""Exercise 01b: choose nine weights. `minicnn lesson check 1` checks them."""
+"""Exercise 01b: choose nine weights. Checked by `minicnn lesson check 1`."""
 
 import numpy as np
 
 
 def rising_kernel() -> np.ndarray:
-    """A kernel (3, 3) that answers most to rising edges, as in /, and not at all to falling ones, as in \\.
+    """A kernel (3, 3) whose result is largest at rising edges, as in /, and 0 at falling ones, as in \\.
 
-    A plain picture, all of one grey, must get the answer 0.
+    The result must be 0 on a picture of a single grey, too. A falling edge may lie anywhere in the window.
     """
     raise NotImplementedError

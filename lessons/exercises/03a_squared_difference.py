@@ -1,4 +1,4 @@
-"""Exercise 03a: an operation of your own, forward and backward. `minicnn lesson check 3` checks it."""
+"""Exercise 03a: an operation of your own, forward and backward. Checked by `minicnn lesson check 3`."""
 
 from minicnn import Tensor
 from minicnn.tensor import make_result
@@ -7,10 +7,12 @@ from minicnn.tensor import make_result
 def squared_difference(input: Tensor, other: Tensor) -> Tensor:
     """(input - other) squared, element by element, as one operation with its own backward.
 
-    Compute the result from the arrays `input.data` and `other.data`. Beside it define `backward(gradient)`: it gets the
-    slope of the loss in the result, an array of the result's shape, and returns two arrays, the slope in `input` and
-    the slope in `other`. It must not change `gradient`. Then return what `make_result(...)` gives for the array of the
-    result, the pair of inputs, your backward and a name. lesson.read("minicnn/functional/activation.py:relu") shows a
-    model. Shapes that were broadcast need no care: whoever receives a slope sums it up.
+    Compute the result from the arrays `input.data` and `other.data`. Define `backward(gradient)` beside it. This
+    function gets the derivative of the loss with respect to the result, an array of the result's shape. It returns two
+    arrays: the derivatives with respect to `input` and to `other`. Leave `gradient` unchanged.
+
+    Then return `make_result(array of the result, (input, other), backward, name)`. A model is
+    lesson.read("minicnn/functional/activation.py:relu"). You need no code for shapes that were broadcast: the library
+    sums the derivatives to the shape of the input.
     """
     raise NotImplementedError

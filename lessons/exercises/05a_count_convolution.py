@@ -1,4 +1,4 @@
-"""Exercise 05a: what a convolution layer costs. `minicnn lesson check 5` checks it."""
+"""Exercise 05a: the cost of a convolution layer. Checked by `minicnn lesson check 5`."""
 
 
 def count_convolution(
@@ -6,8 +6,8 @@ def count_convolution(
 ) -> tuple[int, int]:
     """(parameters, multiply-adds) of a convolution with biases, for one picture of `height` x `width` pixels.
 
-    The kernels are square, `kernel_size` a side, and move by one pixel; `padding` pixels of zeros are put on all four
-    sides of the picture. Multiply-adds are counted as papers count them: without the biases, and products with the
-    zeros of the padding count like others.
+    The kernels are square, `kernel_size` a side, with stride 1. The picture gets `padding` rows or columns of zeros on
+    each of its four sides. Multiply-adds are counted as in papers: biases are left out, and products with the zeros of
+    the padding count like others.
     """
     raise NotImplementedError

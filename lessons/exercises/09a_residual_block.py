@@ -1,4 +1,4 @@
-"""Exercise 09a: the way back through a residual block. `minicnn lesson check 9` checks it."""
+"""Exercise 09a: the way back through a residual block. Checked by `minicnn lesson check 9`."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ def residual_block(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The result y (N, C) of the block y = relu(x + f(x)), and the gradient (N, C) of the loss with respect to x.
 
-    f(x) = relu(x @ first) @ second, with first (C, K) and second (K, C): two layers without biases and batch norm, on
-    N rows of C numbers in place of pictures. gradient (N, C) is that of the loss with respect to y.
+    f(x) = relu(x @ first) @ second, with first (C, K) and second (K, C): two layers without biases and batch norm, for
+    N rows of C numbers in place of pictures. `gradient` (N, C) is the gradient of the loss with respect to y.
 
-    Go back in the opposite order: through the last ReLU, which lets a gradient pass where its result is above 0; then
-    through the sum, where two ways begin; through f, layer by layer; and at x both ways meet.
+    Go back in the opposite order. First through the last ReLU, which passes a gradient on where its result is above 0.
+    Then through the sum, from which two ways lead on. Then through f, layer by layer. Both ways meet at x.
     """
     raise NotImplementedError

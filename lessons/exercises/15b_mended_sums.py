@@ -1,4 +1,4 @@
-"""Exercise 15b: mend a race. `minicnn lesson check 15` checks it, watched, and compiled on all threads.
+"""Exercise 15b: mend a race. Checked by `minicnn lesson check 15`, watched, and compiled on all threads.
 
 This loop gives wrong sums on several threads:
 
@@ -14,12 +14,12 @@ from numba import prange
 
 
 def mended_sums(x: np.ndarray) -> np.ndarray:
-    """The sums (C,) over the rows of x (M, C), with a prange loop whose turns may run at the same time.
+    """The sums (C,) over the rows of x (M, C), by a prange loop whose turns may run at the same time.
 
-    The result must have the same bits on one thread and on many, so neither the number of threads nor the order of the
-    turns may decide which numbers are added to which. x may have any number of rows, also a single one.
+    The result must have the same bits on one thread and on many. So neither the number of threads nor the order of the
+    turns may decide which numbers are added to which. x may have any number of rows, even one. The sums have x's type.
 
-    Two ways lead there. Ask which loop's turns could own the cells that they write; or cut the rows into a fixed number
-    of parts, 8 say, give each part a row of sums of its own in an array (8, C), and add up these 8 rows afterwards.
+    Two ways lead there. Ask which loop's turns could own the cells that they write. Or cut the rows into a fixed number
+    of parts, such as 8; give each part a row of sums of its own in an array (8, C); and add up these 8 rows afterwards.
     """
     raise NotImplementedError

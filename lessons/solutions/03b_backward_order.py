@@ -3,7 +3,7 @@
 
 def backward_order(graph: dict[str, list[str]], root: str) -> list[str]:
     """The nodes from which `root` was made, each after every node that uses it."""
-    uses = {root: 0}  # how often each node is used by those that were reached and have not come yet
+    uses = {root: 0}  # how many nodes that are still to come use each node
     waiting = [root]
     while waiting:
         for node in graph[waiting.pop()]:

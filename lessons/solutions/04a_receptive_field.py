@@ -2,7 +2,7 @@
 
 
 def receptive_field(windows: list[tuple[int, int]]) -> int:
-    """The side, in pixels, of the field of one output behind a row of windows, each a pair (kernel, stride)."""
+    """The side of the receptive field, in pixels, after a row of windows, each a pair (kernel, stride)."""
     side, step = 1, 1
     for kernel, stride in windows:
         side += (kernel - 1) * step  # each further place of the window adds one step

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The one kernel (C_out, C_in, 5, 5) that does what `first` (C_mid, C_in, 3, 3) and then `second` do."""
+    """The one kernel (C_out, C_in, 5, 5) that equals `first` (C_mid, C_in, 3, 3), followed by `second`."""
     composed = np.zeros((second.shape[0], first.shape[1], 5, 5))
     for i in range(3):
         for j in range(3):

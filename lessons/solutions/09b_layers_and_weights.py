@@ -2,7 +2,7 @@
 
 
 def layers_and_weights(blocks: int, width: int, classes: int) -> tuple[int, int]:
-    """How many layers a residual network for small colour pictures has, and how many trainable numbers."""
+    """(layers, weights) of a residual network for small colour pictures: layers, and trainable numbers."""
     layers, weights, channels = 1, 9 * 3 * width + 2 * width, width
     for out_channels in (width, 2 * width, 4 * width):
         for _ in range(2 * blocks):

@@ -5,7 +5,7 @@ from numba import prange
 
 
 def mended_sums(x: np.ndarray) -> np.ndarray:
-    """The sums (C,) over the rows of x (M, C), in 8 parts: a part owns the row of `parts` that it adds to.
+    """The sums (C,) over the rows of x (M, C), in 8 parts: each part owns a row of `parts`.
 
     The other way, `for c in prange(x.shape[1])` with the loop over the rows inside, is as right and shorter, but walks
     through x in large steps and has no more turns than there are columns.

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minicnn.teach.folder import LessonFile
 
+_WORDS_A_MINUTE = 100  # of text and code together, read with thought
+_MINUTES_AN_EXERCISE = 15
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The actions of `minicnn lesson`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="the lessons: title, question, machine time")
+    actions.add_parser("list", help="the lessons: title, question, your time and the machine's")
     run_parser = actions.add_parser("run", help="run a lesson, or all of them with a table of times")
     run_parser.add_argument("lesson", help="number or name of a lesson, or all")
-    run_parser.add_argument("--fast", action="store_true", help="the same steps with smaller numbers, 10 s each")
+    run_parser.add_argument("--fast", action="store_true", help="smaller numbers, less than 10 s")
     _add_out(run_parser)
     predict_parser = actions.add_parser("predict", help="write down your predictions before you run a lesson")
     predict_parser.add_argument("lesson", help="number or name of a lesson")
@@ -42,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     notebook_parser = actions.add_parser("notebook", help="run a lesson and write it as a notebook with its output")
     notebook_parser.add_argument("lesson", help="number or name of a lesson")
-    notebook_parser.add_argument("--fast", action="store_true", help="the same steps with smaller numbers")
+    notebook_parser.add_argument(
+        "--fast", action="store_true", help="the same steps with smaller numbers, less than 10 s"
+    )
     _add_out(notebook_parser)
     copy_parser = actions.add_parser("copy", help="copy the lessons and exercises to a folder, to read and to edit")
     copy_parser.add_argument("--to", type=Path, default=Path("lessons"), metavar="DIR", help="folder for the copy")
@@ -61,7 +66,7 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked; 0 if all went as it should."""
+    """Run the action; 0 on success, 1 if a lesson or an answer does not pass."""
     actions = {
         "list": _list,
         "predict": _predict,
@@ -78,20 +83,43 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     import textwrap
 
-    from minicnn.teach.folder import all_lessons, lessons_folder
+    from minicnn.teach.folder import TO_COME, all_lessons, lessons_folder
+
+    there = {lesson.number: lesson for lesson in all_lessons()}
+    coming = {number: title for number, title in TO_COME.items() if number not in there}
+    titles = {number: lesson.title for number, lesson in there.items()} | coming
+    width = max(map(len, titles.values()), default=0)
+    print(f" N  {'lesson':<{width}}  you      machine")
+    for number in sorted(titles):
+        if number in coming:
+            print(f"{number:2d}  {titles[number]:<{width}}  still to come")
+            continue
+        print(f"{number:2d}  {titles[number]:<{width}}  {_minutes(there[number]):3d} min  {_seconds(there[number])}")
+        print(textwrap.fill(there[number].question, 100, initial_indent="    ", subsequent_indent="    "))
+    print(f"in {lessons_folder()}")
+    print(f"you: {_WORDS_A_MINUTE} words a minute, and {_MINUTES_AN_EXERCISE} minutes an exercise")
+    print("machine: the full form in its recorded run; `run --fast` takes less than 10 s")
+    return 0
+
+
+def _minutes(lesson: LessonFile) -> int:
+    """How long a reader takes for a lesson and the exercises, by the number of words; in steps of 5 minutes."""
+    from minicnn.teach.exercises import exercise_files
+
+    exercises = exercise_files(lesson.path.parent / "exercises", lesson.name[:2])
+    words = len(lesson.path.read_text(encoding="utf-8").split())
+    return 5 * round((words / _WORDS_A_MINUTE + _MINUTES_AN_EXERCISE * len(exercises)) / 5)
+
+
+def _seconds(lesson: LessonFile) -> str:
     from minicnn.teach.recorded import read_record
 
-    for lesson in all_lessons():
-        time_taken = f" ({read_record(lesson.recorded)['seconds']:.0f} s)" if lesson.recorded.exists() else ""
-        print(f"{lesson.number:2d}  {lesson.title}{time_taken}")
-        print(textwrap.fill(lesson.question, 100, initial_indent="    ", subsequent_indent="    "))
-    print(f"in {lessons_folder()}")
-    return 0
+    return f"{read_record(lesson.recorded)['seconds']:5.0f} s" if lesson.recorded.exists() else "not recorded"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run of a lesson ended: `record` is what it wrote, None if it did not finish."""
+    """How one run of a lesson ended: `record` is the JSON file of the run, None if the run did not finish."""
 
     lesson: LessonFile
     seconds: float
@@ -99,7 +127,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """True if it finished, its numbers are within their bands and its controls fail."""
+        """True if the run finished, all numbers are within their bands and all controls fail."""
         return self.record is not None and not self.outside and not self.holding
 
     @property
@@ -209,7 +237,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _check_one(path: Path, arguments: argparse.Namespace) -> bool:
-    """True if the answer in the file is right; prints what is wrong if it is not."""
+    """True if the answer in the file is right; prints the verdict."""
+    import textwrap
+
     from minicnn.teach.checker_process import check_file, check_here
 
     name = path.name.partition("_")[0]
@@ -220,7 +250,7 @@ def _check_one(path: Path, arguments: argparse.Namespace) -> bool:
     print(f"exercise {name}: {verdict.message}")
     if verdict.hint:
         how = f"hint: {verdict.hint}" if arguments.hint else f"for a hint: minicnn lesson check {name} --hint"
-        print(f"  {how}")
+        print(textwrap.fill(how, 100, initial_indent="  ", subsequent_indent="        "))
     print(f"  your file: {path}")
     return False
 

@@ -1,7 +1,7 @@
-"""What checks are made of: call the reader's function, compare its result, and say how wrong it is.
+"""The tools of checks: call the reader's function, compare its result, and say how wrong the result is.
 
-A check is kind about form and strict about values: lists, tuples, Tensors and NumPy numbers count as arrays, axes of
-length 1 may be missing or extra; but NaN, another shape or another number is wrong, and the message shows all of it.
+Checks are kind about form: lists, tuples, Tensors and NumPy numbers count as arrays, and axes of length 1 may be
+missing or extra. They are strict about values: NaN, another shape or another number is wrong, and the message says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_SHOWN = 36  # numbers of an array in a message; of larger ones only the pl
 
 
 class WrongAnswer(ValueError):
-    """An answer that is not right. Its text says what is wrong and where, and `hint` how to go on."""
+    """A wrong answer: the text says where and how the answer is wrong, and `hint` says how to go on."""
 
     def __init__(self, message: str, hint: str = ""):
         super().__init__(message)
@@ -36,8 +36,8 @@ class WrongAnswer(ValueError):
 def call(answer: Answer, *arguments: Any, hint: str, seconds: float = SECONDS) -> Any:
     """The result of the reader's function for copies of `arguments`.
 
-    Raises WrongAnswer if it is not a function, not written yet, raises, takes more than `seconds`, changes an argument
-    or returns nothing.
+    Raises WrongAnswer if `answer` is not a function, is not written yet, raises, takes more than `seconds`, changes an
+    argument or returns None.
     """
     if not callable(answer):
         raise WrongAnswer(f"pass the function itself, without calling it; got {type(answer).__name__}: {answer!r}")
@@ -56,7 +56,7 @@ def call(answer: Answer, *arguments: Any, hint: str, seconds: float = SECONDS) -
 
 
 def attempt(action: Callable[[], Any], answer: Answer, shown: str, hint: str, seconds: float = SECONDS) -> Any:
-    """The result of `action`, in which code of the reader's `answer` runs; `shown` is how a message calls it.
+    """The result of `action`, in which code of the reader's `answer` runs; `shown` is the call as messages write it.
 
     Raises WrongAnswer, with the line, if the code is not written yet, raises, or takes more than `seconds`.
     """
@@ -139,7 +139,7 @@ def need(condition: bool, what: str, yours: Any, expected: str, hint: str) -> No
 
 
 def pair(yours: Any, what: str, names: str, hint: str) -> Any:
-    """`yours` after a check that it is a pair, which may be a tuple, a list or an array; `names` says of what."""
+    """`yours`, which must be a tuple, a list or an array of length 2; `names` are the names of the two."""
     if not isinstance(yours, tuple | list | np.ndarray) or getattr(yours, "ndim", 1) == 0 or len(yours) != 2:
         count = f"{len(yours)} results" if isinstance(yours, tuple | list) else type(yours).__name__
         raise WrongAnswer(f"{what}\n  yours     {count}\n  expected  two: {names}", hint)
@@ -147,7 +147,7 @@ def pair(yours: Any, what: str, names: str, hint: str) -> Any:
 
 
 def _place(answer: Answer, error: BaseException) -> str:
-    """The line at which `error` left the reader's file, though a function called from there may have raised it."""
+    """The line at which `error` left the reader's file, though a function called from there may have raised."""
     lines = traceback.extract_tb(error.__traceback__)
     file = getattr(getattr(answer, "__code__", None), "co_filename", None)
     place = next((line for line in reversed(lines) if line.filename == file), None)
@@ -246,9 +246,11 @@ def _largest(difference: np.ndarray, numbers: np.ndarray, right: np.ndarray) -> 
 
 
 def _relation(numbers: np.ndarray, right: np.ndarray, allowed: float) -> str:
-    """A line that says so if yours is the negative, a multiple or the transpose of what was expected."""
+    """A line on how yours differs: by its sign, by a factor or as the transpose; "" for any other difference."""
     if not np.isfinite(numbers).all():
         return "\n  yours is not finite everywhere"
+    if numbers.size > 1 and (numbers == np.round(numbers)).all() and (right != np.round(right)).any():
+        return "\n  yours has whole numbers only: does an array of integers cut off the fractions?"
     if np.abs(right).max(initial=0.0) > 0:
         factor = float((numbers * right).sum() / (right * right).sum())
         if factor != 0 and np.count_nonzero(right) > 1 and np.abs(numbers - factor * right).max() <= 10 * allowed:

@@ -1,7 +1,7 @@
 """The check of one answer in a process of its own, which ends in bounded time whatever the answer does.
 
-`python -m minicnn.teach.checker_process NAME FILE FOLDER` is the process: it writes its verdict to FOLDER/verdict.json.
-`check_file` starts it, passes on what the answer prints, and says in words how it ended.
+`python -m minicnn.teach.checker_process NAME FILE FOLDER` is the process: FOLDER/verdict.json is its result.
+`check_file` starts the process, passes the answer's output on, and says in words how the process ended.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Verdict:
 
 
 def check_file(name: str, path: Path, seconds: float = _SECONDS) -> Verdict:
-    """The verdict on the answer in the file `path` to the exercise `name`; what the answer prints is printed.
+    """The verdict on the answer in the file `path` to the exercise `name`; the answer's output is printed.
 
-    The process has an empty working folder, no input, and at most `seconds`. Ctrl-C ends it too.
+    The process has an empty working folder, no input, and at most `seconds`. Ctrl-C ends the process too.
     """
     with tempfile.TemporaryDirectory(prefix="minicnn_check_", ignore_cleanup_errors=True) as folder:
         working = Path(folder) / "working"
@@ -83,7 +83,7 @@ def _environment() -> dict[str, str]:
 
 @dataclass
 class _Output:
-    """What a process prints: the beginning is kept, and the rest is read and dropped, so that it never waits."""
+    """The output of a process: the beginning is kept, and the rest is dropped, so that no print has to wait."""
 
     process: subprocess.Popen[bytes]
     kept: bytearray = field(default_factory=bytearray)
@@ -100,7 +100,7 @@ class _Output:
             self.dropped += max(0, len(some) - room)
 
     def show(self) -> None:
-        """Print what was kept. A process that the answer left behind may still hold the pipe: it is not waited for."""
+        """Print the kept output. A process that the answer started may still hold the pipe: the wait is 1 s."""
         self._reader.join(timeout=1)
         text = bytes(self.kept).decode("utf-8", errors="replace")
         if text:
@@ -110,7 +110,7 @@ class _Output:
 
 
 def _end_with_children(process: subprocess.Popen[bytes]) -> None:
-    """End the process and, where there are process groups, what it started."""
+    """End the process and, where the system has process groups, all processes that it started."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

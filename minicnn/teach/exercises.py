@@ -1,4 +1,4 @@
-"""The reader's exercises: `exercises/01a_output_size.py` holds the function `output_size`, and "01a" is its name."""
+"""The reader's exercises: `exercises/01a_output_size.py`, named "01a", holds the function `output_size`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from minicnn.teach.limits import TimeLimit
 
 
 def check(name: str, answer: Answer, hint: bool = False) -> None:
-    """Check the answer to an exercise, as in `check("01a", output_size)`, and print one line if it is right.
+    """Check the answer to an exercise, as in `check("01a", output_size)`, and print one line if the answer is right.
 
-    Raises WrongAnswer, which shows yours, what was expected and the largest difference, if it is not; with `hint` it
-    says how to go on as well. Raises ValueError if there is no exercise of that name.
+    Raises WrongAnswer, which shows yours, the expected result and the largest difference; with `hint` the error
+    also says how to go on. Raises ValueError if `name` is not an exercise.
     """
     try:
         check_answer(name, answer)
@@ -32,7 +32,7 @@ def check(name: str, answer: Answer, hint: bool = False) -> None:
 
 
 def check_answer(name: str, answer: Answer) -> None:
-    """Raise WrongAnswer unless `answer` is right; ValueError if there is no exercise of that name."""
+    """Raise WrongAnswer unless `answer` is right, and ValueError if `name` is not an exercise."""
     check_one = find_check(name)
     if _asks_the_checker(answer):
         raise WrongAnswer(f"{_name_of(answer)} uses the functions that check it: it must find the answer by itself")
@@ -46,7 +46,7 @@ def _name_of(answer: Answer) -> str:
 
 
 def _asks_the_checker(answer: Answer) -> bool:
-    """True if the function, or one inside of it, names a module of the checks or uses what was imported from one."""
+    """True if the function, or a function inside, names a module of the checks or uses an import from such a module."""
     waiting = [getattr(answer, "__code__", None)]
     used = getattr(answer, "__globals__", {})
     while waiting:
@@ -68,9 +68,9 @@ def exercise_files(folder: Path, name: str) -> list[Path]:
 
 
 def start_exercises(exercises: Path, name: str) -> dict[Path, bool]:
-    """The reader's copies of the exercises in the folder `exercises`, and for each if it is new.
+    """The reader's copies of the exercises in the folder `exercises`; True beside those that are new.
 
-    A copy that is there already is left as it is. Raises FileNotFoundError if there is no exercise of that name.
+    An existing copy is not changed. Raises FileNotFoundError if no exercise is named so.
     """
     answers = answers_folder()
     copies = {}
@@ -83,9 +83,9 @@ def start_exercises(exercises: Path, name: str) -> dict[Path, bool]:
 
 
 def answer_files(exercises: Path, name: str) -> list[Path]:
-    """For each exercise of that name the reader's copy, or the file in the folder `exercises` where there is no copy.
+    """For each exercise the reader's copy, or the file in the folder `exercises` before the start.
 
-    Raises FileNotFoundError if there is no exercise of that name.
+    Raises FileNotFoundError if no exercise is named so.
     """
     copies = ((answers_folder() / path.name, path) for path in _existing(exercises, name))
     return [copy if copy.is_file() else path for copy, path in copies]
@@ -94,18 +94,18 @@ def answer_files(exercises: Path, name: str) -> list[Path]:
 def _existing(exercises: Path, name: str) -> list[Path]:
     files = exercise_files(exercises, name)
     if not files:
-        raise FileNotFoundError(f"there is no exercise {name} in {exercises}")
+        raise FileNotFoundError(f"no exercise is named {name} in {exercises}")
     return files
 
 
 def load_answer(path: Path) -> Any:
     """The function in an exercise's file: 01a_output_size.py holds `output_size`.
 
-    Raises FileNotFoundError without the file; WrongAnswer, with the line, if it can't be read as Python or fails while
-    it is, and if it does not hold the function.
+    Raises FileNotFoundError without the file. Raises WrongAnswer, with the line, if Python cannot read or run the file,
+    or if the file does not hold the function.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise FileNotFoundError(f"the file {path} does not exist")
     function = path.stem.partition("_")[2]
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     limit = TimeLimit()

@@ -9,8 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import minicnn
+from minicnn.files.suggestions import did_you_mean
 
 _FILES = "[0-9][0-9]_*.py"
+TO_COME = {  # lessons that are planned, by number
+    6: "Look inside",
+    7: "Make depth trainable",
+    11: "Transfer on a small set",
+    12: "Ask why",
+    13: "Say where: boxes",
+    14: "Say where: masks",
+}
 _PACKAGE = Path(minicnn.__file__).parent
 INSTALLED = _PACKAGE / "lessons"  # where a wheel puts them
 
@@ -76,13 +85,20 @@ def all_lessons() -> list[LessonFile]:
 
 
 def find_lesson(name: str) -> LessonFile:
-    """The lesson of a number, "1" or "01", or of a name, "01_see_an_edge". Raises ValueError if there is none."""
+    """The lesson of a number, "1" or "01", or of a name, "01_see_an_edge".
+
+    Raises ValueError for any other name, with those that are close or else all of them.
+    """
     folder, lessons = lessons_folder(), all_lessons()
     for lesson in lessons:
         if name == lesson.name or (name.isdecimal() and int(name) == lesson.number):
             return lesson
+    if name.isdecimal() and int(name) in TO_COME:
+        raise ValueError(f"lesson {int(name)} ({TO_COME[int(name)]}) is still to come; `minicnn lesson list` shows all")
     there = ", ".join(f"{lesson.number} ({lesson.title})" for lesson in lessons)
-    raise ValueError(f"there is no lesson {name!r} in {folder}; there are {there}")
+    close = did_you_mean(name, [lesson.name for lesson in lessons])
+    known = close if close.startswith("did") else f"there are {there}"
+    raise ValueError(f"there is no lesson {name!r} in {folder}; {known}")
 
 
 def _described(path: Path) -> LessonFile:

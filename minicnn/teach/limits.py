@@ -1,8 +1,8 @@
-"""Limits on the reader's code while it runs: its time, and in a process of its own what it may do besides computing.
+"""Limits on the reader's code: how long that code may run, and in a process of its own also which side effects it has.
 
-`TimeLimit` interrupts it as Ctrl-C does, so that the line where it was is known. Where that is caught or cannot get
-through, as in one long operation of C, only the end of the process helps: `end_process_at_last` arranges for it.
-The limits protect from slips. They are no protection from whoever means harm.
+`TimeLimit` interrupts the code as Ctrl-C does, so that the line is known. Some code catches the interrupt, and one long
+operation of C lets no interrupt through. Then only the end of the process helps, and `end_process_at_last` brings that
+about. The limits protect from slips, and not from somebody who means harm.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _last_words: TextIO | None = None
 
 
 class TimeLimit:
-    """A block that is interrupted by KeyboardInterrupt after so many seconds; `passed` is True if it was.
+    """A block that KeyboardInterrupt ends after so many seconds; then `passed` is True.
 
     Code that catches the interrupt gets another one each second, and code that a debugger holds gets none. Only the
-    main thread can be interrupted: in another one there is no limit.
+    main thread can be interrupted: other threads have no limit.
     """
 
     def __init__(self, seconds: float = SECONDS):
@@ -106,9 +106,9 @@ def end_process_at_last(last_words: TextIO) -> None:
 
 
 def forbid_side_effects(answer: Path) -> None:
-    """From now on let the code of the file `answer` raise PermissionError where it would do more than compute.
+    """From now on raise PermissionError where the code of the file `answer` does more than compute.
 
-    It may not write, delete or rename files, start or end processes, use the network, or read a solution.
+    That code may not write, delete or rename files, start or end processes, use the network, or read a solution.
     """
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -141,7 +141,7 @@ def _in_a_debugger() -> bool:
 
 
 def _deed(event: str, arguments: tuple[Any, ...]) -> str | None:
-    """The forbidden deed that an audit event of Python stands for; None for one that is allowed."""
+    """The forbidden deed that an audit event of Python stands for; None if the event is allowed."""
     if event != "open":
         return _DEEDS.get(event)
     path, _, flags = arguments
@@ -153,7 +153,7 @@ def _deed(event: str, arguments: tuple[Any, ...]) -> str | None:
 
 
 def _called_by(answer: str) -> bool:
-    """True if code of the file `answer` does it, and not a library for its own purposes."""
+    """True if code of the file `answer` is the cause, and not a library with purposes of its own."""
     frame = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename == answer:

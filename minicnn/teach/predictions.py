@@ -22,7 +22,7 @@ _FILE = "predictions.json"
 
 @dataclass(frozen=True)
 class Question:
-    """One question of a lesson; without `choices`, its answer is a number."""
+    """One question of a lesson; without `choices`, the answer is a number."""
 
     key: str
     text: str
@@ -34,7 +34,7 @@ class Question:
         return "a number" if self.choices is None else f"one of {', '.join(map(str, self.choices))}"
 
     def parse(self, answer: str) -> Any:
-        """The prediction that `answer` names: a choice, its place in the list from 1 on, or a number (0.7 or 70%).
+        """The prediction that `answer` names: a choice, the number of a choice from 1 on, or a number (0.7 or 70%).
 
         Raises ValueError for any other text.
         """
@@ -76,9 +76,9 @@ def write_predictions(lesson: str, predictions: Mapping[str, Any]) -> Path:
 
 
 def questions_of(path: Path) -> list[Question]:
-    """The questions of the lesson in `path`: the file is run up to the last of them, and its output is left out.
+    """The questions of the lesson in `path`: the file is run up to the last question, without output.
 
-    A lesson asks before anything is computed, so only its imports and settings are run.
+    A lesson asks before computing anything, so only imports and settings are run.
     """
     body = ast.parse(path.read_text(encoding="utf-8"), str(path)).body
     asking = [number for number, statement in enumerate(body) if _asks(statement)]

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 import types
+from pathlib import Path
 
 import pytest
 
 from minicnn.cli.lesson import Outcome
 from minicnn.cli.main import main
+from minicnn.teach.folder import TO_COME, all_lessons
 
 LESSON = """# %% [markdown]
 # # {number}. Try {number}
@@ -53,20 +55,30 @@ def write(folder, number, low=6, limit=0):
     return path
 
 
-def test_the_list_has_titles_questions_and_recorded_times(lessons, capsys):
+def test_the_list_has_titles_questions_times_and_what_is_still_to_come(lessons, capsys, monkeypatch):
     (lessons / "recorded").mkdir()
     (lessons / "recorded" / "02_try.json").write_text('{"seconds": 4.4}')
+    (lessons / "02_try.py").write_text((lessons / "02_try.py").read_text() + "# word" * 1000)
+    monkeypatch.setattr("minicnn.teach.folder.TO_COME", {2: "Try 2", 7: "Try seven"})
     assert main(["lesson", "list"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        " 1  Try 1",
+        " N  lesson     you      machine",
+        " 1  Try 1       15 min  not recorded",
         "    How many?",
-        " 2  Try 2 (4 s)",
+        " 2  Try 2       10 min      4 s",
         "    How many?",
+        " 7  Try seven  still to come",
         f"in {lessons}",
+        "you: 100 words a minute, and 15 minutes an exercise",
+        "machine: the full form in its recorded run; `run --fast` takes less than 10 s",
     ]
 
 
-@pytest.mark.slow
+def test_lessons_that_are_still_to_come_are_none_of_those_that_are_there(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert not set(TO_COME) & {lesson.number for lesson in all_lessons()}
+
+
 def test_all_are_run_and_a_table_ends_it(lessons, tmp_path, capfd):
     assert main(["lesson", "run", "all", "--out", "out"]) == 0
     lines = capfd.readouterr().out.splitlines()
@@ -187,11 +199,13 @@ def test_predictions_are_asked_for_and_kept(lessons, tmp_path, monkeypatch, caps
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run", "7"], "there is no lesson '7' in "),
+        (["run", "7"], "lesson 7 (Make depth trainable) is still to come; `minicnn lesson list` shows all"),
+        (["run", "99"], "there is no lesson '99' in "),
+        (["run", "01_tri"], "did you mean '01_try'"),
         (["run", "al"], "there is no lesson 'al'"),
         (["check", "all"], "there is no lesson 'all'"),
-        (["check", "1b"], "there is no exercise 01b in "),
-        (["check", "2"], "there is no exercise 02 in "),
+        (["check", "1b"], "no exercise is named 01b in "),
+        (["check", "2"], "no exercise is named 02 in "),
         (["notebook", "0"], "there is no lesson '0'"),
         (["copy"], "lessons exists: move it away, or copy to another folder with --to"),
         (["record", "1", "--text-only"], "`minicnn lesson record 01_try` makes one"),

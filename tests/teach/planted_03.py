@@ -402,7 +402,7 @@ PLANTED = {
         (changes_its_input, "the inputs of squared_difference(array of (2, 3)"),
         (computes_in_float64, "expected  float32"),
         (cannot_broadcast, "raised ValueError"),
-        (has_no_backward, "there is no way back"),
+        (has_no_backward, "the result has no backward"),
         (names_them_in_the_other_order, "one operation with the two inputs"),
     ],
     "03b": [

@@ -312,7 +312,7 @@ PLANTED = {
         (clips_the_logits, "cross_entropy([[1000.0"),
         (adds_a_small_number, "cross_entropy([[1000.0"),
         (hides_what_is_not_finite, "cross_entropy([[1000.0"),
-        (takes_the_logarithm_of_softmax, "log(0) is no number"),
+        (takes_the_logarithm_of_softmax, "log(0) is not a number"),
         (leaves_pictures_apart, "expected  shape ()"),
         (takes_labels_from_one_on, "right class"),
         (takes_the_first_picture_only, "labels"),

@@ -102,6 +102,12 @@ def test_a_square_transpose_and_a_wrong_sign_are_named():
     assert "yours has the other sign" in message(-2.0, 2.0)
 
 
+def test_whole_numbers_in_place_of_fractions_are_named():
+    assert "yours has whole numbers only" in message(RIGHT, RIGHT + 0.25)
+    assert "whole numbers" not in message(RIGHT + 0.5, RIGHT + 0.25)
+    assert "whole numbers" not in message(RIGHT, RIGHT + 1)
+
+
 def test_one_number_that_is_wrong_is_no_multiple_of_all():
     assert "times what was expected" not in message([0.0, 3.0], [0.0, 2.0])
 

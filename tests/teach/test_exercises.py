@@ -97,12 +97,12 @@ def test_started_exercises_are_the_readers_and_are_left_as_they_are(answer_in, t
     assert mine.read_text() == "3"
     assert answer_files(tmp_path, "01a") == [mine]
     for function in (start_exercises, answer_files):
-        with pytest.raises(FileNotFoundError, match="there is no exercise 02 in "):
+        with pytest.raises(FileNotFoundError, match="no exercise is named 02 in "):
             function(tmp_path, "02")
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no file .*01a_twice\.py"):
+    with pytest.raises(FileNotFoundError, match=r"the file .*01a_twice\.py does not exist"):
         load_answer(tmp_path / "01a_twice.py")
 
 
@@ -114,5 +114,5 @@ def test_files_are_those_of_the_lesson_or_of_one_exercise(answer_in, tmp_path):
 
 
 def test_an_unknown_exercise_is_named_with_those_that_there_are():
-    with pytest.raises(ValueError, match="there is no exercise '1a'; there are 01a, 01b"):
+    with pytest.raises(ValueError, match="'1a' is not an exercise; the exercises are 01a, 01b"):
         check("1a", abs)

@@ -66,7 +66,13 @@ def test_lessons_are_described_by_their_text(tmp_path, monkeypatch):
     assert all_lessons()[0].question == "Which way is it?"
     assert find_lesson("15") == find_lesson("15_try") == all_lessons()[2]
     assert find_lesson("2") == find_lesson("02")
-    for name in ("3", "try", "1.5", ""):
+    with pytest.raises(
+        ValueError, match=r"there is no lesson 'try' in .*; did you mean '15_try' or '02_try' or '01_try'"
+    ):
+        find_lesson("try")
+    with pytest.raises(ValueError, match=r"lesson 7 \(Make depth trainable\) is still to come"):
+        find_lesson("07")
+    for name in ("3", "1.5", ""):
         with pytest.raises(
             ValueError, match=r"there is no lesson .*; there are 1 \(Try 1\), 2 \(Try 2\), 15 \(Try 15\)"
         ):

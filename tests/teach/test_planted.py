@@ -161,7 +161,7 @@ WITH_ARGUMENTS = [name for name in EXERCISES if inspect.signature(solution(name)
 
 @pytest.mark.parametrize("exercise", WITH_ARGUMENTS)
 def test_an_answer_that_knows_all_cases_of_an_earlier_check_is_rejected(exercise):
-    """Some cases of a check are drawn anew each time, so that constants for those that were shown do not pass."""
+    """Some cases of a check are drawn at random each time, so that constants for those that were shown do not pass."""
     right, known = solution(exercise), {}
 
     def remembers(*arguments):

@@ -1,4 +1,4 @@
-"""The checks of the exercises, one file a lesson: CHECKS in it maps an exercise's name to the function that checks it.
+"""The checks of the exercises, one file a lesson: CHECKS in each maps an exercise's name to a function.
 
 Expected results are computed here from plain NumPy or by other functions of the library, never by the reader's code,
 and after the reader's call. In each check some cases are drawn at random each time, so that no answer can know them.
@@ -18,10 +18,10 @@ EXERCISES = tuple(
 def find_check(name: str) -> Callable[[Callable[..., Any]], None]:
     """The function that checks the exercise `name`, such as "01a"; only the file of its lesson is imported.
 
-    Raises ValueError if there is no exercise of that name.
+    Raises ValueError if `name` is not an exercise.
     """
     if name not in EXERCISES:
-        raise ValueError(f"there is no exercise {name!r}; there are {', '.join(EXERCISES)}")
+        raise ValueError(f"{name!r} is not an exercise; the exercises are {', '.join(EXERCISES)}")
     module = importlib.import_module(f"minicnn.teach.checks.lesson_{name[:2]}")
     check: Callable[[Callable[..., Any]], None] = module.CHECKS[name]
     return check

@@ -74,7 +74,7 @@ def _shape(yours: Any) -> tuple[int, ...] | str:
 
 
 def _finite(yours: Any) -> np.ndarray:
-    """The weights with 0 in place of what is not a finite number, so that a comparison shows these."""
+    """The weights with 0 in place of infinities and NaN, so that a comparison shows these."""
     try:
         return np.nan_to_num(np.asarray(yours, dtype=np.float64), posinf=0, neginf=0)
     except (TypeError, ValueError):

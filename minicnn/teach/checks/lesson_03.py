@@ -106,7 +106,7 @@ def _need_right_order(result: Any, graph: dict[str, list[str]], root: str, what:
 
 
 def _one_operation(answer: Answer, a: np.ndarray, b: np.ndarray, what: str) -> Tensor:
-    """The reader's result, after asserting that its values are right and that it is one node with its two inputs."""
+    """The reader's result, which must have the right values and be one node with two inputs."""
     first, second = Tensor(a.copy(), requires_grad=True), Tensor(b.copy(), requires_grad=True)
     result: Tensor = call(answer, first, second, hint=_FORM)
     need(isinstance(result, Tensor), what, f"is a {type(result).__name__}", "a Tensor", _FORM)
@@ -129,10 +129,10 @@ def _one_operation(answer: Answer, a: np.ndarray, b: np.ndarray, what: str) -> T
 
 
 def walk_back(result: Tensor, slopes: np.ndarray) -> list[np.ndarray]:
-    """The slope that each input receives, as an array of the input's shape. `slopes` is what backward is given."""
+    """The slope that each input receives, as an array of the input's shape. `slopes` is the argument of backward."""
     node = result.node
     if node is None or node.backward is None:
-        raise RuntimeError("there is no way back")
+        raise RuntimeError("the result has no backward")
     contributions = node.backward(slopes)
     if not isinstance(contributions, (tuple, list)) or len(contributions) != 2:
         raise TypeError(f"backward must return two arrays, one for each input, but returned {contributions!r:.100}")

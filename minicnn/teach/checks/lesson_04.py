@@ -37,7 +37,7 @@ def _field_case(windows: Sequence[tuple[int, int]]) -> str:
 
 
 def _pixels_reached(windows: Sequence[tuple[int, int]]) -> int:
-    """The side: the output alone, then the places of the map before it that its window covers, and so on back."""
+    """The side: the output alone, then the places of the map before that the window covers, and so on back."""
     first, last = 0, 0
     for kernel, stride in reversed(windows):
         first, last = first * stride, last * stride + kernel - 1
@@ -45,7 +45,7 @@ def _pixels_reached(windows: Sequence[tuple[int, int]]) -> int:
 
 
 def far_and_cheap(answer: Answer) -> None:
-    """04b: a network by its properties. It is counted and not built, for it may be much too large for that."""
+    """04b: a network by its properties. Counted and not built, for the network may be much too large to build."""
     form = "a list of triples, such as [(3, 2, 8), (3, 1, 16)]"
     yours = call(answer, hint=form)
     triples = _triples(yours)
@@ -63,16 +63,16 @@ def far_and_cheap(answer: Answer) -> None:
     hint = "after two strides of 2, every further 3x3 kernel sees 8 pixels more; before them only 2"
     need(side >= 31, "far_and_cheap(): pixels that it sees on a side", side, "31 or more", hint)
     costs = [
-        size * size * kernel * kernel * before * behind
-        for size, (kernel, _, behind), before in zip(sizes[1:], triples, channels, strict=False)
+        size * size * kernel * kernel * before * after
+        for size, (kernel, _, after), before in zip(sizes[1:], triples, channels, strict=False)
     ]
     lines = [
-        f"layer {number}: {cost:,} for {behind}x{size}x{size}"
-        for number, (cost, behind, size) in enumerate(zip(costs, channels[1:], sizes[1:], strict=True), 1)
+        f"layer {number}: {cost:,} for {after}x{size}x{size}"
+        for number, (cost, after, size) in enumerate(zip(costs, channels[1:], sizes[1:], strict=True), 1)
     ]
     dearest = f"{sum(costs):,}" + "".join(f"\n            {line}" for line in lines[:20])
     hint = (
-        "a layer costs places x kernel x kernel x channels before x channels behind: make the dearest one cheaper, by "
+        "a layer costs places x kernel x kernel x channels before x channels after: make the dearest one cheaper, by "
         "an earlier stride or by fewer channels"
     )
     cheap = sum(costs) <= _MOST_MULTIPLY_ADDS
@@ -104,7 +104,7 @@ def _sizes(triples: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _triples(yours: object) -> list[list[int]] | None:
-    """The answer as triples of ints above 0; None if it is not of this form."""
+    """The answer as triples of ints above 0; None for any other form."""
     try:
         numbers = np.asarray(yours)
     except Exception:  # rows of several lengths, or whatever an object of the reader's raises

@@ -1,4 +1,4 @@
-"""The checks of lesson 5: what a convolution costs, and the loss of a classifier."""
+"""The checks of lesson 5: the cost of a convolution, and the loss of a classifier."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def cross_entropy(answer: Answer) -> None:
     agree(answer, cases, _expected, hint, _loss_case)
     stable = "exp of the largest must not overflow: subtract each picture's largest logit from all of its logits first"
     finite = (
-        "the right class may have the probability 0 up to rounding, and log(0) is no number: take the logarithm of the "
-        "sum of exp, and subtract the right class's logit, without ever dividing"
+        "a probability may be rounded to 0, and log(0) is not a number: do not divide; take the "
+        "logarithm of the sum of exp, and subtract the right class's logit"
     )
     large = [([[1000.0, 999.0, 0.0], [-1000.0, -1001.0, -1003.0]], [1, 2], stable)]
     large += [([[1000.0, -1000.0]], [1], finite), ([[-1000.0, 1000.0, 999.0], [2.0, 1.0, 0.0]], [0, 2], finite)]

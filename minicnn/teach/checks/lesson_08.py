@@ -9,7 +9,7 @@ from minicnn.teach.answers import Answer, agree, call, compare
 
 
 def compose(answer: Answer) -> None:
-    """08a: the composed kernel, as two convolutions of pictures with a single 1 show it."""
+    """08a: the composed kernel, as two convolutions of pictures with a single 1 show."""
     hint = "the weight second[o, m, i, j] lays first[m, c] on the rows i to i + 2 and columns j to j + 2 of the result"
     first, second = np.zeros((2, 1, 1, 3, 3))
     first[0, 0, 0, 1], second[0, 0, 2, 0] = 5, 2

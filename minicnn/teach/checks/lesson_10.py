@@ -1,4 +1,4 @@
-"""The checks of lesson 10: what an Inception block costs, and what it computes."""
+"""The checks of lesson 10: the cost and the result of an Inception block."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def count_block(answer: Answer) -> None:
 
 
 def inception(answer: Answer) -> None:
-    """10b: the library's own block, with its batch norm made to change nothing."""
+    """10b: the library's own block, with a batch norm that changes nothing."""
     hint = "padding that keeps the size is (K - 1) / 2; stack channels, which are axis 1, in the order 1, 3, 5, pool"
     generator = np.random.default_rng()
     cases = []
@@ -98,7 +98,7 @@ def _judge_branches(yours: Any, expected: np.ndarray, what: str, hint: str) -> N
 
 
 def _without_batch_norm(block: Inception) -> Inception:
-    """The block in evaluation mode, its batch norm such that it gives what it gets."""
+    """The block in evaluation mode, with a batch norm that changes nothing."""
     statistics = dict(block.named_buffers())
     for name, module in block.named_modules():
         if isinstance(module, BasicConv2d):

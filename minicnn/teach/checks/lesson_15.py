@@ -53,7 +53,7 @@ def _patch_case(picture: np.ndarray, kernel_size: tuple[int, int], stride: int, 
 
 
 def _need_channels_last(answer: Answer, case: tuple[Any, ...]) -> None:
-    """Raise WrongAnswer if the rows are right but for their order: channel by channel."""
+    """Raise WrongAnswer if only the order within the rows is wrong: channel by channel."""
     picture, (kh, kw), _, _ = case
     rows = _patches(*case)
     by_channel = rows.reshape(-1, kh, kw, picture.shape[2]).transpose(0, 3, 1, 2).reshape(rows.shape)
@@ -108,7 +108,7 @@ def _watched(answer: Answer, x: np.ndarray, backwards: bool = False) -> Watched:
 def _need_any_order(answer: Answer, x: np.ndarray) -> None:
     forwards, backwards = (_watched(answer, x, backwards=way).result for way in (False, True))
     hint = (
-        "a sum over the turns of a prange loop (total += ...) is one that Numba takes apart by threads; let each turn "
+        "a sum over the turns of a prange loop (total += ...) is divided by Numba among its threads; let each turn "
         "keep its sum in a place of its own, and add these up in a plain loop"
     )
     what = "mended_sums: its sums, if the turns run in another order"
