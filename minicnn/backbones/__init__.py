@@ -2,16 +2,16 @@
 
     from minicnn import backbones
 
-    backbones.list()                                                        # the names that there are
-    model = backbones.create("resnet50", weights="resnet50-0676ba61.pth")    # a classifier, with a file's weights
-    model = backbones.create("resnet20", num_classes=10)                    # one with fresh weights
+    backbones.list()                                                        # the names of all backbones
+    model = backbones.create("resnet50", weights="resnet50-0676ba61.pth")    # a classifier with weights of a file
+    model = backbones.create("resnet20", num_classes=10)                    # a classifier with fresh weights
     body = backbones.create("vgg16", features_only=True, out_indices=(2, 3, 4))
-    body.feature_info.channels()                                            # of the maps that body(images) returns
+    body.feature_info.channels()                                            # the channels of body(images)
 
-What every one offers is in backbone.py (read that first), and each network in a file that reads like its paper's
-table: vgg.py, residual.py with resnet.py and cifar_resnet.py, googlenet.py, lenet.py. builders.py is the
-table of them all, factory.py has `create`, pretrained.py what it does with weights, identify.py whose weights they
-are, advice.py what a model warns of.
+backbone.py holds the interface that all backbones share; read that file first. Each network has a file that reads like
+its paper's table: vgg.py, residual.py with resnet.py and cifar_resnet.py, googlenet.py, lenet.py. builders.py is the
+table of all networks, and factory.py has `create`. pretrained.py loads weights into a backbone, identify.py tells which
+backbone a file of weights belongs to, and advice.py holds a model's warnings.
 """
 
 from minicnn.backbones.backbone import Backbone as Backbone

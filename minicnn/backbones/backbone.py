@@ -1,8 +1,8 @@
-"""Backbone: what every network offers to the models that build on it. Names and meaning are timm's.
+"""Backbone: the interface of every network for the models that build on it. Names and meanings are timm's.
 
 image --- forward_features ---> last map (N, C, H, W) --- forward_head ---> logits (N, num_classes)
               |      |
-            level  level  ...   maps on the way: feature_info tells what they are, forward_intermediates hands them out
+            level  level  ...   maps on the way: feature_info describes them, forward_intermediates returns them
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ B = TypeVar("B", bound="Backbone")
 
 @dataclass(frozen=True)
 class FeatureLevel:
-    """One map that a backbone hands out: its channels, image size over map size, the module behind it, pixels seen."""
+    """One map of a backbone: its channels, image size / map size, the module that makes it, its receptive field."""
 
     channels: int
     reduction: int
@@ -36,10 +36,10 @@ class FeatureLevel:
 
 
 class FeatureInfo(Sequence[FeatureLevel]):
-    """All levels of a backbone, from the image upwards; and timm's way of asking for one column.
+    """All levels of a backbone, from the image upwards, with timm's methods for one column.
 
-    A column has the levels that a call hands out, `out_indices`: all, unless features_only chose some. `idx` asks for
-    others: a number for the value of that level, a list for a list.
+    A column has the levels that a call returns, `out_indices`: all, unless features_only chose some. `idx` chooses
+    other levels: a number gives the value of that level, a list gives a list.
     """
 
     def __init__(self, levels: Sequence[FeatureLevel], out_indices: Sequence[int] | None = None):
@@ -57,15 +57,15 @@ class FeatureInfo(Sequence[FeatureLevel]):
         return self._column("channels", idx)
 
     def reduction(self, idx: int | Sequence[int] | None = None) -> Any:
-        """How many times smaller than the image every level is."""
+        """Image size divided by map size, for every level."""
         return self._column("reduction", idx)
 
     def module_name(self, idx: int | Sequence[int] | None = None) -> Any:
-        """The module behind which every level is taken."""
+        """The path of the module whose output is the level, for every level."""
         return self._column("module", idx)
 
     def receptive_field(self, idx: int | Sequence[int] | None = None) -> Any:
-        """How many pixels, along one axis, a value of every level sees."""
+        """The receptive field of every level: pixels along one axis."""
         return self._column("receptive_field", idx)
 
     def _column(self, name: str, idx: int | Sequence[int] | None) -> Any:
@@ -75,31 +75,32 @@ class FeatureInfo(Sequence[FeatureLevel]):
         return [getattr(self[position], name) for position in chosen]
 
     def positions(self, indices: int | Sequence[int] | None, argument: str = "indices") -> list[int]:
-        """The positions of the levels asked for: all for None, the last n for an int n, else those of a list.
+        """The positions of the chosen levels: all for None, the last n for an int n, or the members of a list.
 
-        Raises ValueError for one that is not there and TypeError for what is no int, naming `argument` and the levels.
+        Raises ValueError for a level that does not exist, TypeError for an index that is not an int. The error names
+        `argument` and the levels.
         """
         if indices is None:
             return list(range(len(self)))
         if isinstance(indices, (int, np.integer)) and not isinstance(indices, bool):
             if not 1 <= indices <= len(self):
                 raise ValueError(
-                    f"{argument}={indices} asks for that many last levels, but there are {len(self)}; one level is "
-                    f"asked for with a list, [{indices}]"
+                    f"{argument}={indices} asks for that many last levels, but there are {len(self)}; choose one "
+                    f"level with a list, [{indices}]"
                 )
             return list(range(len(self) - int(indices), len(self)))
         if isinstance(indices, str) or not isinstance(indices, Iterable):
             raise TypeError(
                 f"{argument} must be an int or a list of ints, but is {indices!r}; the levels are\n{self!r}"
             )
-        chosen = list(indices)  # what is iterated over may be used up by it
+        chosen = list(indices)  # an iterator can be read only once
         for index in chosen:
             if not are_ints([index]):
-                raise TypeError(f"{argument}: levels are asked for by number, but got {index!r}; they are\n{self!r}")
+                raise TypeError(f"{argument} must hold ints, but holds {index!r}; the levels are\n{self!r}")
             if not -len(self) <= index < len(self):
                 raise ValueError(
                     f"{argument}: level {index} does not exist: there are {len(self)}, from 0 ({self[0].module}) to "
-                    f"{len(self) - 1} ({self[-1].module}); negative ones count from the end"
+                    f"{len(self) - 1} ({self[-1].module}); negative numbers count from the end"
                 )
         return [int(index) % len(self) for index in chosen]
 
@@ -117,13 +118,14 @@ class Backbone(nn.Module):
     feature_info      the levels, from the image upwards
     num_features      channels of the last map
     classifier_name   the path of its last linear layer
-    input_size        (C, H, W) of the images that it is made for
-    stem              "imagenet" if it begins and ends as for photographs; "small" is the default
+    input_size        (C, H, W) of the images that the network is made for
+    stem              "imagenet" if its first and last layers are for photographs; "small" is the default
 
-    create(weights=...) sets two more: `load_report`, what became of every array of the file, and `weights`, what is
-    known of it: how images are prepared, the names of the classes. Both are None where weights are fresh.
+    create(weights=...) sets two more. `load_report` lists every array of the file: loaded, missing, renamed.
+    `weights_info` describes the weights: the preparation of their images, the names of their classes. Both are None if
+    the weights are fresh.
 
-    With `out_indices` set (create(features_only=True) does it) a call returns the maps of those levels, not logits.
+    After create(features_only=True), which sets `out_indices`, a call returns the maps of those levels, not logits.
     """
 
     feature_info: FeatureInfo
@@ -134,15 +136,24 @@ class Backbone(nn.Module):
     stem: str = "small"
     out_indices: list[int] | None
     load_report: nn.LoadReport | None
-    weights: WeightsInformation | None
+    weights_info: WeightsInformation | None
 
     def __init__(self) -> None:
         super().__init__()
-        self.out_indices = self.load_report = self.weights = None
+        self.out_indices = self.load_report = self.weights_info = None
         self._advice = Advice()
 
+    @property
+    def weights(self) -> WeightsInformation | None:
+        """Another name of `weights_info`."""
+        return self.weights_info
+
+    @weights.setter
+    def weights(self, information: WeightsInformation | None) -> None:
+        self.weights_info = information
+
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
-        """Draw all weights anew: convolutions with variance 2 / fan_out (He et al. 2015), the rest as its layers do."""
+        """Draw all weights again: convolutions with variance 2 / fan_out (He et al. 2015), linear layers as usual."""
         stream = next_stream("init", generator)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -166,7 +177,7 @@ class Backbone(nn.Module):
     def forward_intermediates(
         self, x: Tensor, indices: int | Sequence[int] | None = None, intermediates_only: bool = False
     ) -> Any:
-        """(last map, maps of the levels asked for), or only the latter; `indices` as in FeatureInfo.positions."""
+        """(last map, maps of the chosen levels), or only the second; `indices` as in FeatureInfo.positions."""
         positions = self.feature_info.positions(indices)
         with self._recording([self.feature_info[position].module for position in positions]) as maps:
             last = self._checked_features(x)
@@ -174,14 +185,14 @@ class Backbone(nn.Module):
         return intermediates if intermediates_only else (last, intermediates)
 
     def _checked_features(self, x: Any) -> Tensor:
-        """The last map of `x`, after a look at both."""
+        """The last map of `x`; warns of probable mistakes in either."""
         images = self._batch(x)
         last = self.forward_features(images)
-        self._advice.look(self, images, last)
+        self._advice.check(self, images, last)
         return last
 
     def _batch(self, x: Any) -> Tensor:
-        """The images, checked: without a batch axis, some layers would take the channels for it."""
+        """The images, checked: without a batch axis, some layers would use the channels as the batch."""
         images = as_tensor(x)
         if images.ndim != 4:
             advice = "; add the batch axis of one image with unsqueeze(0)" if images.ndim == 3 else ""
@@ -192,11 +203,11 @@ class Backbone(nn.Module):
 
     @contextlib.contextmanager
     def _recording(self, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-        """While this is open, the outputs of the named modules are kept in the dictionary that it gives."""
+        """While this is open, a dictionary keeps the outputs of the named modules."""
         maps: dict[str, Tensor] = {}
 
         def keep(name: str) -> Any:
-            def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            def hook(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
                 maps[name] = output
 
             return hook
@@ -213,11 +224,11 @@ class Backbone(nn.Module):
     @property
     def out_channels(self) -> list[int]:
         """The channels of the maps that a call with features_only returns (of all levels without it)."""
-        return self.feature_info.channels()
+        return list(self.feature_info.channels())
 
     @property
     def classifiers(self) -> list[str]:
-        """The paths of all layers that end in classes: the classifier's, and those of auxiliary heads there may be."""
+        """The paths of all layers that return classes: the classifier's, and those of auxiliary heads."""
         return [self.classifier_name]
 
     def get_classifier(self) -> nn.Module:
@@ -225,7 +236,7 @@ class Backbone(nn.Module):
         return self.get_submodule(self.classifier_name)
 
     def reset_classifier(self, num_classes: int, generator: np.random.Generator | None = None) -> None:
-        """Put a fresh last layer in place, for another number of classes; 0 leaves the features alone (Identity)."""
+        """Replace the last layer by a fresh one for another number of classes; by Identity if `num_classes` is 0."""
         path, _, name = self.classifier_name.rpartition(".")
         fresh = linear_or_identity(self.head_hidden_size, num_classes, generator)
         self.get_submodule(path).add_module(name, fresh.train(self.training))
@@ -238,13 +249,13 @@ class Backbone(nn.Module):
 
 
 def check_stem(stem: str) -> None:
-    """Raise ValueError unless `stem` names a beginning that networks have: for photographs, or for small images."""
+    """Raise ValueError unless `stem` is "imagenet" (for photographs) or "small" (for small images)."""
     if stem not in ("imagenet", "small"):
         raise ValueError(f"stem must be 'imagenet' (for images of about 224x224) or 'small' (32x32), but is {stem!r}")
 
 
 def scaled(width: float, channels: int) -> int:
-    """`width` times as many channels, at least 1. Raises TypeError for what is no number, ValueError below 0."""
+    """`width` * channels, rounded, at least 1. Raises TypeError if `width` is not a number, ValueError if below 0."""
     if isinstance(width, bool) or not isinstance(width, (int, float)):
         raise TypeError(f"width must be a number that multiplies channels, such as 0.25, but is {width!r}")
     if not 0 < width < float("inf"):
@@ -253,7 +264,7 @@ def scaled(width: float, channels: int) -> int:
 
 
 def linear_or_identity(features: int, num_classes: int, generator: np.random.Generator | None = None) -> nn.Module:
-    """A classifier; no classes mean none. Raises ValueError for a negative number, TypeError for what is no int."""
+    """A Linear layer, or Identity if `num_classes` is 0; ValueError if below 0, TypeError if not an int."""
     if not are_ints([num_classes]):
         raise TypeError(f"num_classes must be an int, but is {type(num_classes).__name__}: {num_classes!r}")
     if num_classes < 0:

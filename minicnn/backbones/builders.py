@@ -1,4 +1,4 @@
-"""The table of all backbones: their names, the functions that build them, and what those take."""
+"""The table of all backbones: their names, the functions that build them, and the settings of these functions."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ BUILDERS: dict[str, Callable[..., Backbone]] = {
     "resnet101": resnet.resnet101,
     "resnet152": resnet.resnet152,
 }
-OF_EVERY_BACKBONE = ("num_classes", "in_chans", "generator")
-SAID_BY_THE_NAME = ("block", "batch_norm")  # of a class: its functions choose them
+COMMON_SETTINGS = ("num_classes", "in_chans", "generator")  # create() takes them for every backbone
+FIXED_BY_BUILDER = ("block", "batch_norm")  # arguments of a class that its builder functions choose
 
 
 def settings_of(name: str) -> set[str]:
-    """What create() takes for this network alone: the arguments of its function, and of its class behind `**settings`.
+    """The settings that create() takes for this network only: arguments of its function, and of its class.
 
-    Raises ValueError for an unknown name, saying which are close.
+    Raises ValueError for an unknown name; the message lists similar names.
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be text, such as 'resnet50', but is {name!r}")
@@ -52,9 +52,9 @@ def settings_of(name: str) -> set[str]:
     names = set(signature.parameters)
     if "settings" in names:
         names |= set(inspect.signature(signature.return_annotation).parameters)
-    return names - {"settings", *OF_EVERY_BACKBONE, *SAID_BY_THE_NAME}
+    return names - {"settings", *COMMON_SETTINGS, *FIXED_BY_BUILDER}
 
 
 def own_classes(name: str) -> int:
-    """How many classes a network's own function gives it: 1000 for photographs, 10 for small images."""
-    return inspect.signature(BUILDERS[name]).parameters["num_classes"].default
+    """The default number of classes of a network: 1000 for photographs, 10 for small images."""
+    return int(inspect.signature(BUILDERS[name]).parameters["num_classes"].default)

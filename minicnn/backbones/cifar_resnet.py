@@ -9,7 +9,7 @@ import numpy as np
 from minicnn import functional as F
 from minicnn import nn
 from minicnn.backbones.backbone import Backbone, FeatureInfo, FeatureLevel, linear_or_identity
-from minicnn.backbones.residual import BasicBlock, PlainBlock, field_behind_stage, residual_stage
+from minicnn.backbones.residual import BasicBlock, PlainBlock, field_after_stage, residual_stage
 from minicnn.functional.arguments import need_count
 from minicnn.nn.receptive_field import ReceptiveField
 from minicnn.tensor import Tensor
@@ -24,10 +24,10 @@ class CifarResNet(Backbone):
         layer3              blocks x BasicBlock, 4 * width        8x8
         linear              of the mean over the map
 
-    A shortcut of another size than its block's input is of option "A" (zero channels, the paper's for these networks:
-    they have no parameters more than plain ones) or "B" (1x1 convolutions). "none" leaves out all shortcuts: the plain
-    network that the paper compares with. Initialisation: normal, variance 2 / fan_out (He et al. 2015, rectifiers).
-    Raises ValueError for blocks or width below 1 and for another shortcut.
+    Where a block changes the size, its shortcut is option "A" (zero channels: the paper's option for these networks,
+    without further parameters) or option "B" (1x1 convolutions). "none" leaves out all shortcuts: the plain network of
+    the paper's comparison. Initialisation: normal, variance 2 / fan_out (He et al. 2015, rectifiers).
+    Raises ValueError if `blocks` or `width` is below 1, and for another shortcut.
     """
 
     classifier_name = "linear"
@@ -64,7 +64,8 @@ class CifarResNet(Backbone):
         x = self.relu(self.bn1(self.conv1(x)))  # (N, in_chans, 32, 32) -> (N, width, 32, 32)
         x = self.layer1(x)
         x = self.layer2(x)  # (N, width, 32, 32) -> (N, 2 * width, 16, 16)
-        return self.layer3(x)  # (N, 2 * width, 16, 16) -> (N, 4 * width, 8, 8)
+        x = self.layer3(x)  # (N, 2 * width, 16, 16) -> (N, 4 * width, 8, 8)
+        return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         x = F.flatten(self.avgpool(x), 1)  # (N, C, 8, 8) -> (N, C, 1, 1) -> (N, C)
@@ -75,7 +76,7 @@ def _levels(blocks: int, width: int) -> FeatureInfo:
     field = ReceptiveField().after(3, padding=1)
     levels = [FeatureLevel(width, 1, "relu", field.size)]
     for name, channels, stride in (("layer1", width, 1), ("layer2", 2 * width, 2), ("layer3", 4 * width, 2)):
-        field = field_behind_stage(field, BasicBlock, blocks, stride)
+        field = field_after_stage(field, BasicBlock, blocks, stride)
         levels.append(FeatureLevel(channels, int(field.stride), name, field.size))
     return FeatureInfo(levels)
 

@@ -10,17 +10,17 @@ from typing import Any
 from minicnn import nn
 from minicnn.backbones.backbone import Backbone, FeatureInfo
 from minicnn.backbones.builders import BUILDERS, settings_of
-from minicnn.backbones.identify import explained
-from minicnn.backbones.pretrained import fill, opened, own_settings
+from minicnn.backbones.identify import misfit_message
+from minicnn.backbones.pretrained import load_into_backbone, open_source, required_settings
 from minicnn.functional.arguments import need_count
 from minicnn.nn.state import MisfitError
 from minicnn.random import stream
 
-IMAGENET_CLASSES, COLOURS = 1000, 3  # what published weights are for
+IMAGENET_CLASSES, COLOURS = 1000, 3  # the classes and input channels of published weights
 
 
 def list() -> builtins.list[str]:
-    """The names that create() knows, family by family: the residual networks for small images before the others."""
+    """The names that create() accepts, family by family: residual networks for small images before the large ones."""
     return builtins.list(BUILDERS)
 
 
@@ -29,7 +29,7 @@ def create(
     *,
     num_classes: int = IMAGENET_CLASSES,
     in_chans: int = COLOURS,
-    weights: Mapping[str, Any] | str | os.PathLike | None = None,
+    weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
     stem: str | None = None,
@@ -38,21 +38,21 @@ def create(
 ) -> Backbone:
     """A backbone with fresh weights, or with `weights`: a state_dict, the path of a file, or the name of a set.
 
-    "PARTWORLD_V1" comes with minicnn (weights.shipped() lists what does); torchvision's sets, such as "IMAGENET1K_V1",
-    are downloaded into the cache unless they are there. What was loaded is told by the
-    backbone's `load_report`; how images are to be prepared, and what the classes are, by its `weights` (a
-    WeightsInformation; None if nothing is known of the file). Another `num_classes` than 1000, or `in_chans` than 3,
-    asks for weights to be adapted: a classifier stays fresh if the file's has other classes, and the first convolution
-    is summed or repeated over its input channels.
+    "PARTWORLD_V1" comes with minicnn (weights.shipped() lists all such sets). torchvision's sets, such as
+    "IMAGENET1K_V1", are downloaded into the cache if they are not there yet. The backbone's `load_report` lists the
+    loaded arrays. Its `weights_info` (a WeightsInformation; None if the file is unknown) describes the preparation of
+    images and the classes. If `num_classes` is not 1000, or `in_chans` is not 3, the weights are adapted: a classifier
+    stays fresh if the file has other classes, and the first convolution is summed or repeated over its input channels.
 
-    With `features_only` it has no classifier, whatever num_classes says, and a call returns the list of maps (N, C, H,
-    W) of the levels `out_indices` (all if None; the last n for an int n; negatives count from the end). `stem` is
-    "imagenet" or "small"; None takes the network's own. `seed` draws the weights from a stream of their own: the same
-    seed gives the same bits whatever was drawn before; None takes the next of the stream that manual_seed set.
-    `settings` are those of the network, such as width=8 or shortcut="B".
-    Raises ValueError for an unknown name (saying which are close), a level out of range, out_indices without
-    features_only, a stem that the network can't have, and weights that are damaged or don't fit; TypeError for a
-    setting that this network has not; FileNotFoundError where there is no such file.
+    With `features_only` the backbone has no classifier, whatever `num_classes` is, and a call returns the list of maps
+    (N, C, H, W) of the levels `out_indices` (all if None; the last n for an int n; negative numbers count from the
+    end). `stem` is "imagenet" or "small"; None takes the network's default. With `seed` the weights are drawn from a
+    stream of their own: the same seed gives the same bits whatever was drawn before. None takes the next numbers of the
+    stream that manual_seed set. `settings` are the network's own, such as width=8 or shortcut="B".
+
+    Raises ValueError for an unknown name (with similar names), a level out of range, `out_indices` without
+    `features_only`, a stem that the network does not offer, and weights that are damaged or do not fit; TypeError for
+    an unknown setting; FileNotFoundError if the file does not exist.
     """
     if out_indices is not None and not features_only:
         raise ValueError(f"out_indices={out_indices} is for features_only=True; a classifier returns logits")
@@ -60,7 +60,7 @@ def create(
     need_count(name, "in_chans", in_chans)
     if not known.issuperset(settings):
         unknown = sorted(set(settings) - known)[0]
-        raise TypeError(f"{name} has no setting {unknown!r}; beside those of every backbone it has {sorted(known)}")
+        raise TypeError(f"{name} has no setting {unknown!r}; beside the common settings it has {sorted(known)}")
     if "stem" in known and stem is not None:
         settings["stem"] = stem
     elif stem not in (None, "small"):
@@ -73,12 +73,14 @@ def create(
         model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **settings)
     else:
         try:
-            with opened(name, weights) as source, nn.init.postponed():
-                of_weights = {key: value for key, value in own_settings(source).items() if key in known}
+            with open_source(name, weights) as source, nn.init.deferred():
+                of_weights = {key: value for key, value in required_settings(source).items() if key in known}
                 model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **(of_weights | settings))
-                fill(model, source, other_classes=num_classes != IMAGENET_CLASSES, other_channels=in_chans != COLOURS)
+                load_into_backbone(
+                    model, source, other_classes=num_classes != IMAGENET_CLASSES, other_channels=in_chans != COLOURS
+                )
         except MisfitError as error:
-            raise ValueError(explained(error.report, model, name, source)) from None
+            raise ValueError(misfit_message(error.report, model, name, source)) from None
     if features_only:
         model.out_indices = model.feature_info.positions(out_indices, "out_indices")
         model.feature_info = FeatureInfo(model.feature_info, model.out_indices)

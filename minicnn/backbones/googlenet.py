@@ -15,14 +15,14 @@ from minicnn.weights.information import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Width(NamedTuple):
-    """A row of table 1: how many channels each convolution of an Inception block gives."""
+    """A row of table 1: the output channels of each convolution of an Inception block."""
 
     one: int  # 1x1
     three_reduce: int  # 1x1 before the 3x3
     three: int
     five_reduce: int  # 1x1 before the 5x5
     five: int
-    pool: int  # 1x1 behind the pooling
+    pool: int  # 1x1 after the pooling
 
     @property
     def out(self) -> int:
@@ -49,7 +49,7 @@ TABLE = {
 class BasicConv2d(nn.Module):
     """A convolution without bias, batch norm (eps 0.001) and ReLU; the name is torchvision's, the arguments Conv2d's.
 
-    The paper's network has no batch norm, which came a year later; the published weights are of one that has.
+    The paper's network has no batch norm, which was published a year later; the published weights have batch norm.
     """
 
     fusable = (("conv", "bn"),)
@@ -60,11 +60,12 @@ class BasicConv2d(nn.Module):
         self.bn = nn.BatchNormAct2d(out_channels, eps=0.001)  # with its ReLU
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bn(self.conv(x))
+        x = self.bn(self.conv(x))
+        return x
 
 
 class Inception(nn.Module):
-    """Four ways through at once; their results are stacked, channels behind channels.
+    """Four parallel branches, whose results are concatenated along the channels.
 
               +-- conv1x1 ----------------- branch1 --+
               |                                       |
@@ -74,8 +75,8 @@ class Inception(nn.Module):
               |                                       |
               +-- maxpool3x3 -- conv1x1 --- branch4 --+
 
-    The 1x1 in front of a larger window makes it cheap: it leaves few channels to slide over. `branch3_kernel=5` is the
-    paper's; in torchvision's network, and so in its weights, that window is 3x3 by mistake.
+    The 1x1 convolution before a larger one reduces the channels, and so the cost. `branch3_kernel=5` is the paper's; in
+    torchvision's network, and so in its weights, that kernel is 3x3 by mistake.
     """
 
     def __init__(self, in_channels: int, width: Width, branch3_kernel: int = 3):
@@ -100,11 +101,11 @@ class Inception(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """A classifier on a map half way up, whose loss brings a gradient to the lower layers; for training only.
+    """A classifier on a map in the middle, whose loss adds a gradient for the lower layers; for training only.
 
     map (N, C, 14, 14) -- mean over 4x4 places -- conv1x1 128 -- linear 1024 -- relu -- dropout -- linear
 
-    The paper has 5x5 windows, 3 apart; on a 14x14 map these are 4x4 places too.
+    The paper has 5x5 windows of stride 3, which are 4x4 places on a 14x14 map too.
     """
 
     def __init__(self, in_channels: int, num_classes: int, channels: int, hidden: int, dropout: float):
@@ -117,11 +118,12 @@ class AuxiliaryHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(F.adaptive_avg_pool2d(x, 4))  # (N, C, H, W) -> (N, C, 4, 4) -> (N, 128, 4, 4)
         x = F.relu(self.fc1(x.flatten(1)))  # (N, 128, 4, 4) -> (N, 2048) -> (N, 1024)
-        return self.fc2(self.dropout(x))
+        x = self.fc2(self.dropout(x))
+        return x
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """What a GoogLeNet with auxiliary heads returns in training; names and order are torchvision's."""
+    """The result of a GoogLeNet with auxiliary heads in training; names and order are torchvision's."""
 
     logits: Tensor
     aux_logits2: Tensor
@@ -129,7 +131,7 @@ class GoogLeNetOutputs(NamedTuple):
 
 
 class GoogLeNet(Backbone):
-    """Nine Inception blocks behind three convolutions.
+    """Nine Inception blocks after three convolutions.
 
         stem         "imagenet"                            "small"
         conv1        7x7, 64, stride 2           112x112     3x3, 64       32x32
@@ -142,12 +144,12 @@ class GoogLeNet(Backbone):
         inception    4a (512) to 4e (832)          14x14                   16x16   auxiliary heads on 4a and 4d
         maxpool4     2x2, stride 2                   7x7                     8x8
         inception    5a (832), 5b (1024)             7x7                     8x8
-        fc           of the mean over the map, behind dropout
+        fc           of the mean over the map, after dropout
 
     Names and shapes are torchvision's, whose published weights need `transform_input=True`. With `aux_logits` a call in
-    training returns GoogLeNetOutputs, for `auxiliary_loss`; in evaluation the heads are passed by. `width` multiplies
-    every number of channels. The local response normalisation of the paper is left out, as batch norm makes it
-    needless. Initialisation: normal, variance 2 / fan_out (He et al. 2015).
+    training returns GoogLeNetOutputs, for `auxiliary_loss`; in evaluation the heads are not used. `width` multiplies
+    every number of channels. The paper's local response normalisation is left out, because batch norm replaces it.
+    Initialisation: normal, variance 2 / fan_out (He et al. 2015).
     Raises ValueError for an unknown stem, a branch3_kernel other than 3 and 5, and transform_input without 3 channels.
     """
 
@@ -237,7 +239,8 @@ class GoogLeNet(Backbone):
         x = self.inception4e(x)  # (N, 528, 14, 14) -> (N, 832, 14, 14)
         x = self.maxpool4(x)  # (N, 832, 14, 14) -> (N, 832, 7, 7)
         x = self.inception5a(x)
-        return self.inception5b(x)  # (N, 832, 7, 7) -> (N, 1024, 7, 7)
+        x = self.inception5b(x)  # (N, 832, 7, 7) -> (N, 1024, 7, 7)
+        return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         x = F.flatten(self.avgpool(x), 1)  # (N, C, 7, 7) -> (N, C, 1, 1) -> (N, C)
@@ -249,7 +252,7 @@ class GoogLeNet(Backbone):
         return [self.classifier_name, "aux1.fc2", "aux2.fc2"]
 
     def reset_classifier(self, num_classes: int, generator: np.random.Generator | None = None) -> None:
-        """Put fresh last layers in place, in the auxiliary heads too, for another number of classes; 0 means none."""
+        """Replace the last layers by fresh ones, in the auxiliary heads too; by Identity if `num_classes` is 0."""
         super().reset_classifier(num_classes, generator)
         for head in (self.aux1, self.aux2):
             if head is not None:
@@ -257,18 +260,19 @@ class GoogLeNet(Backbone):
 
 
 def _from_imagenet_to_half() -> nn.Normalize:
-    """What turns images normalised as torchvision's into such with mean 0.5 and standard deviation 0.5.
+    """A layer from images with torchvision's normalisation to images with mean 0.5 and standard deviation 0.5.
 
-    The published weights were trained by another library on images normalised so.
+    Another library trained the published weights, with this second normalisation.
     """
     half = [(0.5 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
     return nn.Normalize(half, [0.5 / std for std in IMAGENET_STD])
 
 
 def auxiliary_loss(outputs: GoogLeNetOutputs | Tensor, target: Any, weight: float = 0.3) -> Tensor:
-    """The cross-entropy of the logits plus `weight` times that of each auxiliary head: the paper's, section 5.
+    """The cross-entropy of the logits plus `weight` times the cross-entropy of each auxiliary head (section 5).
 
-    For `training.fit(model, ..., loss=auxiliary_loss)`. Without auxiliary logits, as in evaluation, that of the logits.
+    For `training.fit(model, ..., loss=auxiliary_loss)`. Without auxiliary logits, as in evaluation, the cross-entropy
+    of the logits alone.
     """
     if not isinstance(outputs, GoogLeNetOutputs):
         return F.cross_entropy(outputs, target)
@@ -277,9 +281,9 @@ def auxiliary_loss(outputs: GoogLeNetOutputs | Tensor, target: Any, weight: floa
 
 
 def _levels(rows: dict[str, Width], narrow: int, wide: int, large: bool, branch3_kernel: int) -> FeatureInfo:
-    """The last map before each pooling and the last of all, as timm chooses them for networks of this kind.
+    """The map before each pooling, and the last map: timm's choice for networks of this kind.
 
-    The small stem, which pools twice less, begins with conv3.
+    The small stem has two poolings fewer, so its levels begin with conv3.
     """
     field = ReceptiveField().after(7, 2, 3) if large else ReceptiveField().after(3, padding=1)
     first = FeatureLevel(narrow, int(field.stride), "conv1", field.size)
@@ -298,7 +302,7 @@ def _levels(rows: dict[str, Width], narrow: int, wide: int, large: bool, branch3
 
 
 def googlenet(num_classes: int = 1000, in_chans: int = 3, **settings: Any) -> GoogLeNet:
-    """GoogLeNet: 6,624,904 parameters with 1000 classes; 13,004,888 with auxiliary heads, as torchvision's file has.
+    """GoogLeNet: 6,624,904 parameters with 1000 classes; 13,004,888 with auxiliary heads, as in torchvision's file.
 
     7,005,832 with branch3_kernel=5. `settings` are those of GoogLeNet.
     """

@@ -1,6 +1,6 @@
-"""Whose weights are these? Known by the names of the arrays, which are the same whatever a network's width and head.
+"""Which backbone do weights belong to? The names of the arrays tell; width and head do not change these names.
 
-One narrow network of each kind, made when it is first asked for and then kept, tells which names its kind has.
+The names come from one narrow network of each kind. The network is made at its first use and kept.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from minicnn.nn.state import COUNTER
 from minicnn.weights.loading import without_prefix
 
 
-def recognised(names: Iterable[str]) -> list[str]:
-    """The backbones whose arrays are called so: `names` of a file of weights. Widths and heads may be others."""
+def matching_backbones(names: Iterable[str]) -> list[str]:
+    """The backbones whose arrays have the names `names`, those of a file. Widths and heads may differ."""
     there = _without_module(names).values()
     return [name for name in BUILDERS if _without_heads(there, name) == _own_names(name)]
 
 
 def stored_sizes(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, int | None]:
-    """(classes, input channels) of the backbone `name` whose arrays have these `shapes`; None for what is not there."""
+    """(classes, input channels) of a backbone `name` whose arrays have `shapes`; None in place of a missing array."""
     here = {new: shapes[old] for old, new in _without_module(shapes).items()}
     head = _narrowest(name).classifier_name.partition(".")[0]
     in_head = [path for path in here if path.startswith(f"{head}.") and path.endswith(".weight")]
@@ -33,36 +33,36 @@ def stored_sizes(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int 
     return classifier[0] if classifier else None, first[1] if len(first) == 4 else None
 
 
-def explained(report: nn.LoadReport, model: Backbone, name: str, source: Source) -> str:
-    """What to tell of weights that do not fit the backbone `name`: whose they are, which arguments would make them fit,
-    and what is amiss."""
+def misfit_message(report: nn.LoadReport, model: Backbone, name: str, source: Source) -> str:
+    """The message for weights that do not fit the backbone `name`: their own backbone, arguments of create() that would
+    make them fit, and the report."""
     if isinstance(source, Mapping):
         what, names = "the dictionary of weights", list(source)
     else:
         what, names = source.source, list(source.entries)
-    advice = _whose(names, name)
+    advice = _owner(names, name)
     classes = report.mismatched.get(f"{model.classifier_name}.weight")
     channels = report.mismatched.get(f"{first_convolution(model)}.weight")
     if classes and classes[0][1:] == classes[1][1:]:
-        advice += f"; give num_classes={classes[0][0]} for the classes that it has"
+        advice += f"; give num_classes={classes[0][0]} for the classes of the weights"
     if channels and len(channels[0]) == 4 and channels[0][0] == channels[1][0] and channels[0][1] != channels[1][1]:
-        advice += f"; give in_chans={channels[0][1]} for the input channels that it has"
+        advice += f"; give in_chans={channels[0][1]} for the input channels of the weights"
     return f"{what} does not fit {name}{advice}. Nothing was loaded:\n{report!r}"
 
 
-def _whose(names: Iterable[str], name: str) -> str:
-    """What to tell of names of arrays that do not fit the backbone `name`: whose they are, and behind what."""
+def _owner(names: Iterable[str], name: str) -> str:
+    """The part of the message that names the backbone of the arrays `names`, and the prefix of their names."""
     there = list(_without_module(names).values())
-    others = recognised(there)
+    others = matching_backbones(there)
     if others:
         return "" if name in others else f": its names are those of {' and '.join(map(repr, others))}"
     first_and_last = zip(*(each.split(".") for each in (min(there, default=""), max(there, default=""))), strict=False)
     prefix = "".join(f"{part}." for part, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], first_and_last))
-    others = recognised(each.removeprefix(prefix) for each in there)
+    others = matching_backbones(each.removeprefix(prefix) for each in there)
     if not others:
         return ""
     return (
-        f": behind {prefix!r}, its names are those of {' and '.join(map(repr, others))}; give a dictionary without it, "
+        f": after the prefix {prefix!r}, its names are those of {' and '.join(map(repr, others))}; give a dictionary "
         f"{{name.removeprefix({prefix!r}): array for name, array in minicnn.load(FILE).items()}}"
     )
 
@@ -86,7 +86,7 @@ def _without_heads(names: Iterable[str], name: str) -> frozenset[str]:
 
 @functools.cache
 def _narrowest(name: str) -> Backbone:
-    """One of few weights, which are called as those of a wide one. What is drawn afterwards is drawn as without it."""
+    """The narrowest network of a kind, with the names of a wide one. The state of the random streams is restored."""
     width = {} if "width" not in settings_of(name) else {"width": 1 if name.startswith("resnet") else 0.001}
     before = random.get_state()
     model = BUILDERS[name](num_classes=1, **width)

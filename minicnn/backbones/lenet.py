@@ -13,7 +13,7 @@ from minicnn.tensor import Tensor
 class LeNet5(Backbone):
     """LeNet-5 for square images.
 
-        image 32x32 (28x28 is padded to it)
+        image 32x32 (28x28 is padded to 32x32)
           |  C1  5x5 convolution, 6        28x28
           |  S2  2x2 pooling               14x14
           |  C3  5x5 convolution, 16       10x10
@@ -22,9 +22,10 @@ class LeNet5(Backbone):
           |  F6  linear, 84
           v      linear, num_classes
 
-    With ReLU and maximum pooling, as everyone trains it today. `classic=True` has the paper's tanh and means; its
-    trainable pooling, its table of partial connections in C3 and its radial-basis output are left out in either form.
-    `image_size` is 28, 32, or anything from 16 up; C5 is made to fit.
+    The activations are ReLU and the pooling is maximum pooling, as usual today. `classic=True` takes the paper's tanh
+    and average pooling. Three parts of the paper's network of 1998 are missing in both forms: its trainable pooling,
+    its table of partial connections in C3, and its radial-basis output. `image_size` is 28, 32, or any number from 16
+    up; C5 is made to fit.
     """
 
     classifier_name = "fc3"
@@ -43,7 +44,7 @@ class LeNet5(Backbone):
         side = ((image_size + 2 * padding - 4) // 2 - 4) // 2
         if side < 1:
             raise ValueError(
-                f"image_size={image_size} is too small: (({image_size} - 4)//2 - 4)//2 = {side}; it must be at least 16"
+                f"image_size must be at least 16, but is {image_size}: (({image_size} - 4)//2 - 4)//2 = {side} pixels"
             )
         activation, pooling = (nn.Tanh, nn.AvgPool2d) if classic else (nn.ReLU, nn.MaxPool2d)
         self.conv1 = nn.Conv2d(in_chans, 6, 5, padding=padding, generator=generator)
@@ -79,10 +80,11 @@ class LeNet5(Backbone):
         if x.shape[-2:] != (self.image_size, self.image_size):
             raise ValueError(
                 f"this LeNet-5 was made for {self.image_size}x{self.image_size} images, but got shape {x.shape}; "
-                "give image_size when making it"
+                "give image_size when making the network"
             )
         x = self.pool1(self.act1(self.conv1(x)))  # (N, C, 28, 28) -> (N, 6, 14, 14)
-        return self.pool2(self.act2(self.conv2(x)))  # (N, 6, 14, 14) -> (N, 16, 5, 5)
+        x = self.pool2(self.act2(self.conv2(x)))  # (N, 6, 14, 14) -> (N, 16, 5, 5)
+        return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         x = self.act3(self.fc1(self.flatten(x)))  # (N, 16, 5, 5) -> (N, 400) -> (N, 120)

@@ -1,7 +1,7 @@
-"""Weights from elsewhere, into a backbone: found, fitted to its classes and channels where asked for, reported.
+"""Weights from a file or a dictionary, loaded into a backbone; fitted to its classes and channels if asked.
 
-file, dictionary or "IMAGENET1K_V1" --- opened ---> source --- filled ---> backbone, with its load_report
-                                                                           and what is known of the weights
+file, dictionary or "IMAGENET1K_V1" --- open_source ---> source --- load_into_backbone ---> backbone, with its
+                                                                                            load_report, weights_info
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from minicnn.nn import deferred_init
 Source = weights.WeightFile | Mapping[str, Any]
 
 
-def opened(name: str, given: Mapping[str, Any] | str | os.PathLike) -> contextlib.AbstractContextManager[Source]:
-    """A context manager that gives the weights for the backbone `name` as load_weights takes them.
+def open_source(
+    name: str, given: Mapping[str, Any] | str | os.PathLike[str]
+) -> contextlib.AbstractContextManager[Source]:
+    """A context manager that returns the weights for the backbone `name` in the form that load_weights takes.
 
-    A dictionary is given as it is, a file is open meanwhile. A name without an ending that is no file is that of a set
-    of weights: one that comes with minicnn, or torchvision's, such as "IMAGENET1K_V1", whose file is looked for in
-    MINICNN_DATA and in the cache, and downloaded. Raises TypeError for anything else, ValueError for a set that neither
-    has, and as open_weights does.
+    A dictionary is returned unchanged; a file stays open during the block. A name without an ending, if no file has
+    that name, is a set of weights: of minicnn, or of torchvision, such as "IMAGENET1K_V1". The file of torchvision's
+    set is searched in MINICNN_DATA and in the cache, and downloaded if absent. Raises TypeError for another type,
+    ValueError for an unknown set, and the errors of open_weights.
     """
     if isinstance(given, Mapping):
         return contextlib.nullcontext(given)
     if not isinstance(given, (str, os.PathLike)):
         raise TypeError(
-            "weights must be the path of a file, a dictionary of arrays as state_dict() returns it, or a set of "
-            f"torchvision's such as 'IMAGENET1K_V1', but is {type(given).__name__}"
+            "weights must be the path of a file, a dictionary of arrays as state_dict() returns it, or the name of a "
+            f"set such as 'IMAGENET1K_V1', but is {type(given).__name__}"
         )
     if isinstance(given, str) and re.fullmatch(r"\w+", given) and not Path(given).exists():
         own = weights.shipped_path(name, given)
@@ -43,25 +45,25 @@ def opened(name: str, given: Mapping[str, Any] | str | os.PathLike) -> contextli
             information = weights.pretrained(name, given)
         except ValueError as error:
             raise ValueError(
-                f"weights={given!r}: there is no such file, minicnn comes with {weights.shipped()}, and {error}"
+                f"weights={given!r}: the file does not exist, minicnn comes with {weights.shipped()}, and {error}"
             ) from None
         return weights.open_weights(weights.obtain_pretrained(information))
     return weights.open_weights(given)
 
 
-def own_settings(source: Source) -> dict[str, Any]:
+def required_settings(source: Source) -> dict[str, Any]:
     """The settings that a network must have for these weights, whatever their shapes."""
     information = None if isinstance(source, Mapping) else weights.information_of(source)
     return {"transform_input": True} if information and information.name.startswith("googlenet.") else {}
 
 
-def fill(model: Backbone, source: Source, other_classes: bool, other_channels: bool) -> None:
-    """Load the weights into the model; sets its `load_report` and its `weights`.
+def load_into_backbone(model: Backbone, source: Source, other_classes: bool, other_channels: bool) -> None:
+    """Load the weights into the model; sets its `load_report` and its `weights_info`.
 
-    With `other_classes` the source may have another number of classes, and the classifiers then stay as they are; with
-    `other_channels` its first convolution is fitted to the model's input channels. Heads that the model is without are
-    left aside. Raises MisfitError, and loads nothing, where something else does not fit: the model is then of no use,
-    for weights whose initialisation was postponed are not drawn.
+    With `other_classes` the source may have another number of classes; the classifiers then stay fresh. With
+    `other_channels` its first convolution is fitted to the model's input channels. Arrays of heads that the model does
+    not have are ignored. Raises MisfitError, and loads nothing, if anything else does not fit. The model is useless
+    after that error, because deferred initialisation is not carried out.
     """
     there = [name.partition(".")[0] for name in model.state_tensors()]
     heads = {name.partition(".")[0] for name in model.classifiers}
@@ -73,13 +75,11 @@ def fill(model: Backbone, source: Source, other_classes: bool, other_channels: b
             first_convolution=first_convolution(model) if other_channels else None,
         )
     except BaseException:
-        deferred_init.cross_off(
-            model.state_tensors().values()
-        )  # nobody will get this model: its weights need not be drawn
+        deferred_init.cancel(model.state_tensors().values())  # the caller does not return this model
         raise
-    model.weights = None if isinstance(source, Mapping) else weights.information_of(source)
+    model.weights_info = None if isinstance(source, Mapping) else weights.information_of(source)
 
 
 def first_convolution(model: Backbone) -> str | None:
-    """The path of the convolution that takes the images."""
+    """The path of the first convolution, whose input is the image."""
     return next((name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), None)

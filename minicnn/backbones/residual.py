@@ -1,4 +1,4 @@
-"""What residual networks are made of: their blocks, their shortcuts, and a row of blocks.
+"""The parts of residual networks: blocks, shortcuts, and a row of blocks.
 
 Source: He, Zhang, Ren and Sun, "Deep residual learning" (2015), section 3.
 """
@@ -15,7 +15,7 @@ from minicnn.tensor import Tensor, make_result
 
 
 class ZeroPadShortcut(nn.Module):
-    """Option A: every `stride`-th pixel, and channels of zeros, half of them in front; no parameters.
+    """Option A: every `stride`-th pixel, and channels of zeros, half of them before the input's; no parameters.
 
     (N, C_in, H, W) -> (N, C_out, H / stride, W / stride)
     """
@@ -23,12 +23,8 @@ class ZeroPadShortcut(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride, self.padding, self.dilation = (
-            1,
-            stride,
-            0,
-            1,
-        )  # the window that receptive fields go by
+        # The window, for the calculation of receptive fields
+        self.kernel_size, self.stride, self.padding, self.dilation = 1, stride, 0, 1
 
     def forward(self, input: Tensor) -> Tensor:
         return subsample_and_pad_channels(input, self.out_channels, self.stride)
@@ -38,9 +34,9 @@ class ZeroPadShortcut(nn.Module):
 
 
 def subsample_and_pad_channels(input: Tensor, out_channels: int, stride: int) -> Tensor:
-    """Every `stride`-th pixel of `input`, with as many channels of zeros before as behind (one more behind if odd).
+    """Every `stride`-th pixel of `input`, with channels of zeros before and after (one more after, if odd).
 
-    One operation, not an index and a pad, so that the result lies in memory as images do.
+    This is one operation, not an index and a pad, so that the result has the memory layout of images.
     """
     x = input.data
     size, channels, first = x.shape, x.shape[1], (out_channels - x.shape[1]) // 2
@@ -48,7 +44,7 @@ def subsample_and_pad_channels(input: Tensor, out_channels: int, stride: int) ->
     result = layout.zeros((size[0], out_channels, *kept.shape[2:]), x.dtype)
     result[:, first : first + channels] = kept  # (N, C_in, OH, OW) -> (N, C_out, OH, OW)
 
-    def backward(gradient: np.ndarray):  # keeps nothing
+    def backward(gradient: np.ndarray) -> tuple[np.ndarray]:  # keeps nothing
         to_input = layout.zeros(size, gradient.dtype)
         to_input[:, :, ::stride, ::stride] = gradient[:, first : first + channels]
         return (to_input,)
@@ -65,8 +61,8 @@ class BasicBlock(nn.Module):
                          option A: subsample, zero channels
                          option B: conv1x1 (stride) -- bn
 
-    A shortcut that is not x itself is the child `downsample`. Each ReLU is taken in the pass over memory of what comes
-    before it: the first by `bn1`, the second by the sum.
+    A shortcut that is not x itself is the child `downsample`. Each ReLU is computed in the same pass over memory as the
+    step before: the first in `bn1`, the second in the sum.
     """
 
     expansion = 1  # output channels for each of `channels`
@@ -87,18 +83,18 @@ class BasicBlock(nn.Module):
         return F.add_relu(x, shortcut)
 
     @staticmethod
-    def field_behind(field: ReceptiveField, stride: int) -> ReceptiveField:
-        """The receptive field behind such a block on a map with the field `field`."""
+    def field_after(field: ReceptiveField, stride: int) -> ReceptiveField:
+        """The receptive field after such a block, whose input has the field `field`."""
         return field.after(3, stride, padding=1).after(3, padding=1)
 
 
 class PlainBlock(nn.Module):
-    """A basic block without its shortcut: what residual networks are measured against (section 4.2, figure 3 middle).
+    """A basic block without its shortcut: the paper's plain network for comparison (section 4.2, figure 3 middle).
 
         x -- conv3x3 -- bn -- relu -- conv3x3 -- bn -- relu -->
              (stride)
 
-    Names and shapes of the parameters are those of a BasicBlock of option A.
+    Parameters have the names and shapes of a BasicBlock of option A.
     """
 
     expansion = 1
@@ -113,21 +109,22 @@ class PlainBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn1(self.conv1(x))  # (N, C_in, H, W) -> (N, C, H / stride, W / stride)
-        return self.bn2(self.conv2(x))
+        x = self.bn2(self.conv2(x))
+        return x
 
-    field_behind = staticmethod(BasicBlock.field_behind)
+    field_after = staticmethod(BasicBlock.field_after)
 
 
 class Bottleneck(nn.Module):
-    """A 3x3 convolution of few channels between two of 1x1, which lead down to them and up again; and a shortcut.
+    """A 3x3 convolution of few channels between two 1x1 convolutions that reduce and restore the channels; a shortcut.
 
         x --+-- conv1x1 -- bn -- relu -- conv3x3 -- bn -- relu -- conv1x1 -- bn --(+)-- relu -->
             |   C_in -> C               C -> C (stride)          C -> 4 * C        |
             +------------- shortcut: x itself, or option A or B of BasicBlock -----+
 
-    The 3x3 of 256 channels in a basic block has 590 thousand weights; these three of 256 -> 64 -> 64 -> 256 have 70.
-    The stride is that of the 3x3, as in torchvision (the paper has it in the first 1x1, which then skips three pixels
-    of four). ReLUs are taken as in BasicBlock.
+    A 3x3 convolution of 256 channels in a basic block has 590 thousand weights; these three convolutions
+    (256 -> 64 -> 64 -> 256) have 70 thousand. The 3x3 has the stride, as in torchvision. The paper gives the stride to
+    the first 1x1, which then skips three pixels of four. ReLUs are computed as in BasicBlock.
     """
 
     expansion = 4
@@ -151,8 +148,8 @@ class Bottleneck(nn.Module):
         return F.add_relu(x, shortcut)
 
     @staticmethod
-    def field_behind(field: ReceptiveField, stride: int) -> ReceptiveField:
-        """The receptive field behind such a block on a map with the field `field`."""
+    def field_after(field: ReceptiveField, stride: int) -> ReceptiveField:
+        """The receptive field after such a block, whose input has the field `field`."""
         return field.after(3, stride, padding=1)
 
 
@@ -160,7 +157,7 @@ Block = type[BasicBlock] | type[PlainBlock] | type[Bottleneck]
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int, option: str) -> nn.Module | None:
-    """The way past a block's convolutions; None where it is the input itself."""
+    """The shortcut past a block's convolutions; None if the shortcut is the input itself."""
     if option not in ("A", "B"):
         raise ValueError(
             f"shortcut must be 'A' (zero channels), 'B' (1x1 convolution) or 'none' (plain), but is {option!r}"
@@ -178,15 +175,15 @@ def _shortcut(in_channels: int, out_channels: int, stride: int, option: str) -> 
 def residual_stage(
     block: Block, blocks: int, in_channels: int, channels: int, stride: int, shortcut: str
 ) -> nn.Sequential:
-    """A row of blocks; the first changes the channels, to `channels` times the block's expansion, and the size."""
+    """A row of blocks; the first one changes the size, and the channels to `channels` * block.expansion."""
     return nn.Sequential(
         block(in_channels, channels, stride, shortcut),
         *(block(channels * block.expansion, channels, 1, shortcut) for _ in range(1, blocks)),
     )
 
 
-def field_behind_stage(field: ReceptiveField, block: Block, blocks: int, stride: int) -> ReceptiveField:
-    """The receptive field behind such a row on a map with the field `field`."""
+def field_after_stage(field: ReceptiveField, block: Block, blocks: int, stride: int) -> ReceptiveField:
+    """The receptive field after such a row, whose input has the field `field`."""
     for position in range(blocks):
-        field = block.field_behind(field, stride if position == 0 else 1)
+        field = block.field_after(field, stride if position == 0 else 1)
     return field

@@ -14,7 +14,7 @@ from minicnn.backbones.residual import (
     BasicBlock,
     Block,
     Bottleneck,
-    field_behind_stage,
+    field_after_stage,
     residual_stage,
 )
 from minicnn.functional.arguments import need_count
@@ -34,10 +34,10 @@ class ResNet(Backbone):
         layer4          blocks[3] blocks, 8 * width    7x7                    4x4
         fc              of the mean over the map
 
-    The sizes are those of images of 224x224 and of 32x32, which the small stem is for. `block` is BasicBlock or
-    Bottleneck; a stage of bottlenecks gives four times as many channels as the table says. Names and shapes of the
-    parameters are torchvision's. Initialisation: normal, variance 2 / fan_out (He et al. 2015, rectifiers).
-    Raises ValueError for an unknown stem, another number of stages than four, and blocks or a width below 1.
+    The sizes are for images of 224x224, and of 32x32 with the small stem. `block` is BasicBlock or Bottleneck; a stage
+    of bottlenecks returns four times the channels of the table. Names and shapes of the parameters are torchvision's.
+    Initialisation: normal, variance 2 / fan_out (He et al. 2015, rectifiers).
+    Raises ValueError for an unknown stem, if `blocks` does not hold four numbers, and if one or `width` is below 1.
     """
 
     classifier_name = "fc"
@@ -56,7 +56,7 @@ class ResNet(Backbone):
         super().__init__()
         check_stem(stem)
         if not isinstance(blocks, Sequence) or len(blocks) != 4:
-            raise ValueError(f"blocks must hold the number of blocks of each of four stages, but is {blocks}")
+            raise ValueError(f"blocks must hold the number of blocks of each of four stages, but is {blocks!r}")
         for count in blocks:
             need_count("ResNet", "blocks (of every stage)", count)
         need_count("ResNet", "width (the channels of the first stage)", width)
@@ -85,7 +85,8 @@ class ResNet(Backbone):
         x = self.layer1(x)  # (N, width, 56, 56) -> (N, wide, 56, 56), wide = width * expansion
         x = self.layer2(x)  # (N, wide, 56, 56) -> (N, 2 * wide, 28, 28)
         x = self.layer3(x)  # (N, 2 * wide, 28, 28) -> (N, 4 * wide, 14, 14)
-        return self.layer4(x)  # (N, 4 * wide, 14, 14) -> (N, 8 * wide, 7, 7)
+        x = self.layer4(x)  # (N, 4 * wide, 14, 14) -> (N, 8 * wide, 7, 7)
+        return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         x = F.flatten(self.avgpool(x), 1)  # (N, C, 7, 7) -> (N, C, 1, 1) -> (N, C)
@@ -93,13 +94,13 @@ class ResNet(Backbone):
 
 
 def _levels(block: Block, blocks: Sequence[int], width: int, large: bool) -> FeatureInfo:
-    """The map behind the stem's convolution, and the last one of every stage."""
+    """The map after the first convolution, and the last map of every stage."""
     field = ReceptiveField().after(7, 2, 3) if large else ReceptiveField().after(3, padding=1)
     levels = [FeatureLevel(width, int(field.stride), "relu", field.size)]
     if large:
         field = field.after(3, 2, 1)
     for stage, count in enumerate(blocks):
-        field = field_behind_stage(field, block, count, 2 if stage else 1)
+        field = field_after_stage(field, block, count, 2 if stage else 1)
         channels = width * block.expansion * 2**stage
         levels.append(FeatureLevel(channels, int(field.stride), f"layer{stage + 1}", field.size))
     return FeatureInfo(levels)
@@ -128,7 +129,7 @@ def resnet34(
 def resnet50(
     num_classes: int = 1000, in_chans: int = 3, blocks: Sequence[int] = (3, 4, 6, 3), **settings: Any
 ) -> ResNet:
-    """The 50-layer network, that of 34 with bottlenecks: 25,557,032 parameters with 1000 classes."""
+    """The 50-layer network, resnet34 with bottlenecks: 25,557,032 parameters with 1000 classes."""
     return ResNet(Bottleneck, blocks, num_classes, in_chans, **settings)
 
 

@@ -35,12 +35,12 @@ class VGG(Backbone):
         "imagenet"  mean over 7x7 places - linear 4096 - relu - dropout - linear 4096 - relu - dropout - linear
         "small"     mean over the map - dropout - linear
 
-    Both begin alike: what sets photographs apart is the paper's head, which holds most of its weights and reads a map
-    of 7x7 places; with `head=False` a network for photographs has the other one, as a backbone for other models should.
-    `features` and the paper's head number their layers as torchvision does. `width` multiplies every number of
-    channels, and the 4096. The levels are the maps before each pooling, and the last one behind it.
-    Raises ValueError for an unknown stem, TypeError for `blocks` that are no rows of ints.
-    Initialisation: normal, variance 2 / fan_out (He et al. 2015); the paper had to train shallow nets first.
+    Both stems have the same first layers. They differ in the head: the paper's head holds most of the weights and reads
+    a map of 7x7 places. With `head=False` a network for photographs has the small head, as a backbone for other models
+    should. `features` and the paper's head number their layers as torchvision does. `width` multiplies every number of
+    channels, and the 4096. The levels are the map before each pooling, and the map after the last.
+    Raises ValueError for an unknown stem, TypeError if `blocks` is not a sequence of rows of ints.
+    Initialisation: normal, variance 2 / fan_out (He et al. 2015); the paper trained shallow networks first.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class VGG(Backbone):
         for row in rows:
             for out_channels in row:
                 layers.append(nn.Conv2d(channels, out_channels, 3, padding=1))
-                if batch_norm:  # with its ReLU, whose place stays free so that later layers keep torchvision's numbers
+                if batch_norm:  # with its ReLU, Identity in its place: later layers keep torchvision's numbers
                     layers += [nn.BatchNormAct2d(out_channels), nn.Identity()]
                 else:
                     layers.append(nn.ReLU())
@@ -87,7 +87,7 @@ class VGG(Backbone):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
-        """Draw all weights anew."""
+        """Draw all weights again; biases become 0."""
         stream = next_stream("init", generator)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -102,11 +102,13 @@ class VGG(Backbone):
         return self._head_hidden_size
 
     def forward_features(self, x: Tensor) -> Tensor:
-        return self.features(x)  # (N, in_chans, H, W) -> (N, C, H / 2**blocks, W / 2**blocks)
+        x = self.features(x)  # (N, in_chans, H, W) -> (N, C, H / 2**blocks, W / 2**blocks)
+        return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         x = self.avgpool(x).flatten(1)  # (N, C, H, W) -> (N, C, 7, 7) -> (N, 49*C); small: (N, C, 1, 1) -> (N, C)
-        return self.classifier[:-1](x) if pre_logits else self.classifier(x)
+        x = self.classifier[:-1](x) if pre_logits else self.classifier(x)
+        return x
 
 
 def _check_blocks(blocks: Blocks) -> None:
@@ -119,7 +121,7 @@ def _check_blocks(blocks: Blocks) -> None:
 
 
 def _levels(rows: Sequence[Sequence[int]], layers_each: int) -> FeatureInfo:
-    """The map before each pooling, and the last one behind it; a convolution comes with so many layers in all."""
+    """One level before each pooling, and one after the last; `layers_each` counts a convolution with its ReLU."""
     field, reduction, layers, levels = ReceptiveField(), 1, 0, []
     for row in rows:
         for _ in row:
@@ -171,7 +173,7 @@ def vgg13_bn(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = B, **s
 def vgg16(num_classes: int = 1000, in_chans: int = 3, blocks: Blocks = D, **settings: Any) -> VGG:
     """Column D, 13 convolutions and three linear layers: 138,357,544 parameters with 1000 classes.
 
-    15.47 thousand million multiply-adds for a 224x224 image; with the small stem 313.2 million for one of 32x32.
+    15.47 billion multiply-adds for a 224x224 image; with the small stem 313.2 million for a 32x32 image.
     """
     return VGG(blocks, num_classes, in_chans, batch_norm=False, **settings)
 

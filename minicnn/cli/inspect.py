@@ -69,9 +69,9 @@ def _has_checksums(file: "WeightFile") -> bool:
 
 def _whose(file: "WeightFile") -> str:
     """The backbone whose arrays have these names, where there is one."""
-    from minicnn.backbones.identify import recognised
+    from minicnn.backbones.identify import matching_backbones
 
-    names = recognised(file.entries) if len(file.entries) < MOST_OF_A_BACKBONE else []
+    names = matching_backbones(file.entries) if len(file.entries) < MOST_OF_A_BACKBONE else []
     return f", with the names of {' and '.join(names)}" if names else ""
 
 

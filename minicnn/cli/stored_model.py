@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from minicnn import backbones, nn
 from minicnn.backbones.backbone import Backbone
 from minicnn.backbones.builders import own_classes, settings_of
-from minicnn.backbones.identify import recognised, stored_sizes
+from minicnn.backbones.identify import matching_backbones, stored_sizes
 from minicnn.cli.train_parts import model_settings
 from minicnn.files.plain_text import plain
 from minicnn.files.suggestions import did_you_mean
@@ -196,7 +196,7 @@ def _check_options(options: dict[str, Any], file: WeightFile) -> None:
 def _recognised(weights: str, file: WeightFile | None, example: str) -> str:
     """The one backbone whose arrays are called as those in the file, or that has a shipped set `weights`."""
     if file is not None:
-        names = recognised(file.entries)
+        names = matching_backbones(file.entries)
     else:
         names = [name.partition(".")[0] for name in shipped() if name.partition(".")[2] == weights]
     if len(names) != 1:

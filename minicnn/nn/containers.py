@@ -37,7 +37,7 @@ class _Numbered(Module):
         for position, module in enumerate(modules):
             self.add_module(str(position), module)
 
-    def _selected(self, index: slice) -> tuple:
+    def _selected(self, index: slice) -> tuple[Any, ...]:
         return (list(self._modules.values())[index],)
 
     def _name_at(self, index: int) -> str:
@@ -88,7 +88,7 @@ class Sequential(_Numbered):
         for name, module in named:
             self.add_module(name, module)
 
-    def _selected(self, index: slice) -> tuple:
+    def _selected(self, index: slice) -> tuple[Any, ...]:
         return (OrderedDict(list(self._modules.items())[index]),)
 
     def forward(self, input: Any) -> Any:

@@ -1,14 +1,14 @@
-"""Initialisation that waits: a parameter whose values come from a file is never drawn first.
+"""Deferred initialisation: a parameter whose values come from a file is not drawn first.
 
-Drawing the 138 million weights of VGG-16 takes longer than reading them, and touches memory that the file's values are
-about to fill. Inside `with postponed():` the functions of nn.init only note down what they were asked to do:
+Drawing the 138 million weights of VGG-16 takes longer than reading them, and touches memory that the file's values will
+fill. Inside `with deferred():` the functions of nn.init only record their task:
 
-    with init.postponed():
+    with init.deferred():
         model = VGG(...)                    # nothing is drawn; the parameters' memory is not even touched
-        model.load_state_dict(state)        # what it fills is crossed off
-                                            # leaving: what is still on the list is drawn now
+        model.load_state_dict(state)        # the tasks of the loaded parameters are cancelled
+                                            # at the end of the block: the remaining tasks are carried out
 
-A parameter that is initialised twice, by its layer and then by its network, is drawn once, as asked last.
+A parameter that is initialised twice, by its layer and then by its network, is drawn once, by the last task.
 """
 
 from __future__ import annotations
@@ -21,52 +21,52 @@ from typing import Any
 from minicnn.tensor import Tensor
 
 
-class _Waiting(threading.local):
-    """What waits in this thread: id of a Tensor -> (the Tensor, what fills it); None outside of `postponed`."""
+class _Deferred(threading.local):
+    """The tasks of this thread: id of a Tensor -> (the Tensor, its task); None outside of `deferred`."""
 
     def __init__(self) -> None:
-        self.fillings: dict[int, tuple[Tensor, Callable[[], Any]]] | None = None
+        self.tasks: dict[int, tuple[Tensor, Callable[[], Any]]] | None = None
 
 
-_waiting = _Waiting()
+_deferred = _Deferred()
 
 
 @contextlib.contextmanager
-def postponed() -> Iterator[None]:
-    """While this is open, initialisation waits; when it closes, what nothing else has filled is initialised.
+def deferred() -> Iterator[None]:
+    """While this is open, initialisation is deferred; at the end, every parameter without values is initialised.
 
-    Only for building and loading: until it closes, the values of the parameters are arbitrary, and so are copies.
-    If the block raises, all that waits is initialised before the error goes on: nobody is handed a parameter of
-    arbitrary memory. Inside of another `postponed` it does nothing: the outer one decides.
+    Only for building and loading: inside the block the values of the parameters, and of copies, are arbitrary. If the
+    block raises an error, the remaining tasks are carried out before the error goes on, so that no caller gets a
+    parameter of arbitrary memory. Inside another `deferred` it does nothing.
     """
-    if _waiting.fillings is not None:
+    if _deferred.tasks is not None:
         yield
         return
-    _waiting.fillings = {}
+    _deferred.tasks = {}
     try:
         yield
     finally:
-        fillings, _waiting.fillings = _waiting.fillings, None
-        for _, fill in fillings.values():
-            fill()
+        tasks, _deferred.tasks = _deferred.tasks, None
+        for _, task in tasks.values():
+            task()
 
 
-def postpone(tensor: Tensor, fill: Callable[[], Any]) -> bool:
-    """True if initialisation waits: then `fill` is called later, in place of what waited for this tensor before."""
-    if _waiting.fillings is None:
+def defer(tensor: Tensor, task: Callable[[], Any]) -> bool:
+    """True if initialisation is deferred: `task` is then called later, and replaces the tensor's earlier task."""
+    if _deferred.tasks is None:
         return False
-    _waiting.fillings.pop(id(tensor), None)  # so that the order is that of the last requests
-    _waiting.fillings[id(tensor)] = tensor, fill
+    _deferred.tasks.pop(id(tensor), None)  # so that the order is that of the last requests
+    _deferred.tasks[id(tensor)] = tensor, task
     return True
 
 
-def is_waiting(tensor: Tensor) -> bool:
-    """Whether this tensor's memory is still arbitrary."""
-    return _waiting.fillings is not None and id(tensor) in _waiting.fillings
+def is_deferred(tensor: Tensor) -> bool:
+    """True while this tensor's memory is arbitrary."""
+    return _deferred.tasks is not None and id(tensor) in _deferred.tasks
 
 
-def cross_off(tensors: Iterable[Tensor]) -> None:
-    """These tensors have got their values from elsewhere."""
-    if _waiting.fillings is not None:
+def cancel(tensors: Iterable[Tensor]) -> None:
+    """Drop the tasks of these tensors, which have their values from elsewhere."""
+    if _deferred.tasks is not None:
         for tensor in tensors:
-            _waiting.fillings.pop(id(tensor), None)
+            _deferred.tasks.pop(id(tensor), None)

@@ -7,7 +7,7 @@ halves it. fan_out in place of fan_in keeps the gradient's variance. For a weigh
     fan_in = C_in / groups * KH * KW            fan_out = C_out * KH * KW
 
 Every function that draws takes a `generator`; without one it draws from the stream "init" of minicnn.random.
-Inside `with postponed():` all of them wait, so that what a file supplies is not drawn first (nn/deferred_init.py).
+Inside `with deferred():` all of them are deferred, so that a file's parameters are not drawn first (deferred_init.py).
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from minicnn.nn.deferred_init import postpone
-from minicnn.nn.deferred_init import postponed as postponed
+from minicnn.nn.deferred_init import defer
+from minicnn.nn.deferred_init import deferred as deferred
 from minicnn.random import next_stream
 from minicnn.tensor import Tensor
 
 T = TypeVar("T", bound=Tensor)
+
+postponed = deferred  # its former name
 
 _FIXED_GAINS = {"linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
 
@@ -54,7 +56,7 @@ def _fan(tensor: Tensor, mode: str) -> int:
 
 def constant_(tensor: T, val: float) -> T:
     """Every element `val`."""
-    if postpone(tensor, lambda: constant_(tensor, val)):
+    if defer(tensor, lambda: constant_(tensor, val)):
         return tensor
     tensor.data[...] = val
     return tensor
@@ -72,7 +74,7 @@ def ones_(tensor: T) -> T:
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: np.random.Generator | None = None) -> T:
     """Drawn evenly from [a, b)."""
-    if postpone(tensor, lambda: uniform_(tensor, a, b, generator)):
+    if defer(tensor, lambda: uniform_(tensor, a, b, generator)):
         return tensor
     drawn = next_stream("init", generator).random(tensor.shape, dtype=_drawing_dtype(tensor))
     drawn *= b - a
@@ -83,7 +85,7 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: np.random.Gen
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: np.random.Generator | None = None) -> T:
     """Drawn from the normal distribution."""
-    if postpone(tensor, lambda: normal_(tensor, mean, std, generator)):
+    if defer(tensor, lambda: normal_(tensor, mean, std, generator)):
         return tensor
     drawn = next_stream("init", generator).standard_normal(tensor.shape, dtype=_drawing_dtype(tensor))
     drawn *= std
@@ -106,7 +108,7 @@ def trunc_normal_(
     """
     if a >= b or mean < a - 4 * std or mean > b + 4 * std:
         raise ValueError(f"[a, b] = [{a}, {b}] must be within 4 std of the mean, but mean={mean}, std={std}")
-    if postpone(tensor, lambda: trunc_normal_(tensor, mean, std, a, b, generator)):
+    if defer(tensor, lambda: trunc_normal_(tensor, mean, std, a, b, generator)):
         return tensor
     stream = next_stream("init", generator)
     values = mean + std * stream.standard_normal(tensor.data.size)
@@ -154,7 +156,7 @@ def orthogonal_(tensor: T, gain: float = 1.0, generator: np.random.Generator | N
     """`gain` times a random (semi-)orthogonal matrix, rows C_out by columns C_in*KH*KW. Source: Saxe et al. 2013."""
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_ needs 2 or more axes, but the shape is {tensor.shape}")
-    if postpone(tensor, lambda: orthogonal_(tensor, gain, generator)):
+    if defer(tensor, lambda: orthogonal_(tensor, gain, generator)):
         return tensor
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
     # QR makes the columns orthogonal; a wide matrix is therefore drawn tall and turned.
@@ -174,7 +176,7 @@ def dirac_(tensor: T, groups: int = 1) -> T:
         raise ValueError(f"dirac_ needs a convolution weight of 3 to 5 axes, but the shape is {tensor.shape}")
     if tensor.shape[0] % groups:
         raise ValueError(f"groups={groups} must divide C_out={tensor.shape[0]}: {tensor.shape[0]} % {groups} != 0")
-    if postpone(tensor, lambda: dirac_(tensor, groups)):
+    if defer(tensor, lambda: dirac_(tensor, groups)):
         return tensor
     centre = tuple(size // 2 for size in tensor.shape[2:])
     per_group = tensor.shape[0] // groups

@@ -23,7 +23,7 @@ from minicnn.nn.state import LoadReport, StoredState, load_into
 from minicnn.tensor import Tensor
 
 M = TypeVar("M", bound="Module")
-ForwardHook = Callable[["Module", tuple, Any], Any]
+ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
 
 
 class _Calls(threading.local):

@@ -114,7 +114,7 @@ def load_into(
     else:
         for name, tensor in wanted.items():
             tensor.data[...] = state[name]
-    deferred_init.cross_off(wanted.values())
+    deferred_init.cancel(wanted.values())
     return report
 
 
@@ -139,13 +139,13 @@ def _compared(
 def _read_into(targets: Mapping[str, Tensor], state: StoredState) -> None:
     """Fill the Tensors from a file that may turn out to be damaged on the way.
 
-    Nothing is changed before the whole file has been read. A Tensor whose initialisation is postponed has no values
+    Nothing is changed before the whole file has been read. A Tensor whose initialisation is deferred has no values
     yet, and memory that was never touched: it takes the array that was read as its own.
     """
     arrays = {name: memory.mapped(tensor.shape, tensor.dtype) for name, tensor in targets.items()}
     state.read_into(arrays)
     for name, tensor in targets.items():
-        if deferred_init.is_waiting(tensor):
+        if deferred_init.is_deferred(tensor):
             tensor.data = arrays[name]
         else:
             tensor.data[...] = arrays[name]

@@ -86,7 +86,7 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
     tracer, rows, counted = FieldTracer(image), [], set()
 
     def note(path: str) -> Any:
-        def hook(module: Module, inputs: tuple, output: Any) -> None:
+        def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
             result = output[0] if isinstance(output, tuple) else output
             fields = tracer.note(module, inputs[0], output)
             parameters = 0 if module in counted else sum(p.numel() for p in module.parameters())

@@ -113,7 +113,9 @@ def _between(field: ReceptiveField, size: int, out_size: int) -> ReceptiveField:
     return field
 
 
-def _behind(module: Module, axis: int, field: ReceptiveField, shape: tuple, out_shape: tuple) -> ReceptiveField:
+def _behind(
+    module: Module, axis: int, field: ReceptiveField, shape: tuple[int, ...], out_shape: tuple[int, ...]
+) -> ReceptiveField:
     """The field behind one layer, along axis 0 (down) or 1 (across)."""
     size, out_size = shape[2 + axis], out_shape[2 + axis]
     if isinstance(module, (AdaptiveAvgPool2d, AdaptiveMaxPool2d)):

@@ -1,6 +1,6 @@
 """Weights of a file, or of a dictionary, into a network: what does not fit as it is, is renamed or adapted on request.
 
-    with nn.init.postponed():                       # what the file supplies is not drawn first
+    with nn.init.deferred():                        # what the file supplies is not drawn first
         model = ResNet(num_classes=10, in_chans=1)
         report = load_weights(model, "resnet50-0676ba61.pth", classifiers=["fc"], first_convolution="conv1")
     print(report)                                   # what was loaded, missing, unexpected, renamed, adapted

@@ -108,7 +108,7 @@ def test_normalised_photographs_however_dark_bright_or_flat_are_no_mistake(mean,
         information = pretrained("vgg16", known)
         images = Normalize(information.mean, information.std)(photograph.astype(np.float32))
         model = backbones.create("resnet18", width=2).eval()
-        model.weights = information
+        model.weights_info = information
         assert not messages(lambda model=model, images=images: model(images))
 
 

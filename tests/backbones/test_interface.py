@@ -143,7 +143,7 @@ def test_an_unknown_name_suggests_close_ones():
         backbones.create("resnet21")
     with pytest.raises(ValueError, match=r"'ResNet-50'; did you mean 'resnet50'"):
         backbones.create("ResNet-50")
-    with pytest.raises(ValueError, match=r"there are \['lenet5'"):
+    with pytest.raises(ValueError, match=r"the names are \['lenet5'"):
         backbones.create("transformer")
     for name in (None, ["resnet50"]):
         with pytest.raises(TypeError, match="name must be text, such as 'resnet50', but is"):
@@ -253,7 +253,7 @@ def test_lenet_fits_its_image_size_and_says_when_an_image_does_not():
     classic = backbones.create("lenet5", in_chans=1, classic=True)
     assert isinstance(classic.act1, nn.Tanh)
     assert isinstance(classic.pool1, nn.AvgPool2d)
-    with pytest.raises(ValueError, match="image_size=12 is too small"):
+    with pytest.raises(ValueError, match="image_size must be at least 16, but is 12"):
         backbones.create("lenet5", image_size=12)
     with pytest.raises(ValueError, match="made for 28x28 images"):
         backbones.create("lenet5", in_chans=1)(Tensor(np.zeros((1, 1, 32, 32), np.float32)))
@@ -353,14 +353,14 @@ def test_weights_of_another_type_are_refused(weights):
 
 @pytest.mark.parametrize("weights", ["DEFAULT", "resnet18", "IMAGENET1K_V7"])
 def test_a_name_that_is_no_set_of_weights_is_refused_beside_those_there_are(weights):
-    with pytest.raises(ValueError, match=rf"weights='{weights}': there is no such file, .* \['IMAGENET1K_V1'\]"):
+    with pytest.raises(ValueError, match=rf"weights='{weights}': the file does not exist, .* \['IMAGENET1K_V1'\]"):
         backbones.create("resnet18", weights=weights)
 
 
 def test_levels_are_asked_for_by_number():
     model = backbones.create("resnet8", width=4)
     for indices in (["layer1"], "layer1", 1.5):
-        with pytest.raises(TypeError, match=r"(?s)(by number|must be an int or a list).*2  layer2: 8 channels"):
+        with pytest.raises(TypeError, match=r"(?s)(must hold ints|must be an int or a list).*2  layer2: 8 channels"):
             model.forward_intermediates(Tensor(np.zeros((1, 3, 8, 8), np.float32)), indices)
 
 
@@ -372,3 +372,11 @@ def test_the_shortcut_of_option_a_is_a_slice_and_a_pad_forward_and_backward(stri
     np.testing.assert_array_equal(result.data, expected)
     assert layout.is_channels_last(result.data)
     gradcheck(lambda a: subsample_and_pad_channels(a, 8, stride), [Tensor(x, requires_grad=True)])
+
+
+def test_weights_is_another_name_of_weights_info():
+    model = backbones.create("resnet8", num_classes=2)
+    assert model.weights_info is None
+    model.weights = information = object()
+    assert model.weights_info is information
+    assert model.weights is information

@@ -9,7 +9,7 @@ import pytest
 
 from minicnn import Tensor, backbones, nn, random, weights
 from minicnn.backbones import identify
-from minicnn.backbones.identify import recognised
+from minicnn.backbones.identify import matching_backbones
 from minicnn.weights import torchvision_files
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
@@ -40,23 +40,23 @@ def test_a_file_and_a_dictionary_fill_the_network_and_are_reported(resnet, file)
         assert_same(model, resnet, resnet.state_dict())
         assert len(model.load_report.loaded) == 122
         assert not model.load_report.adapted
-        assert (model.weights is None) == isinstance(source, dict)
+        assert (model.weights_info is None) == isinstance(source, dict)
     assert resnet.load_report is None
-    assert resnet.weights is None
+    assert resnet.weights_info is None
 
 
 def test_what_is_known_of_the_file_prepares_images(file):
     model = backbones.create("resnet18", width=4, weights=file)
-    assert model.weights.name == "resnet18.ours"
-    assert model.weights.transforms()(np.zeros((3, 50, 80), np.uint8)).shape == (3, 32, 32)
-    assert [model.weights.category(number) for number in (1, 2)] == ["b", "class 2"]
+    assert model.weights_info.name == "resnet18.ours"
+    assert model.weights_info.transforms()(np.zeros((3, 50, 80), np.uint8)).shape == (3, 32, 32)
+    assert [model.weights_info.category(number) for number in (1, 2)] == ["b", "class 2"]
 
 
 def test_a_normalisation_in_front_of_the_network_takes_images_as_they_are(file):
     model = backbones.create("resnet18", width=4, weights=file).eval()
     picture = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
     prepared = weights.WeightsInformation(resize=None, crop=None).transforms()(picture)[None]
-    whole = nn.Sequential(model.weights.normalization(), model).eval()
+    whole = nn.Sequential(model.weights_info.normalization(), model).eval()
     raw = (picture / np.float32(255))[None]
     np.testing.assert_allclose(whole(Tensor(raw)).data, model(Tensor(prepared)).data, rtol=1e-4, atol=1e-5)
     assert whole.state_dict().keys() == {f"1.{name}" for name in model.state_dict()}
@@ -139,7 +139,7 @@ def test_a_set_of_torchvisions_is_found_by_its_name(monkeypatch, server, unplugg
     for _ in range(2):  # the second time from the cache
         loaded = backbones.create("googlenet", width=0.0625, weights="SMALL_V1")
         assert_same(loaded, model, loaded.state_dict())
-        assert loaded.weights == information
+        assert loaded.weights_info == information
         assert isinstance(loaded.input_transform, nn.Normalize)  # the published weights expect it
         assert len(server.requests) == 1
     with pytest.raises(ValueError, match=r"no weights 'LARGE_V1' for 'googlenet': there are \['SMALL_V1'\]"):
@@ -162,16 +162,16 @@ def test_weights_of_another_network_are_told_by_their_names(resnet, tmp_path, fo
 def test_every_backbone_is_recognised_whatever_its_width_and_head(name):
     width = {} if name == "lenet5" else {"width": 2 if name.startswith("resnet") else 0.02}
     model = backbones.create(name, num_classes=3, **width)
-    assert recognised(model.state_dict()) == [name]
+    assert matching_backbones(model.state_dict()) == [name]
     model.reset_classifier(0)
-    assert recognised(key for key in model.state_dict() if "tracked" not in key) == [name]
-    assert recognised(["a.weight", *model.state_dict()]) == []
+    assert matching_backbones(key for key in model.state_dict() if "tracked" not in key) == [name]
+    assert matching_backbones(["a.weight", *model.state_dict()]) == []
 
 
 def test_to_recognise_leaves_the_random_streams_as_they_were():
     identify._narrowest.cache_clear()
     before = random.get_state()
-    recognised(["a"])
+    matching_backbones(["a"])
     assert random.get_state() == before
 
 
@@ -188,9 +188,9 @@ def test_the_argument_that_would_make_weights_fit_is_named(resnet):
 
 def test_a_network_that_nobody_gets_is_not_drawn(resnet, monkeypatch):
     drawn = []
-    wait = nn.init.postpone
-    monkeypatch.setattr(nn.init, "postpone", lambda tensor, draw: wait(tensor, lambda: drawn.append(1) or draw()))
-    recognised([])  # which makes small networks, and keeps them
+    wait = nn.init.defer
+    monkeypatch.setattr(nn.init, "defer", lambda tensor, draw: wait(tensor, lambda: drawn.append(1) or draw()))
+    matching_backbones([])  # which makes small networks, and keeps them
     drawn.clear()
     with pytest.raises(ValueError, match="does not fit vgg11"):
         backbones.create("vgg11", width=0.05, weights=resnet.state_dict())
@@ -269,7 +269,7 @@ def test_names_behind_a_prefix_are_told_with_what_to_do(resnet, prefix):
     state = {prefix + name: array for name, array in resnet.state_dict().items()}
     shown = prefix.removeprefix("module.")
     with pytest.raises(
-        ValueError, match=rf"behind '{shown}', its names are those of 'resnet18'; .*removeprefix\('{shown}'"
+        ValueError, match=rf"after the prefix '{shown}', its names are those of 'resnet18'; .*removeprefix\('{shown}'"
     ):
         backbones.create("resnet18", width=4, weights=state)
     with pytest.raises(ValueError, match=r"does not fit resnet18\. Nothing"):

@@ -23,11 +23,11 @@ def test_each_reaches_what_its_file_says(name):
     model = backbones.create(model_name, num_classes=about["num_classes"], weights=variant).eval()
     assert model.load_report
     assert set(model.load_report.converted.values()) == {"float16 to float32"}
-    assert model.weights.name == name
+    assert model.weights_info.name == name
     assert about["command"].startswith(f"minicnn train --model {model_name} ")
     pictures = PartWorld("test", 500)
-    assert model.weights.categories == tuple(pictures.classes)
-    reached = training.evaluate(model, DataLoader(pictures, 250, transform=prepared(model.weights)))["accuracy"]
+    assert model.weights_info.categories == tuple(pictures.classes)
+    reached = training.evaluate(model, DataLoader(pictures, 250, transform=prepared(model.weights_info)))["accuracy"]
     claimed = about["test_accuracy"]
     error = np.sqrt(claimed * (1 - claimed) / 500)
     assert reached == pytest.approx(claimed, abs=4 * error)

@@ -5,7 +5,7 @@ import pytest
 
 from minicnn import nn, random
 from minicnn.nn import init
-from minicnn.nn.deferred_init import is_waiting
+from minicnn.nn.deferred_init import is_deferred
 
 pytestmark = pytest.mark.usefixtures("own_random_streams")
 
@@ -42,11 +42,11 @@ def test_every_function_waits_and_then_does_what_it_would_have_done(name):
     at_once = FILLINGS[name](nn.Parameter(np.full((4, 3, 2, 2), 9, np.float32)))
     random.manual_seed(1)
     waiting = nn.Parameter(np.full((4, 3, 2, 2), 9, np.float32))
-    with init.postponed():
+    with init.deferred():
         assert FILLINGS[name](waiting) is waiting
         assert (waiting.data == 9).all()
-        assert is_waiting(waiting)
-    assert not is_waiting(waiting)
+        assert is_deferred(waiting)
+    assert not is_deferred(waiting)
     np.testing.assert_array_equal(waiting.data, at_once.data)
     assert not (waiting.data == 9).all()
 
@@ -54,7 +54,7 @@ def test_every_function_waits_and_then_does_what_it_would_have_done(name):
 def test_a_network_that_waited_has_the_same_bits():
     at_once = Twice().state_dict()
     random.manual_seed(0)
-    with init.postponed():
+    with init.deferred():
         model = Twice()
     np.testing.assert_equal(model.state_dict(), at_once)
 
@@ -63,7 +63,7 @@ def test_what_is_drawn_twice_is_drawn_once(monkeypatch):
     drawn = []
     normal_, uniform_ = init.normal_, init.uniform_
     monkeypatch.setattr(init, "normal_", lambda t, *a: drawn.append(t) or normal_(t, *a))
-    with init.postponed():
+    with init.deferred():
         weight = nn.Parameter(np.empty((2, 2), np.float32))
         uniform_(weight, 5, 6)
         normal_(weight, 0.0, 1.0)
@@ -82,7 +82,7 @@ def test_of_one_stream_the_last_requests_draw_in_their_order():
         return first, second
 
     at_once = draw()
-    with init.postponed():
+    with init.deferred():
         waiting = draw()
     for one, other in zip(at_once, waiting, strict=True):
         np.testing.assert_array_equal(one.data, other.data)
@@ -92,11 +92,11 @@ def test_what_was_loaded_is_not_drawn_and_the_rest_is(monkeypatch):
     fresh = Twice().state_dict()
     random.manual_seed(0)
     state = {"first.weight": np.full((3, 2, 3, 3), 7, np.float32), "second.bias": np.full(4, 8, np.float32)}
-    with init.postponed():
+    with init.deferred():
         model = Twice()
         model.load_state_dict(state, strict=False)
-        assert not is_waiting(model.first.weight)
-        assert is_waiting(model.second.weight)
+        assert not is_deferred(model.first.weight)
+        assert is_deferred(model.second.weight)
     loaded = model.state_dict()
     assert (loaded["first.weight"] == 7).all()
     assert (loaded["second.bias"] == 8).all()
@@ -110,7 +110,7 @@ def test_after_an_error_nothing_holds_arbitrary_memory():
     models = []
 
     def build_and_load():
-        with init.postponed():
+        with init.deferred():
             models.append(Twice())
             models[0].load_state_dict({"first.weight": np.zeros((9, 9))})
 
@@ -118,24 +118,24 @@ def test_after_an_error_nothing_holds_arbitrary_memory():
         build_and_load()
     (model,) = models
     np.testing.assert_equal(model.state_dict(), at_once)
-    assert not is_waiting(model.first.weight)
+    assert not is_deferred(model.first.weight)
 
 
 def test_of_two_blocks_the_outer_one_decides():
-    with init.postponed():
-        with init.postponed():
+    with init.deferred():
+        with init.deferred():
             weight = init.ones_(nn.Parameter(np.zeros(3, np.float32)))
-        assert is_waiting(weight)
+        assert is_deferred(weight)
         assert (weight.data == 0).all()
     assert (weight.data == 1).all()
 
 
 def test_wrong_arguments_are_told_at_once():
     weight = nn.Parameter(np.zeros(3, np.float32))
-    with init.postponed():
+    with init.deferred():
         for function in (init.kaiming_normal_, init.orthogonal_, init.dirac_):
             with pytest.raises(ValueError, match="shape is"):
                 function(weight)
         with pytest.raises(ValueError, match="within 4 std"):
             init.trunc_normal_(weight, mean=9.0)
-        assert not is_waiting(weight)
+        assert not is_deferred(weight)

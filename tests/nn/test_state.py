@@ -178,7 +178,7 @@ def test_a_file_damaged_in_its_middle_changes_nothing():
     with pytest.raises(ValueError, match="damaged"):
         model.load_state_dict(Stored(filled(4), good=3))
     np.testing.assert_equal(model.state_dict(), before)
-    with nn.init.postponed():
+    with nn.init.deferred():
         waiting = network()
         with pytest.raises(ValueError, match="damaged"):
             waiting.load_state_dict(Stored(filled(4), good=3))
@@ -186,7 +186,7 @@ def test_a_file_damaged_in_its_middle_changes_nothing():
 
 
 def test_what_waits_takes_the_array_that_was_read():
-    with nn.init.postponed():
+    with nn.init.deferred():
         waiting = network()
         assert waiting.load_state_dict(Stored(filled(4)))
     assert all((array == 4).all() for array in waiting.state_dict().values())

@@ -189,7 +189,7 @@ def test_with_postponed_initialisation_only_the_fresh_layer_is_drawn(source_of, 
     uniform_ = nn.init.uniform_
     monkeypatch.setattr(nn.init, "uniform_", lambda tensor, *a: drawn.append(tensor.shape) or uniform_(tensor, *a))
     random.manual_seed(0)
-    with nn.init.postponed():
+    with nn.init.deferred():
         model = Network()
         drawn.clear()  # so far it was only asked for
         load_weights(model, source, classifiers=["fc"])
@@ -230,7 +230,7 @@ def test_loading_takes_the_memory_of_the_parameters_and_little_more(tmp_path, fo
     gc.collect()  # what dies during the load would hide what it takes
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")
-    with nn.init.postponed():
+    with nn.init.deferred():
         model = nn.Linear(5000, 2000)
         load_weights(model, path)
     size = path.stat().st_size
