@@ -95,9 +95,9 @@ def _without_values(name: str) -> "Backbone":
     from minicnn.backbones.builders import BUILDERS
     from minicnn.nn import deferred_init
 
-    with nn.init.postponed():
+    with nn.init.deferred():
         model = BUILDERS[name]()
-        deferred_init.cross_off(model.state_tensors().values())
+        deferred_init.cancel(model.state_tensors().values())
     return model
 
 
