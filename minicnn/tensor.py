@@ -359,6 +359,12 @@ class Tensor(Operators):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: the class, the array, and whether a gradient is required; like a copy, without the gradient."""
+        if not self.is_leaf:
+            raise RuntimeError(f"only leaves can be pickled, but {self._node!r} made this Tensor; pickle its .detach()")
+        return _unpickled, (type(self), self.data, layout.is_channels_last(self.data), self._requires_grad)
+
     def __deepcopy__(self, memo: dict) -> Tensor:
         if not self.is_leaf:
             raise RuntimeError(f"only leaves can be copied, but {self._node!r} made this Tensor; copy its .detach()")
@@ -537,3 +543,10 @@ def _to_array(value: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a Tensor holds numbers or booleans, but got {type(value).__name__} of dtype {array.dtype}")
     return array
+
+
+def _unpickled(kind: type[Tensor], array: np.ndarray, channels_last: bool, requires_grad: bool) -> Tensor:
+    """The Tensor that `__reduce__` took apart, in its former memory order, which a pickled array loses."""
+    tensor = kind.__new__(kind)
+    Tensor.__init__(tensor, layout.match(array, channels_last) if array.ndim == 4 else array, requires_grad)
+    return tensor

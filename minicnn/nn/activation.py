@@ -1,6 +1,6 @@
 """Activation layers: the same function of every element, and the two softmaxes.
 
-`inplace` is accepted where torch has it, so that its code runs here, and changes nothing: values are never overwritten.
+`inplace` is accepted where torch has that argument, and changes nothing: values are never overwritten.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ELU(Module):
 
 
 class GELU(Module):
-    """x times the normal distribution function of x; `approximate="tanh"` takes the usual approximation of it."""
+    """x times the normal distribution function of x; `approximate="tanh"` takes the usual approximation."""
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
@@ -121,7 +121,7 @@ class Tanh(Module):
 
 
 class Softplus(Module):
-    """log(1 + exp(beta * x)) / beta; x itself where beta * x exceeds the threshold."""
+    """log(1 + exp(beta * x)) / beta; x where beta * x exceeds the threshold."""
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0):
         super().__init__()

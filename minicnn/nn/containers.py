@@ -32,7 +32,7 @@ class _Numbered(Module):
         self._number(kept)
 
     def _number(self, modules: Iterable[Module]) -> None:
-        """Own these modules and no others, named by their positions."""
+        """Own exactly these modules, named by their positions."""
         self._modules.clear()
         for position, module in enumerate(modules):
             self.add_module(str(position), module)
@@ -48,18 +48,18 @@ class _Numbered(Module):
     def append(self, module: Module) -> Any:
         """This container with `module` at its end, named by its position.
 
-        Raises ValueError if another module has that name, as in a slice, which keeps the names of the whole.
+        Raises ValueError if another module has that name: a slice keeps the names of the whole container.
         """
         if str(len(self)) in self._modules:
             raise ValueError(
-                f"append would name the module {len(self)!r}, but the names {list(self._modules)} have that already; "
+                f"append would name the module {len(self)!r}, but the names {list(self._modules)} contain that name; "
                 f"make a new {type(self).__name__} of all modules"
             )
         self.add_module(str(len(self)), module)
         return self
 
     def insert(self, index: int, module: Module) -> Any:
-        """This container with `module` before position `index`; all are named by their positions from now on."""
+        """This container with `module` before position `index`; all modules get the names of their positions."""
         modules = list(self)
         modules.insert(index, module)
         self._number(modules)
@@ -98,7 +98,7 @@ class Sequential(_Numbered):
 
 
 class ModuleList(_Numbered):
-    """A list of modules whose parameters are found; it has no forward of its own."""
+    """A list of modules, whose parameters the parent finds; the list has no forward."""
 
     def __init__(self, modules: Iterable[Module] = ()):
         super().__init__()
@@ -106,7 +106,7 @@ class ModuleList(_Numbered):
 
 
 class ModuleDict(Module):
-    """A dictionary of modules whose parameters are found; it has no forward of its own."""
+    """A dictionary of modules, whose parameters the parent finds; the dictionary has no forward."""
 
     def __init__(self, modules: Mapping[str, Module] | None = None):
         super().__init__()

@@ -19,9 +19,10 @@ _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 class Conv2d(Module):
     """A convolution with learned kernels: (N, C_in, H, W) -> (N, C_out, OH, OW).
 
-    OH = (H + 2*padding - dilation*(KH - 1) - 1) // stride + 1, and OW likewise. Weight (C_out, C_in / groups, KH, KW),
-    bias (C_out,). `padding` is an int, a pair, "same" (stride 1 only) or "valid"; `padding_mode` is "zeros", "reflect",
-    "replicate" or "circular". Raises ValueError for sizes below 1 and groups that don't divide the channels.
+    OH = (H + 2*padding - dilation*(KH - 1) - 1) // stride + 1, and OW in the same way.
+    Weight (C_out, C_in / groups, KH, KW), bias (C_out,). `padding` is an int, a pair, "same" (stride 1 only) or
+    "valid"; `padding_mode` is "zeros", "reflect", "replicate" or "circular". Raises
+    ValueError for sizes below 1 and `groups` that do not divide the channels.
     """
 
     def __init__(
@@ -53,14 +54,14 @@ class Conv2d(Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
-        """Draw the parameters anew, as torch does."""
+        """Draw the parameters again, as torch does."""
         draw_weight_and_bias(self.weight, self.bias, generator)
 
     def forward(self, input: Tensor) -> Tensor:
         return self._convolve(F.conv2d, input)
 
     def _convolve(self, conv2d: Callable[..., Tensor], input: Tensor) -> Tensor:
-        """`conv2d` of the input, padded first in a mode that conv2d has not, and this layer's parameters."""
+        """`conv2d` of the input and this layer's parameters; F.pad pads first in a mode other than zeros."""
         padding = self.padding
         if self.padding_mode != "zeros":
             (top, bottom), (left, right) = self.edges()
@@ -69,7 +70,7 @@ class Conv2d(Module):
         return conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def edges(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """((top, bottom), (left, right)): how many pixels `padding` adds on each side."""
+        """((top, bottom), (left, right)): the pixels that `padding` adds on each side."""
         if self.padding == "valid":
             return (0, 0), (0, 0)
         if isinstance(self.padding, tuple):
@@ -89,9 +90,9 @@ class Conv2d(Module):
 class ConvTranspose2d(Module):
     """A transposed convolution, which is a convolution's input gradient: (N, C_in, H, W) -> (N, C_out, OH, OW).
 
-    OH = (H - 1)*stride - 2*padding + dilation*(KH - 1) + output_padding + 1, and OW likewise. Weight
-    (C_in, C_out / groups, KH, KW), bias (C_out,). Raises ValueError for sizes below 1, groups that don't divide the
-    channels, and any padding_mode but "zeros".
+    OH = (H - 1)*stride - 2*padding + dilation*(KH - 1) + output_padding + 1, and OW in the same way. Weight
+    (C_in, C_out / groups, KH, KW), bias (C_out,). Raises ValueError for sizes below 1, `groups` that do not divide the
+    channels, and a padding_mode other than "zeros".
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class ConvTranspose2d(Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
-        """Draw the parameters anew, as torch does (whose fan_in is that of axis 1, C_out / groups)."""
+        """Draw the parameters again, as torch does (its fan_in is the size of axis 1, C_out / groups)."""
         draw_weight_and_bias(self.weight, self.bias, generator)
 
     def forward(self, input: Tensor) -> Tensor:

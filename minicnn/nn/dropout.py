@@ -35,5 +35,5 @@ class Dropout2d(Dropout):
 
 def _probability(name: str, p: float) -> float:
     if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p must lie in [0, 1], but is {p}")
+        raise ValueError(f"{name}: p must be in [0, 1], but is {p}")
     return p

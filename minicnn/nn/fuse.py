@@ -1,7 +1,7 @@
 """fuse: the same network for evaluation, with fewer passes over memory.
 
-In evaluation a batch norm multiplies each channel by a number and adds another. So does a convolution: it can take over
-both, and its ReLU besides, which then costs nothing, for the sums are at hand when they are written.
+In evaluation a batch norm multiplies each channel by one number and adds another one. The convolution before can do
+this with its own weights and bias. It can apply the ReLU too, at no cost, while it writes its sums.
 
     conv: w * x + b        bn: (y - mean) / sqrt(var + eps) * weight + bias
 
@@ -40,7 +40,7 @@ _PATTERNS: tuple[list[type[Module]], ...] = (
 
 
 class ConvReLU2d(Conv2d):
-    """A convolution whose result goes through ReLU while it is written: arguments and shapes as for Conv2d."""
+    """A convolution that applies ReLU while it writes its result: arguments and shapes as for Conv2d."""
 
     def forward(self, input: Tensor) -> Tensor:
         return self._convolve(F.conv2d_relu, input)
@@ -48,50 +48,53 @@ class ConvReLU2d(Conv2d):
 
 def fuse(model: M) -> M:
     """A copy of `model` for evaluation, with the same results up to rounding: each batch norm that follows a
-    convolution is folded into it, and a ReLU that follows directly is taken in the convolution's own pass.
+    convolution is merged into the convolution, and so is a ReLU that follows directly.
 
-    Found are neighbours in a Sequential, and what a module's class declares in `fusable`. An Identity takes the place
-    of what was folded away, so that all paths stay; a batch norm or a ReLU elsewhere stays as it is. The copy asks for
-    no gradients of parameters, is in evaluation mode, and refuses train(True); as a part of another model it stays in
-    evaluation. `model` is not touched, and may go on training.
-    Raises TypeError for what is no Module; ValueError, with the path, for a batch norm behind a convolution that keeps
-    no running statistics, for one of another number of channels, and while a hook is registered.
+    Neighbours in a Sequential are merged, and the rows that a module's class declares in `fusable`. An Identity takes
+    the place of a merged layer, so that all paths stay. Other batch norms and ReLUs stay unchanged. The copy requires
+    no gradients of parameters, is in evaluation mode, and refuses train(True); as a part of another model the copy
+    stays in evaluation mode. `model` is not changed, and may go on training.
+
+    Raises TypeError if `model` is not a Module. Raises ValueError, with the path, if a batch norm after a convolution
+    keeps no running statistics or has another number of channels, and while a forward hook is registered.
     """
     if not isinstance(model, Module):
         raise TypeError(f"fuse takes a Module, but got {type(model).__name__}: {model!r}")
     for path, module in model.named_modules():
         if module._forward_hooks:
             raise ValueError(
-                f"fuse: {_named(path, module)} has a forward hook, which the copy would keep for good, and which could "
-                "see another map there; call fuse() outside of the block that registered it"
+                f"fuse: {_named(path, module)} has a forward hook, which the copy would keep, and which could get "
+                "another map there; remove the hook, or call fuse() outside of the block that registered it"
             )
     fused = copy.deepcopy(model).eval().requires_grad_(False)
     for path, module in list(fused.named_modules()):
         for names in _rows(module):
             _fuse_row(module, path, names)
     for module in fused.modules():
-        module.fused = True
+        module._fused = True
     return fused
 
 
 def _rows(module: Module) -> list[tuple[str, ...]]:
-    """Rows of names of `module`'s children that its forward calls one behind the other."""
+    """Rows of names of `module`'s children that its forward calls one after the other."""
     if type(module).forward is Sequential.forward:
         names = tuple(name for name, _ in module.named_children())
         return [names[first : first + 3] for first in range(len(names))]
     for kind in type(module).__mro__:
         if "fusable" in vars(kind):
-            return list(module.fusable)
-        if "forward" in vars(kind) or "forward_features" in vars(kind):  # another order than the one declared above it
+            return list(vars(kind)["fusable"])
+        if "forward" in vars(kind) or "forward_features" in vars(
+            kind
+        ):  # its order may differ from the order that a parent class declares
             return []
     return []
 
 
 def _fuse_row(parent: Module, path: str, names: tuple[str, ...]) -> None:
-    """Make one layer of the children `names` of `parent`, as far as they are a convolution and what it can take over.
+    """Merge the children `names` of `parent` into one layer, if they are a convolution and layers that it can merge.
 
-    They must be of exactly these types: a subclass may compute something else. The layer is always a new one, for the
-    convolution may stand in another place as well, with another batch norm behind it.
+    The types must match exactly, because a subclass may compute something else. The layer is always new, because the
+    convolution may have a second place in the model, with another batch norm after it.
     """
     kinds = [type(parent._modules.get(name)) for name in names]
     for pattern in _PATTERNS:
@@ -106,7 +109,7 @@ def _fuse_row(parent: Module, path: str, names: tuple[str, ...]) -> None:
 
 
 def _one_layer(conv: Any, norm: Any, relu: bool, where: str) -> Conv2d:
-    """A convolution that computes what `conv`, then `norm` unless it is None, then relu if asked for, compute."""
+    """One convolution in place of `conv`, then `norm` (unless None), then ReLU (if `relu`)."""
     weight, bias = conv.weight.data, None if conv.bias is None else conv.bias.data
     if norm is not None:
         weight, bias = _folded(weight, bias, norm, where)
@@ -120,7 +123,7 @@ def _one_layer(conv: Any, norm: Any, relu: bool, where: str) -> Conv2d:
         conv.groups,
         bias is not None,
         conv.padding_mode,
-        generator=np.random.default_rng(0),  # replaced at once; fusing must not move the stream of manual_seed
+        generator=np.random.default_rng(0),  # replaced below; fuse() must not draw from the stream of manual_seed
     )
     layer.weight = Parameter(weight.copy())
     layer.bias = None if bias is None else Parameter(bias.copy())
@@ -130,11 +133,11 @@ def _one_layer(conv: Any, norm: Any, relu: bool, where: str) -> Conv2d:
 def _folded(
     weight: np.ndarray, bias: np.ndarray | None, norm: BatchNorm2d, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight (C_out, C_in / groups, KH, KW) and bias (C_out,) of the convolution with `norm` folded into it."""
+    """Weight (C_out, C_in / groups, KH, KW) and bias (C_out,) of the convolution after `norm` is merged into them."""
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError(
-            f"fuse: BatchNorm2d({norm.extra_repr()}) at {where!r} keeps no running statistics: it normalises by each "
-            "batch, which no fixed convolution can do; make it with track_running_stats=True and train, or leave it"
+            f"fuse: BatchNorm2d({norm.extra_repr()}) at {where!r} keeps no running statistics and normalises by each "
+            "batch, which a fixed convolution cannot do; make it with track_running_stats=True and train the model"
         )
     if norm.num_features != weight.shape[0]:
         raise ValueError(

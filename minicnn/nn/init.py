@@ -1,8 +1,9 @@
 """Initialisation: fill a parameter in place, and return it. Names and formulas are torch.nn.init's.
 
 A layer whose inputs have variance 1 should give outputs of variance 1, or a deep network's signal dies or explodes.
-Each output sums fan_in products, so weights of variance 1 / fan_in keep the variance, and 2 / fan_in where a ReLU
-halves it. fan_out in place of fan_in keeps the gradient's variance. For a weight (C_out, C_in / groups, KH, KW):
+Each output sums fan_in products, so weights of variance 1 / fan_in keep the variance, and of variance 2 / fan_in before
+a ReLU, which halves the variance. fan_out in place of fan_in keeps the gradient's variance. For a weight
+(C_out, C_in / groups, KH, KW):
 
     fan_in = C_in / groups * KH * KW            fan_out = C_out * KH * KW
 
@@ -102,9 +103,9 @@ def trunc_normal_(
     b: float = 2.0,
     generator: np.random.Generator | None = None,
 ) -> T:
-    """Drawn from the normal distribution, again where a value fell outside of [a, b].
+    """Drawn from the normal distribution, and drawn again while a value is outside [a, b].
 
-    Raises ValueError if [a, b] lies more than 4 standard deviations off, where nearly every draw would be repeated.
+    Raises ValueError if [a, b] is more than 4 standard deviations from the mean: nearly every draw would be repeated.
     """
     if a >= b or mean < a - 4 * std or mean > b + 4 * std:
         raise ValueError(f"[a, b] = [{a}, {b}] must be within 4 std of the mean, but mean={mean}, std={std}")
@@ -168,7 +169,7 @@ def orthogonal_(tensor: T, gain: float = 1.0, generator: np.random.Generator | N
 
 
 def dirac_(tensor: T, groups: int = 1) -> T:
-    """A convolution weight (C_out, C_in / groups, KH, KW) that passes its inputs on unchanged, as far as channels go.
+    """A convolution weight (C_out, C_in / groups, KH, KW) that returns its first C_out input channels unchanged.
 
     Raises ValueError unless there are 3 to 5 axes and `groups` divides C_out.
     """

@@ -30,7 +30,7 @@ class Linear(Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
-        """Draw the parameters anew, as torch does."""
+        """Draw the parameters again, as torch does."""
         draw_weight_and_bias(self.weight, self.bias, generator)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class Linear(Module):
 
 
 def draw_weight_and_bias(weight: Parameter, bias: Parameter | None, generator: np.random.Generator | None) -> None:
-    """torch's default of linear and convolution layers: both evenly from +-1 / sqrt(fan_in)."""
+    """Draw both evenly from +-1 / sqrt(fan_in): torch's default for linear and convolution layers."""
     stream = next_stream("init", generator)
     init.kaiming_uniform_(weight, a=math.sqrt(5), generator=stream)
     if bias is not None:

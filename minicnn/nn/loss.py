@@ -1,4 +1,4 @@
-"""Losses: how far the network's output is from what was asked for, as one number that backward starts from.
+"""Losses: the distance between the network's output and the target, as one number. backward() starts there.
 
 `reduction` is "mean", "sum" or "none" (one loss an element); the functions of minicnn.functional have the formulas.
 """
@@ -13,7 +13,7 @@ from minicnn.tensor import Tensor
 
 
 class _Loss(Module):
-    """What all losses share: the reduction."""
+    """The part that all losses share: the reduction."""
 
     def __init__(self, reduction: str = "mean"):
         super().__init__()
@@ -27,7 +27,7 @@ class CrossEntropyLoss(_Loss):
     """Minus the log-softmax of logits (N, C, ...) at the labels (N, ...).
 
     `weight` (C,) weighs the classes, labels equal to `ignore_index` do not count, and `label_smoothing` is the share
-    of each target that is spread evenly over all classes.
+    of each target that all classes get in equal parts.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def evaluation_mode(model: Any) -> Iterator[None]:
-    """While this is open, the model is in evaluation mode; every module then has the mode back that it had."""
+    """While this is open, the model is in evaluation mode; at the end every module returns to its former mode."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

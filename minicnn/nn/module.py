@@ -9,7 +9,6 @@ it owns under dotted names:
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -21,6 +20,9 @@ from minicnn import anomaly
 from minicnn.nn.parameter import Parameter
 from minicnn.nn.state import LoadReport, StoredState, load_into
 from minicnn.tensor import Tensor
+
+_FLAGS = ("frozen", "fused")  # properties of Module, which a child of the same name may hide
+_RESERVED = ("training", "_parameters", "_buffers", "_modules", "_forward_hooks", "_frozen", "_fused")
 
 M = TypeVar("M", bound="Module")
 ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
@@ -37,19 +39,35 @@ _calls = _Calls()
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
-class Module:
-    """Something with parameters and a `forward`.
+class RemovableHandle:
+    """A registered forward hook; remove() removes it, and so does the end of a `with` block of the handle."""
 
-    `training` is its mode; where `frozen` is set, train() leaves it in evaluation mode.
+    def __init__(self, hooks: list[ForwardHook], hook: ForwardHook):
+        self._hooks, self._hook = hooks, hook
+        self._registered = True
+        hooks.append(hook)
+
+    def remove(self) -> None:
+        """Remove the hook; a second call changes nothing."""
+        if self._registered:
+            self._hooks.remove(self._hook)
+            self._registered = False
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+class Module:
+    """A function with parameters, `forward`. `training` is the mode.
+
+    A class may declare `fusable`: rows of children that its `forward` calls one directly after the other, and nowhere
+    else, such as (("conv1", "bn1", "relu1"),). `nn.fuse` may merge a row. Leave out a ReLU that forward calls twice.
     """
 
     training: bool
-    frozen: bool
-    fused: bool = False  # True in the copies that `nn.fuse` makes, which are for evaluation only
-
-    # Rows of children that `forward` calls one directly behind the other, and nowhere else: ("conv1", "bn1", "relu1").
-    # `nn.fuse` may make them one. A ReLU that forward calls in two places is left out.
-    fusable: tuple[tuple[str, ...], ...] = ()
 
     def __init__(self) -> None:
         self._parameters: dict[str, Parameter | None] = {}
@@ -57,12 +75,13 @@ class Module:
         self._modules: dict[str, Module | None] = {}
         self._forward_hooks: list[ForwardHook] = []
         self.training = True
-        self.frozen = False
+        self._frozen = False
+        self._fused = False
 
     # Calling
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
-        """What the module computes. A subclass defines it; callers write `module(x)`, which also runs the hooks."""
+        """The result of the module. A subclass defines this; callers write `module(x)`, which also runs the hooks."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
@@ -87,11 +106,11 @@ class Module:
             active.pop()
 
     def _name_of(self, descendant: Module) -> str:
-        """The dotted path of a module below this one, "" for one that is not."""
+        """The dotted path of a module below this one, or "" if `descendant` is elsewhere."""
         return next((name for name, module in self.named_modules() if module is descendant), "")
 
     def _say_where(self, error: Exception, outermost: bool) -> None:
-        """Add the path of the innermost failing module to the message, once; the outermost module knows it whole."""
+        """Add the path of the innermost failing module to the message, once; the outermost module knows the path."""
         if type(error) not in (ValueError, TypeError):  # subclasses may build their message from other arguments
             return
         failed = error.__dict__.setdefault("failed_module", self)
@@ -102,25 +121,24 @@ class Module:
             error.args = (f"{error} ({where})",)
             error.__dict__["failed_module"] = None
 
-    @contextlib.contextmanager
-    def register_forward_hook(self, hook: ForwardHook) -> Iterator[None]:
-        """While this is open, `hook(module, inputs, output)` runs after every forward; its result replaces the output.
+    def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
+        """A handle of `hook(module, inputs, output)`, which from now on runs after every forward.
 
-        Only as `with module.register_forward_hook(hook):`, so that no hook can be left behind.
+        A result of the hook, unless None, replaces the output. `handle.remove()` removes the hook, and so does the end
+        of `with module.register_forward_hook(hook):`, after an error too.
         """
-        self._forward_hooks.append(hook)
-        try:
-            yield
-        finally:
-            self._forward_hooks.remove(hook)
+        return RemovableHandle(self._forward_hooks, hook)
 
     # Attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Parameter):
-            self._store("_parameters", name, value)
-        elif isinstance(value, Module):
-            self._store("_modules", name, value)
+        if isinstance(value, (Parameter, Module)):
+            if hasattr(type(self), name) and name not in _FLAGS:
+                raise ValueError(
+                    f"{type(self).__name__}.{name} is an attribute of the class, which would hide the "
+                    f"{type(value).__name__}; choose another name"
+                )
+            self._store("_parameters" if isinstance(value, Parameter) else "_modules", name, value)
         elif (registry := self._registry_of(name)) is None:
             super().__setattr__(name, value)
         elif value is None or (registry == "_buffers" and isinstance(value, Tensor)):
@@ -137,6 +155,8 @@ class Module:
             raise AttributeError(
                 f"{type(self).__name__}.{name} was assigned before super().__init__(); call that first in __init__"
             )
+        if name in _RESERVED:
+            raise ValueError(f"{name!r} is the name of an attribute of every Module; choose another name")
         for other in _REGISTRIES:
             if other != registry:
                 self.__dict__[other].pop(name, None)
@@ -144,7 +164,7 @@ class Module:
         self.__dict__[registry][name] = value
 
     def _registry_of(self, name: str) -> str | None:
-        for registry in _REGISTRIES:  # a plain loop: a forward pass asks some hundred times
+        for registry in _REGISTRIES:  # a plain loop, because a forward pass calls this some hundred times
             if name in self.__dict__.get(registry, ()):
                 return registry
         return None
@@ -172,7 +192,7 @@ class Module:
         return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Own `parameter` under `name`; None keeps the name for a parameter that this module goes without."""
+        """Own `parameter` under `name`; None keeps the name for a parameter that this module does not have."""
         if parameter is not None and not isinstance(parameter, Parameter):
             raise TypeError(f"parameter {name!r} must be a Parameter or None, but is {type(parameter).__name__}")
         self._store("_parameters", _checked_name(name), parameter)
@@ -189,15 +209,15 @@ class Module:
             )
         self._store("_modules", _checked_name(name), module)
 
-    # What it owns
+    # Children, parameters and buffers
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of each direct child."""
         return ((name, child) for name, child in self._modules.items() if child is not None)
 
     def children(self) -> Iterator[Module]:
-        """Each direct child."""
-        return (child for _, child in self.named_children())
+        """Each direct child, once even if two names share it."""
+        return iter(dict.fromkeys(child for _, child in self.named_children()))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """(dotted name, module) of this module, named `prefix`, and of all below it, each once, parents first."""
@@ -242,7 +262,7 @@ class Module:
     def get_submodule(self, target: str) -> Module:
         """The module at a dotted path such as "layer1.0.conv2"; "" is this module.
 
-        Raises AttributeError, naming the children that are there.
+        Raises AttributeError with the names of the children.
         """
         module = self
         for depth, name in enumerate(target.split(".") if target else []):
@@ -265,48 +285,70 @@ class Module:
     # Mode, freezing and dtype
 
     def train(self: M, mode: bool = True) -> M:
-        """This module in training mode, or in evaluation mode; what is frozen stays in evaluation mode either way.
+        """This module in training or evaluation mode; frozen modules stay in evaluation mode.
 
-        Raises RuntimeError if this is to be trained and was made by `nn.fuse`.
+        Raises RuntimeError in training mode if `nn.fuse` made this module.
         """
-        if mode and self.fused:
+        if mode and self._fused:
             raise RuntimeError(
-                f"this {type(self).__name__} was made by fuse() and has no batch norm that could be trained: it is for "
-                "evaluation only; train the model that it was made from, and fuse that again"
+                f"this {type(self).__name__} was made by fuse() and cannot train its merged batch norm: it is for "
+                "evaluation only; train the model from before fuse(), and fuse that model again"
             )
         for module in self.modules():
-            module.training = mode and not (module.frozen or module.fused)
+            module.training = mode and not (module._frozen or module._fused)
         return self
+
+    @property
+    def frozen(self) -> Any:
+        """True after freeze(). A child called "frozen" hides this flag."""
+        return self._flag("frozen")
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        self._frozen = value
+
+    @property
+    def fused(self) -> Any:
+        """True in a copy that `nn.fuse` made. A child called "fused" hides this flag."""
+        return self._flag("fused")
+
+    @fused.setter
+    def fused(self, value: bool) -> None:
+        self._fused = value
+
+    def _flag(self, name: str) -> Any:
+        registry = self._registry_of(name)
+        return self.__dict__[f"_{name}"] if registry is None else self.__dict__[registry][name]
 
     def eval(self: M) -> M:
         """This module in evaluation mode: dropout does nothing, batch norm uses its running statistics."""
         return self.train(False)
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
-        """This module, whose parameters all ask for gradients from now on, or no longer do. Modes stay as they are."""
+        """This module, whose parameters all require gradients from now on, or no longer. Modes stay unchanged."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def freeze(self: M) -> M:
-        """This module, fixed: its parameters ask for no gradient, and all of it stays in evaluation through train().
+        """This module, fixed: its parameters require no gradients, and train() leaves it in evaluation mode.
 
-        Gradients already there are dropped, so that no optimiser moves a frozen parameter once more.
+        Present gradients are dropped, so that the next step of an optimiser does not change a frozen parameter.
         """
         for module in self.modules():
-            module.frozen, module.training = True, False
+            module._frozen, module.training = True, False
         for parameter in self.requires_grad_(False).parameters():
             parameter.grad = None
         return self
 
     def unfreeze(self: M) -> M:
-        """This module, trainable again as a whole; it goes into training mode at the next train()."""
+        """This module, trainable again; the next train() puts all of its modules into training mode."""
         for module in self.modules():
-            module.frozen = False
+            module._frozen = False
         return self.requires_grad_(True)
 
     def zero_grad(self) -> None:
-        """Forget every parameter's gradient."""
+        """Set every parameter's gradient to None."""
         for parameter in self.parameters():
             parameter.grad = None
 
@@ -353,17 +395,18 @@ class Module:
     ) -> LoadReport:
         """A report, after copying the arrays (or Tensors) of `state` into the parameters and buffers of the same names.
 
-        `state` may also lie in a file: minicnn.weights.open_weights(path). Values are copied in place: dtype and memory
-        order stay the module's. Names in `may_be_missing`, and every `num_batches_tracked`, need not be there.
-        `strict=False` loads what fits and reports the rest. Raises ValueError, listing names and shapes, if with
-        `strict` anything is missing, unexpected or of another shape, or if nothing fits; then nothing was loaded.
+        `state` may also be a file: minicnn.weights.open_weights(path). Values are copied in place: dtype and memory
+        order stay the module's. Names in `may_be_missing`, and every `num_batches_tracked`, may be missing.
+        `strict=False` loads the entries that fit and reports the other ones. With `strict`, raises ValueError with
+        names and shapes if an entry is missing, unexpected or of another shape. Without, raises ValueError if nothing
+        fits. In both cases nothing was loaded.
         """
         return load_into(self.state_tensors(), state, strict, type(self).__name__, may_be_missing)
 
-    # Reading
+    # Printing
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of `repr` besides the children: the layer's sizes."""
+        """The text between the brackets of `repr`, beside the children: the layer's sizes."""
         return ""
 
     def __repr__(self) -> str:
@@ -383,11 +426,11 @@ def _dotted(path: str, name: str) -> str:
 
 
 def _module_hint(value: Any) -> str:
-    """What was probably meant by something that is no Module."""
+    """Advice for a value that is not a Module: the thing that the user probably meant."""
     if isinstance(value, type):
         return f"; a class makes a Module when it is called: {value.__name__}()"
     if isinstance(value, Iterable):
-        return "; a star hands over what is in it one by one: Sequential(*layers)"
+        return "; a star passes the members one by one: Sequential(*layers)"
     return (
         "; a function is called in forward(), or has a layer of its own, as relu has ReLU()" if callable(value) else ""
     )

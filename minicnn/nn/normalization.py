@@ -15,7 +15,7 @@ from minicnn.tensor import Tensor, as_tensor
 
 
 class _ChannelNorm(Module):
-    """What batch norm and instance norm share: weight and bias (C,) and running statistics."""
+    """The part that batch norm and instance norm share: weight and bias (C,) and running statistics."""
 
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -38,13 +38,13 @@ class _ChannelNorm(Module):
         self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
 
     def reset_running_stats(self) -> None:
-        """Forget what was seen: mean 0, variance 1, no batches."""
+        """Reset the running statistics: mean 0, variance 1, no batches."""
         for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
             if buffer is not None:
                 buffer.data[...] = value
 
     def reset_parameters(self) -> None:
-        """Weight 1, bias 0, and nothing seen."""
+        """Weight 1, bias 0, and fresh running statistics."""
         self.reset_running_stats()
         if self.weight is not None and self.bias is not None:
             init.ones_(self.weight)
@@ -59,9 +59,9 @@ class _ChannelNorm(Module):
 class BatchNorm2d(_ChannelNorm):
     """Each channel shifted to mean 0 and scaled to variance 1, times weight (C,), plus bias (C,): (N, C, H, W).
 
-    In training by the statistics of the batch, which also move the running ones by `momentum` (None: the mean over all
-    batches); in evaluation by the running ones. Without running statistics always by those of the batch. After
-    `freeze()` it stays in evaluation, and its statistics stay as they are, whatever train() says.
+    In training the layer uses the statistics of the batch, and moves the running statistics towards them by `momentum`
+    (None: the mean over all batches). In evaluation it uses the running statistics. Without running statistics the
+    layer always uses the batch. After `freeze()` the layer stays in evaluation, and its statistics do not change.
     """
 
     _inputs: tuple[str, ...] = ("(N, C, H, W)",)
@@ -104,9 +104,9 @@ class BatchNorm2d(_ChannelNorm):
 
 
 class BatchNormAct2d(BatchNorm2d):
-    """BatchNorm2d and ReLU in one layer, which saves passes over memory: parameters and results are those of the two.
+    """BatchNorm2d and ReLU in one layer, which saves passes over memory; parameters and results are the same.
 
-    The name is timm's, for whose layer of this name ReLU is the default.
+    The name is timm's; timm's layer has ReLU as its default too.
     """
 
     _normalize = staticmethod(F.batch_norm_relu)
@@ -216,15 +216,17 @@ class LocalResponseNorm(Module):
 class Normalize(Module):
     """(input - mean) / std, channel by channel of images (N, C, H, W): the statistics are given, not learned.
 
-    As the first layer of a network it lets the network take images as they are. No parameters, nothing in state_dict.
-    Raises ValueError if mean and std differ in length, or a std is not above 0.
+    As the first layer of a network, this layer lets the network take images without normalisation. It has no parameters
+    and adds nothing to state_dict. Raises ValueError if mean and std differ in length, or a std is not above 0.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]):
         super().__init__()
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
-            raise ValueError(f"mean {self.mean} and std {self.std} must be as many, and every std above 0")
+            raise ValueError(
+                f"mean {self.mean} and std {self.std} must have the same length, and every std must be above 0"
+            )
 
     def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
         """(C, 1, 1) each, float32: the layer computes input * scale + shift."""

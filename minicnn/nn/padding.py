@@ -13,7 +13,7 @@ from minicnn.tensor import Tensor
 
 
 class _Padding2d(Module):
-    """What all paddings share: how much, and the mode of F.pad."""
+    """The part that all paddings share: the sizes, and the mode of F.pad."""
 
     mode = "constant"
 
@@ -58,18 +58,18 @@ class ZeroPad2d(ConstantPad2d):
 
 
 class ReflectionPad2d(_Padding2d):
-    """Padded with the image's own reflection, its edge not repeated."""
+    """Padded with the image's own reflection, without a second copy of the edge."""
 
     mode = "reflect"
 
 
 class CircularPad2d(_Padding2d):
-    """Padded with the image's opposite side, as if it went round."""
+    """Padded with the image's opposite side, as on a torus."""
 
     mode = "circular"
 
 
 class ReplicationPad2d(_Padding2d):
-    """Padded with the image's edge, repeated."""
+    """Padded with the image's edge pixels, repeated."""
 
     mode = "replicate"

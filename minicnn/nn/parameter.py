@@ -8,9 +8,9 @@ from minicnn.tensor import Tensor
 
 
 class Parameter(Tensor):
-    """A leaf Tensor that asks for its gradient; assigned to a Module's attribute, it is found by `parameters()`.
+    """A leaf Tensor that requires a gradient. A Module finds its Parameters among its attributes: `parameters()`.
 
-    `data` is anything that Tensor takes; its dtype must be floating point if `requires_grad` (TypeError otherwise).
+    `data` is any value that Tensor takes; the dtype must be floating point if `requires_grad` (TypeError otherwise).
     """
 
     __slots__ = ()

@@ -44,7 +44,7 @@ class MaxPool2d(Module):
 
 
 class MaxUnpool2d(Module):
-    """Each value put back where MaxPool2d's `indices` say it was, zeros elsewhere: (N, C, OH, OW) -> (N, C, H, W)."""
+    """Each value put back at its place in MaxPool2d's `indices`, zeros elsewhere: (N, C, OH, OW) -> (N, C, H, W)."""
 
     def __init__(self, kernel_size: IntOrPair, stride: IntOrPair | None = None, padding: IntOrPair = 0):
         super().__init__()
@@ -91,7 +91,7 @@ class AvgPool2d(Module):
 
 
 class AdaptiveAvgPool2d(Module):
-    """The means of OH x OW regions that cover the image, whatever its size: (N, C, H, W) -> (N, C, OH, OW)."""
+    """The means of OH x OW regions that cover an image of any size: (N, C, H, W) -> (N, C, OH, OW)."""
 
     def __init__(self, output_size: int | Sequence[int | None] | None):
         super().__init__()

@@ -1,6 +1,6 @@
-"""Receptive fields: which pixels of the image a value of a feature map can see.
+"""Receptive fields: the pixels of the image that a value of a feature map depends on, "sees".
 
-Along one axis, place i of a map sees the `size` pixels that begin at pixel `start + i * stride`. The image sees itself:
+Along one axis, place i of a map sees the `size` pixels that begin at pixel `start + i * stride`. Of the image itself:
 size 1, stride 1, start 0. A window of `kernel` places, `dilation` apart, taken every `stride` places after padding,
 gives
 
@@ -10,9 +10,9 @@ gives
 
 A start below 0 means that the first windows reach into the padding. Where branches meet, the largest field counts.
 
-Behind a transposed convolution no three numbers tell it all: with stride 2, even and odd places see differently. So a
-field is kept as a list: what each of the first few places sees, and how many pixels farther on the same pattern begins
-again. Behind convolutions and pooling the list has one entry, and the three formulas follow.
+After a transposed convolution three numbers are not enough: with stride 2, even and odd places see differently. So a
+field is a list with the window of each of the first few places, and the number of pixels after which the same pattern
+begins again. After convolutions and pooling the list has one entry, and the three formulas follow.
 Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks" (Distill, 2019).
 """
 
@@ -28,10 +28,10 @@ Window = tuple[int, int]  # (first, last + 1) pixel; the two are equal where no 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What the places of a feature map see along one axis, in pixels of the image.
+    """The windows of the places of a feature map along one axis, in pixels of the image.
 
-    windows     what places 0, 1, ... see, up to where the pattern begins again (one entry: all places see alike)
-    advance     how many pixels farther on it then begins
+    windows     of places 0, 1, ..., to the end of the pattern (one entry: all places have windows of one form)
+    advance     the number of pixels from one pattern to the next
     """
 
     windows: tuple[Window, ...] = ((0, 1),)
@@ -39,12 +39,12 @@ class ReceptiveField:
 
     @property
     def size(self) -> int:
-        """Pixels that a place sees; the most of them where places see differently."""
+        """Pixels that a place sees; the maximum if places differ."""
         return max(end - first for first, end in self.windows)
 
     @property
     def stride(self) -> int | Fraction:
-        """Pixels from what one place sees to what its neighbour sees; a fraction behind an upsampling."""
+        """Pixels from the window of one place to that of its neighbour; a fraction after an upsampling."""
         step = Fraction(self.advance, len(self.windows))
         return int(step) if step.denominator == 1 else step
 
@@ -55,29 +55,31 @@ class ReceptiveField:
 
     @property
     def first_centre(self) -> float:
-        """The middle of what place 0 sees; pixel 0 has its own middle at 0.0."""
+        """The middle of the window of place 0; the middle of pixel 0 is 0.0."""
         first, end = self.windows[0]
         return (first + end - 1) / 2
 
     def window(self, place: int) -> Window:
-        """(first, last + 1) pixel that place `place` sees; it may reach over the image's edges, into the padding."""
+        """(first, last + 1) pixel that place `place` sees; the window may reach into the padding."""
         patterns, position = divmod(place, len(self.windows))
         first, end = self.windows[position]
         return first + patterns * self.advance, end + patterns * self.advance
 
     def after(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> ReceptiveField:
-        """The field behind a window that slides over this map."""
-        return self.behind([[tap * dilation - padding for tap in range(kernel)]], stride)
+        """The field after a window that slides over this map."""
+        return self.after_places([[tap * dilation - padding for tap in range(kernel)]], stride)
 
     def after_upsampling(self, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> ReceptiveField:
-        """The field behind a transposed convolution, whose input p goes to the outputs p*stride - padding + taps."""
+        """The field after a transposed convolution, whose input p goes to the outputs p*stride - padding + taps."""
         taps = [tap * dilation - padding for tap in range(kernel)]
-        return self.behind([[(i - tap) // stride for tap in taps if (i - tap) % stride == 0] for i in range(stride)], 1)
+        return self.after_places(
+            [[(i - tap) // stride for tap in taps if (i - tap) % stride == 0] for i in range(stride)], 1
+        )
 
-    def behind(self, looks_at: Sequence[Sequence[int]], advance: int) -> ReceptiveField:
-        """The field of a map whose place i looks at the places `looks_at[i]` of this one.
+    def after_places(self, looks_at: Sequence[Sequence[int]], advance: int) -> ReceptiveField:
+        """The field of a map whose place i depends on the places `looks_at[i]` of this map.
 
-        Behind the last entry of the list it begins again, `advance` places of this map farther on.
+        After the last entry the list begins again, `advance` places of this map farther on.
         """
         repeats = len(self.windows) // math.gcd(len(self.windows), advance)
         windows = [

@@ -1,4 +1,4 @@
-"""Layers that move values about: Identity, Flatten, Upsample, PixelShuffle, Fold and Unfold."""
+"""Layers that rearrange values: Identity, Flatten, Upsample, PixelShuffle, Fold and Unfold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from minicnn.tensor import Tensor
 
 
 class Identity(Module):
-    """The input. Takes any arguments, and stands where a layer was taken out."""
+    """The input. Takes any arguments, so that it can replace any layer."""
 
     def __init__(self, *unused: Any, **also_unused: Any):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What load_state_dict does and reports: every entry is checked before the first one is copied."""
+"""The work and the report of load_state_dict: every entry is checked before the first one is copied."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from minicnn.tensor import Tensor
 
 # Batch norm's count of batches. Files older than 2018 lack it, and only momentum=None reads it: it may be missing.
 COUNTER = "num_batches_tracked"
-LONGEST_NAME = 300  # letters of a line of a report: a stranger's file may have any names
+LONGEST_NAME = 300  # letters of a line of a report: a file may have names of any length
 
 
 @runtime_checkable
 class StoredState(Protocol):
-    """A state that lies in a file: the names and shapes of arrays that are read when they are wanted."""
+    """A state in a file: names and shapes of arrays that are read later."""
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -31,7 +31,7 @@ class StoredState(Protocol):
 
 
 class MisfitError(ValueError):
-    """A state does not fit a module, of which nothing was changed; `report` lists what is amiss."""
+    """A state does not fit a module, and the module was not changed; `report` lists the differences."""
 
     def __init__(self, message: str, report: LoadReport):
         super().__init__(message)
@@ -40,13 +40,13 @@ class MisfitError(ValueError):
 
 @dataclass
 class LoadReport:
-    """What became of every entry when a state was loaded into a module.
+    """The result for every entry of a state that was loaded into a module.
 
-    `loaded`, `missing` (the module has it, the state does not) and `unexpected` (the reverse) are lists of names;
-    `mismatched` maps a name to (shape in the state, shape in the module). `renamed` maps a name in a file to the name
-    under which it was loaded, `adapted` a name to what was done to make it fit, and `converted` a name to the types of
-    its numbers, "float16 to float32", where they changed; weights.load_weights, which knows, fills these three. True in
-    a condition if nothing is amiss.
+    `loaded`, `missing` (only the module has the name) and `unexpected` (only the state has the name) are lists of
+    names. `mismatched` maps a name to (shape in the state, shape in the module). weights.load_weights fills three more:
+    `renamed` maps a name in the file to the name in the module, `adapted` maps a name to the change that made the array
+    fit, and `converted` maps a name to a change of dtype such as "float16 to float32". A report is true in a condition
+    if nothing is missing, unexpected or mismatched.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ def _listed(title: str, names: list[str], limit: int = 10) -> list[str]:
         return []
     more = [f"  ... and {len(names) - limit} more"] if len(names) > limit else []
     short = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in names[:limit]]
-    shown = [name if name.isprintable() else repr(name) for name in short]  # a terminal obeys what is not
+    shown = [name if name.isprintable() else repr(name) for name in short]  # a terminal obeys control characters
     return [f"{len(names)} {title}:"] + [f"  {name}" for name in shown] + more
 
 
@@ -137,10 +137,10 @@ def _compared(
 
 
 def _read_into(targets: Mapping[str, Tensor], state: StoredState) -> None:
-    """Fill the Tensors from a file that may turn out to be damaged on the way.
+    """Fill the Tensors from a file, which may be damaged at any place.
 
-    Nothing is changed before the whole file has been read. A Tensor whose initialisation is deferred has no values
-    yet, and memory that was never touched: it takes the array that was read as its own.
+    Nothing is changed before the whole file has been read. A Tensor whose initialisation is deferred has untouched
+    memory and no values: the array from the file becomes its array.
     """
     arrays = {name: memory.mapped(tensor.shape, tensor.dtype) for name, tensor in targets.items()}
     state.read_into(arrays)

@@ -27,7 +27,7 @@ class LayerSummary:
     output_shape: tuple[int, ...]  # without the batch axis
     parameters: int  # 0 where the layer was called before in the same pass
     multiply_adds: int
-    receptive_field: tuple[int, int] | None  # pixels (down, across); None where no image is behind the output
+    receptive_field: tuple[int, int] | None  # pixels (down, across); None if the output depends on no image
     activation_bytes: int
 
 
@@ -68,9 +68,9 @@ class Summary:
 def summary(model: Module, input_shape: Sequence[int]) -> Summary:
     """The layers of `model` for one input of `input_shape`, (C, H, W) for an image, without the batch axis.
 
-    Runs one forward pass over zeros, in evaluation mode, and leaves every mode as it was. A layer is a module without
-    children; what is computed between layers (sums, reshapes) shows in the receptive field only, which may be larger
-    than the image. Raises ValueError for a shape with a batch axis, or that the model can't take.
+    Runs one forward pass over zeros, in evaluation mode, and restores every mode. A layer is a module without children.
+    Operations between layers (sums, reshapes) appear only in the receptive field, which may be larger than the image.
+    Raises ValueError for a shape with a batch axis, or a shape that the model does not take.
     """
     if not isinstance(model, Module) or not isinstance(input_shape, Sequence):
         raise TypeError(
@@ -79,7 +79,7 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
     shape = tuple(int(size) for size in input_shape)
     if len(shape) > 3 or any(size < 1 for size in shape):
         raise ValueError(
-            f"input_shape is that of one input, such as (C, H, W), without the batch axis; got {tuple(input_shape)}"
+            f"input_shape must be of one input, such as (C, H, W), without the batch axis, but is {tuple(input_shape)}"
         )
     dtype = next((parameter.dtype for parameter in model.parameters()), np.dtype(np.float32))
     image = Tensor(np.zeros((1, *shape), dtype), requires_grad=True)
@@ -116,7 +116,7 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
 
 
 def multiply_adds(module: Module, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
-    """Multiply-adds of one call, as papers count them: those of convolutions and linear layers, without the bias."""
+    """Multiply-adds of one call, counted as in papers: of convolutions and linear layers, without the bias."""
     if isinstance(module, Conv2d):
         return math.prod(output_shape) * math.prod(module.weight.shape[1:])
     if isinstance(module, ConvTranspose2d):
@@ -139,7 +139,7 @@ def _sizes(shape: Sequence[int]) -> str:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Names to the left, numbers to the right."""
+    """One line of the table: names flush left, numbers flush right."""
     return "  ".join(
         cell.ljust(width) if column < 3 else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))

@@ -1,10 +1,9 @@
-"""Receptive fields of a real network, branches included: read off the graph that one forward pass leaves behind.
+"""Receptive fields of a real network, with its branches, from the graph of one forward pass.
 
-A hook on every layer with a window notes what its window is. The graph of the operations tells what was added to or
-concatenated with what, so that a residual network needs no description: behind an operation that is no such layer, the
-field is the largest of its inputs'. Windows of functions called directly, not through layers, can't be seen; `unseen`
-names them. Normalisation over whole images (group, instance, layer norm) is passed over: it knows their mean, not their
-pixels.
+A hook on every layer with a window notes the window. The graph of the operations shows sums and concatenations, so that
+a residual network needs no description: the result of any other operation has the largest field of its inputs. Windows
+of functions that are called without a layer are unknown; `unseen` names them. Normalisation over whole images (group,
+instance, layer norm) is ignored, because only mean and variance depend on the whole image.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ _SLIDING = ("conv2d", "conv2d_relu", "conv_transpose2d", "max_pool2d", "avg_pool
 
 
 class FieldTracer:
-    """The receptive fields of all that is made from one batch of images (N, C, H, W) that requires a gradient."""
+    """The receptive fields of all results of one batch of images (N, C, H, W) that requires a gradient."""
 
     def __init__(self, image: Tensor):
-        self.unseen: list[str] = []  # operations with a window that no layer told of
+        self.unseen: list[str] = []  # operations with a window, called without a layer
         self._fields: dict[Node, Fields] = {}
         if image.node is not None and image.ndim == 4:
             self._fields[image.node] = (ReceptiveField(), ReceptiveField())
@@ -54,8 +53,8 @@ class FieldTracer:
             after = before
         elif isinstance(module, _WITH_WINDOWS) or hasattr(module, "kernel_size"):
             after = (
-                _behind(module, 0, before[0], input.shape, output.shape),
-                _behind(module, 1, before[1], input.shape, output.shape),
+                _after_layer(module, 0, before[0], input.shape, output.shape),
+                _after_layer(module, 1, before[1], input.shape, output.shape),
             )
         else:
             return self.of(output.node)
@@ -63,7 +62,7 @@ class FieldTracer:
         return after
 
     def of(self, node: Node | None) -> Fields | None:
-        """The field of an operation's result: noted, or the largest of its inputs'. None if no pixel is behind it."""
+        """The field of an operation's result: noted, or the largest of its inputs. None if it depends on no pixel."""
         if node is None:
             return None
         stack = [node]
@@ -100,29 +99,29 @@ class FieldTracer:
 
 
 def _map_size(node: Node) -> tuple[int, ...]:
-    """(H, W) of a map; (1, 1) of what was flattened or averaged, where one place has seen all."""
+    """(H, W) of a map; (1, 1) after a flatten or a mean, where one place sees the whole image."""
     return node.shape[2:] if len(node.shape) == 4 else (1, 1)
 
 
 def _between(field: ReceptiveField, size: int, out_size: int) -> ReceptiveField:
-    """The field behind an operation without a window, from `size` places along an axis to `out_size`."""
-    if out_size == 1 and size > 1:  # averaged or flattened: the one place looks at all
-        return field.behind([range(size)], size)
-    if size == 1 and out_size > 1:  # broadcast: all look at the one
-        return field.behind([[0]] * out_size, 1)
+    """The field after an operation without a window, from `size` places along an axis to `out_size`."""
+    if out_size == 1 and size > 1:  # averaged or flattened: the one place sees all places
+        return field.after_places([range(size)], size)
+    if size == 1 and out_size > 1:  # broadcast: all places see the one place
+        return field.after_places([[0]] * out_size, 1)
     return field
 
 
-def _behind(
+def _after_layer(
     module: Module, axis: int, field: ReceptiveField, shape: tuple[int, ...], out_shape: tuple[int, ...]
 ) -> ReceptiveField:
-    """The field behind one layer, along axis 0 (down) or 1 (across)."""
+    """The field after one layer, along axis 0 (down) or 1 (across)."""
     size, out_size = shape[2 + axis], out_shape[2 + axis]
     if isinstance(module, (AdaptiveAvgPool2d, AdaptiveMaxPool2d)):
         regions = [range(i * size // out_size, -(-(i + 1) * size // out_size)) for i in range(out_size)]
-        return field.behind(regions, size)
+        return field.after_places(regions, size)
     if isinstance(module, Upsample):
-        return field.behind(_looked_at(module, axis, size), size)
+        return field.after_places(_looked_at(module, axis, size), size)
     if isinstance(module, PixelShuffle):
         return field.after_upsampling(module.upscale_factor, module.upscale_factor)
     if isinstance(module, PixelUnshuffle):
@@ -142,7 +141,7 @@ def _behind(
 
 
 def _looked_at(module: Upsample, axis: int, size: int) -> list[list[int]]:
-    """For each place of the result along one axis, the places that it copies or blends."""
+    """For each place of the result along one axis, the places of the input that contribute."""
     asked = module.size[axis] if isinstance(module.size, Sequence) else module.size
     factor = module.scale_factor[axis] if isinstance(module.scale_factor, Sequence) else module.scale_factor
     mode = "linear" if module.mode == "bilinear" else module.mode

@@ -109,7 +109,7 @@ def test_what_a_class_declares_is_what_its_forward_does(name, backbone_and_image
     """The children of a row run one directly behind the other, each on the result of the one before, once a pass."""
     model, images = backbone_and_images(name)
     for module in model.modules():
-        for row in module.fusable:
+        for row in getattr(module, "fusable", ()):
             calls = calls_of([module.get_submodule(child) for child in row], lambda: model(images))
             assert [child for child, _, _ in calls] == [module.get_submodule(child) for child in row]
             for (_, _, output), (_, following, _) in itertools.pairwise(calls):

@@ -233,7 +233,7 @@ def zeros(*shape):
         (lambda: nn.Conv2d(4, 6, 3, padding_mode="mirror"), "padding_mode must be one of"),
         (lambda: nn.ConvTranspose2d(4, 6, 3, padding_mode="reflect"), "must be 'zeros'"),
         (lambda: nn.Linear(3, 0), "out_features must be at least 1, but is 0"),
-        (lambda: nn.Dropout(1.5), r"Dropout: p must lie in \[0, 1\], but is 1.5"),
+        (lambda: nn.Dropout(1.5), r"Dropout: p must be in \[0, 1\], but is 1.5"),
         (lambda: nn.BatchNorm2d(0), "num_features must be at least 1"),
         (lambda: nn.GroupNorm(3, 4), "num_groups=3 must divide num_channels=4"),
         (lambda: nn.LayerNorm(()), "normalized_shape must name at least one axis"),

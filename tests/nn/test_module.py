@@ -1,6 +1,7 @@
 """What a Module finds, says, and does with modes, hooks and errors."""
 
 import copy
+import pickle
 from collections import OrderedDict
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import minicnn
 from minicnn import nn, optim
+from minicnn.kernels import layout
 from minicnn.nn import Parameter
 from minicnn.tensor import Tensor
 
@@ -207,6 +209,129 @@ def test_a_hook_sees_and_replaces_the_output_and_is_gone_afterwards():
         assert nn.Sequential(layer)(x).tolist() == [0, 20]
     assert seen == [(layer, [-1.0, 2.0], [0.0, 2.0])]
     assert layer(x).tolist() == [0, 2]
+
+
+def test_a_hook_stays_until_its_handle_removes_it():
+    layer, seen = nn.ReLU(), []
+    handle = layer.register_forward_hook(lambda *call: seen.append("first"))
+    other = layer.register_forward_hook(lambda *call: seen.append("second"))
+    layer(Tensor(np.ones(1)))
+    handle.remove()
+    handle.remove()
+    layer(Tensor(np.ones(1)))
+    assert seen == ["first", "second", "second"]
+    other.remove()
+    assert layer._forward_hooks == []
+
+
+def test_a_hook_may_remove_itself():
+    layer, seen = nn.ReLU(), []
+
+    def once(*call):
+        seen.append(1)
+        handle.remove()
+
+    handle = layer.register_forward_hook(once)
+    layer(Tensor(np.ones(1)))
+    layer(Tensor(np.ones(1)))
+    assert seen == [1]
+
+
+class OneLayer(nn.Module):
+    def __init__(self, name):
+        super().__init__()
+        setattr(self, name, nn.Linear(4, 4))
+        self.name = name
+
+    def forward(self, x):
+        return getattr(self, self.name)(x)
+
+
+@pytest.mark.parametrize("name", ["frozen", "fused", "fusable"])
+def test_a_child_may_have_the_name_of_a_flag(name):
+    model = OneLayer(name)
+    layer = getattr(model, name)
+    x = Tensor(np.ones((1, 4), np.float32))
+    np.testing.assert_array_equal(model(x).data, layer(x).data)
+    assert list(model.state_dict()) == [f"{name}.weight", f"{name}.bias"]
+    assert not model.freeze().train().training
+    assert not layer.weight.requires_grad
+    assert model.unfreeze().train().training
+    assert optim.ExponentialMovingAverage(model).module.get_submodule(name) is not layer
+    fused = nn.fuse(model)
+    np.testing.assert_array_equal(fused(x).data, model(x).data)
+    with pytest.raises(RuntimeError, match="made by fuse"):
+        fused.train()
+
+
+def test_flags_tell_what_was_done():
+    model = nn.Linear(2, 2)
+    assert (model.frozen, model.fused) == (False, False)
+    assert model.freeze().frozen
+    assert nn.fuse(model).fused
+
+
+@pytest.mark.parametrize("name", ["training", "_modules", "_frozen"])
+def test_a_child_with_the_name_of_an_attribute_of_every_module_is_refused(name):
+    with pytest.raises(ValueError, match=f"'{name}' is the name of an attribute of every Module"):
+        nn.ModuleDict({name: nn.ReLU()})
+    with pytest.raises(ValueError, match=f"'{name}' is the name of an attribute of every Module"):
+        OneLayer(name)
+
+
+@pytest.mark.parametrize("name", ["forward", "train", "parameters", "state_dict"])
+def test_a_child_that_an_attribute_of_the_class_would_hide_is_refused(name):
+    with pytest.raises(
+        ValueError, match=rf"OneLayer\.{name} is an attribute of the class, which would hide the Linear"
+    ):
+        OneLayer(name)
+
+
+def test_names_of_methods_are_free_in_a_module_dict():
+    layers = nn.ModuleDict({"values": nn.ReLU(), "forward": nn.Tanh()})
+    assert isinstance(layers["values"], nn.ReLU)
+    assert list(layers.keys()) == ["values", "forward"]
+
+
+def test_a_module_that_stands_in_two_places_is_applied_to_once():
+    shared, seen = nn.Linear(2, 2), []
+    nn.Sequential(shared, nn.ReLU(), shared).apply(seen.append)
+    assert seen.count(shared) == 1
+    assert len(seen) == 3
+
+
+def test_a_model_and_its_optimiser_can_be_pickled_and_go_on_as_before():
+    def step(model, optimizer):
+        optimizer.zero_grad()
+        (model(images(channels=4, side=5)) ** 2).sum().backward()
+        optimizer.step()
+
+    model = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    step(model, optimizer)
+    twin, its_optimizer = pickle.loads(pickle.dumps((model, optimizer)))
+    assert all(isinstance(parameter, Parameter) and parameter.requires_grad for parameter in twin.parameters())
+    for _ in range(2):
+        step(model, optimizer)
+        step(twin, its_optimizer)
+    np.testing.assert_equal(twin.state_dict(), model.state_dict())
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_a_tensor_can_be_pickled_in_its_memory_order(requires_grad):
+    values = layout.empty((2, 3, 4, 5), np.float32)
+    values[...] = np.random.default_rng(0).random(values.shape)
+    twin = pickle.loads(pickle.dumps(Tensor(values, requires_grad=requires_grad)))
+    np.testing.assert_array_equal(twin.data, values)
+    assert twin.data.strides == values.strides
+    assert twin.requires_grad == requires_grad
+    assert twin.is_leaf
+
+
+def test_a_result_can_not_be_pickled():
+    result = Tensor(np.ones(2), requires_grad=True) * 2
+    with pytest.raises(RuntimeError, match=r"mul.*made this Tensor; .*\.detach\(\)"):
+        pickle.dumps(result)
 
 
 def test_a_hook_is_gone_even_after_an_error():
