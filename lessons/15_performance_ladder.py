@@ -40,7 +40,7 @@ from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.winograd import winograd
 from minicnn.kernels.convolution.winograd.transforms import outputs_of_products, transform_pixels, transform_weights
 from minicnn.kernels.normalization import channel_sum
-from minicnn.kernels.registers.microkernel import products
+from minicnn.kernels.registers.microkernel import Lines, products
 from minicnn.kernels.registers.vector import ROWS, VECTOR_BYTES, narrow_columns, narrow_tile
 from minicnn.teach.race import again_and_again, racy_sums, racy_sums_compiled, watch
 
@@ -104,12 +104,10 @@ lanes, depth = narrow_columns(np.float32), 3  # numbers in a vector; products in
 pixels = np.arange(ROWS * depth, dtype=np.float32)  # (ROWS, depth), flat: what follows is pixels @ weights
 weights = np.linspace(-1, 1, depth * lanes, dtype=np.float32)  # (depth, lanes), flat
 outputs = np.empty(ROWS * lanes, np.float32)
-rows, steps, lines = np.arange(ROWS) * depth, np.arange(depth), np.arange(ROWS) * lanes
+windows, target = Lines(pixels, 0, np.arange(ROWS) * depth), Lines(outputs, 0, np.arange(ROWS) * lanes)
 if lesson.stop("tile"):
     breakpoint()  # step into products; `tile` is ROWS x lanes numbers, and grows by one step at a time
-products(
-    narrow_tile, np.zeros(lanes, np.float32), 0, pixels, rows, ROWS, steps, depth, weights, lanes, outputs, lines, 0
-)
+products(narrow_tile, np.zeros(lanes, np.float32), windows, np.arange(depth), weights, lanes, target)
 by_numpy = pixels.reshape(ROWS, depth) @ weights.reshape(depth, lanes)
 print("a tile of", (ROWS, lanes), "differs from NumPy's product by", abs(outputs - by_numpy.ravel()).max())
 

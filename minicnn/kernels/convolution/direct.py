@@ -39,11 +39,23 @@ from numba import prange
 
 from minicnn.kernels import memory
 from minicnn.kernels.compiling.compile import compile, kernel_array
-from minicnn.kernels.convolution.direct_plan import Limits, find_unit_compiled, forward_axis, input_gradient_axes, plan
+from minicnn.kernels.convolution.direct_plan import (
+    Layer,
+    Limits,
+    find_unit_compiled,
+    forward_axis,
+    input_gradient_axes,
+    plan,
+)
 from minicnn.kernels.convolution.direct_weights import sum_weight_gradient
 from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.normalization import channel_sum
-from minicnn.kernels.registers.microkernel import block_columns_compiled, block_products_in_runs_compiled, vectors_cost
+from minicnn.kernels.registers.microkernel import (
+    Lines,
+    block_columns_compiled,
+    block_products_in_runs_compiled,
+    vectors_cost,
+)
 from minicnn.kernels.registers.transposition import transpose
 from minicnn.kernels.registers.vector import clear, copy, element, narrow_columns, wide_columns
 
@@ -154,15 +166,15 @@ def _is_finite(array) -> bool:
     return bool(np.isfinite(channel_sum(array.reshape(-1, array.shape[3]))).all())  # (N, H, W, C) -> (N*H*W, C)
 
 
-def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu, output):
+def _convolve(tables, images, weight, channel_stride, bias, bundle, groups, relu, output):
     """Write to `output` the products of patches and weights, plus the bias; through relu if asked for.
 
     A group of channels is a convolution of its own: numbers further on in every pixel of input and output.
     """
     narrow, wide = narrow_columns(images.dtype), wide_columns(images.dtype)
-    n, channels, outputs = images.shape[0], images.shape[3] // groups, output.shape[3] // groups
-    lanes = bundle * outputs
-    blocks, units = -(-lanes // wide), len(tables.zone_of_unit)
+    channels_in, channels = images.shape[3] // groups, output.shape[3] // groups
+    bundle_channels = bundle * channels
+    blocks, units = -(-bundle_channels // wide), len(tables.zone_of_unit)
     # Either a unit of the image stays in the cache and all weights pass by, or a block of weights and all images do: a
     # thread then packs a block just before it multiplies by it, so weights that come from memory never go back there.
     by_block = blocks > 1 and (units < numba.get_num_threads() or weight.size * units > images.size * blocks)
@@ -170,14 +182,24 @@ def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu,
     packed = memory.aligned((workers if by_block else blocks, tables.depth * wide), images.dtype)
     first_sums = np.zeros((groups, blocks * wide), images.dtype)
     if bias is not None:
-        first_sums[:, :lanes] = np.tile(bias.reshape(groups, outputs), bundle)  # (C_out,) -> (groups, lanes)
+        first_sums[:, :bundle_channels] = np.tile(bias.reshape(groups, channels), bundle)  # (C_out,) -> (groups, ...)
     flat_images = kernel_array(images).reshape(-1)  # (N, H, W, C) -> (N*H*W*C,)
     flat_weight = kernel_array(weight).reshape(-1)  # (C_out, C, KH, KW) -> (C_out*C*KH*KW,)
     for group in range(groups):
+        layer = Layer(
+            images=images.shape[0],
+            channels=channels,
+            bundle_channels=bundle_channels,
+            first_source=group * channels_in,
+            first_target=group * channels,
+            first_element=group * weight.size // groups,
+            channel_stride=channel_stride,
+            narrow=narrow,
+            wide=wide,
+        )
         convolve_units_compiled(
-            flat_images, n, flat_weight, group * weight.size // groups, tables, column_stride, outputs, lanes,
-            first_sums[group], group * channels, group * outputs, packed, output.reshape(-1), workers, narrow, wide,
-            by_block, relu,
+            flat_images, flat_weight, tables, layer, first_sums[group], packed, output.reshape(-1), workers, by_block,
+            relu,
         )  # fmt: skip
 
 
@@ -186,49 +208,49 @@ def _convolve(tables, images, weight, column_stride, bias, bundle, groups, relu,
 # touch are flat, so that one compiled version of each function serves all.
 
 
-def _pack_squares(weight, first_element, tables, column_stride, lanes, first, columns, narrow, packed):
+def _pack_squares(weight, tables, layer, first, columns, packed):
     """Turn stretches of neighbouring weights of a channel into columns, a square at a time; returns how many are done.
 
     They are done up to the first stretch that has a gap, or would reach beyond the last weight.
     """
+    narrow = layer.narrow
     for i in range(0, len(tables.elements) - narrow + 1, narrow):
         start = element(tables.elements, i)
         if element(tables.elements, i + narrow - 1) != start + narrow - 1:
             return i
         for column in range(0, columns, narrow):
-            channel = min(first + column, lanes - 1)
-            place = first_element + channel * column_stride + start
-            transpose(weight, place, column_stride, lanes - 1 - channel, packed, column, tables.lines, i, columns)
+            channel = min(first + column, layer.channels - 1)
+            place = layer.first_element + channel * layer.channel_stride + start
+            last = layer.channels - 1 - channel
+            transpose(weight, place, layer.channel_stride, last, packed, column, tables.lines, i, columns)
     return len(tables.elements) // narrow * narrow
 
 
 _pack_squares_compiled = compile(_pack_squares, inner=True)
 
 
-def _pack_weights(weight, first_element, tables, column_stride, outputs, lanes, first, narrow, wide, packed):
-    """Gather the weights of a block of lanes, from number `first` on, into lines: zeros where there is none.
+def _pack_weights(weight, tables, layer, first, packed):
+    """Gather the weights of a block of bundle channels, from number `first` on, into lines: zeros where there is none.
 
-    Lane number i belongs to channel i % outputs of pixel i // outputs of the bundle. A block's last lanes may be none;
-    nothing reads their sums.
+    Bundle channel number i is channel i % channels of pixel i // channels of the bundle. A block's last ones may not
+    exist; nothing reads their sums.
     """
-    columns = block_columns_compiled(first, lanes, narrow, wide)
-    count, real = len(tables.elements), min(columns, lanes - first)
+    columns = block_columns_compiled(first, layer.bundle_channels, layer.narrow, layer.wide)
+    count, real = len(tables.elements), min(columns, layer.bundle_channels - first)
     done = 0
-    if real < columns or outputs < lanes:
+    if real < columns or layer.channels < layer.bundle_channels:
         clear(packed, 0, tables.depth * columns)
-    if outputs == lanes and column_stride == 1:
+    if layer.channels == layer.bundle_channels and layer.channel_stride == 1:
         for i in range(count):
-            place = first_element + element(tables.elements, i) + first
+            place = layer.first_element + element(tables.elements, i) + first
             copy(weight, place, packed, element(tables.lines, i) * columns, real)
         done = count
-    elif outputs == lanes:
-        done = _pack_squares_compiled(
-            weight, first_element, tables, column_stride, lanes, first, columns, narrow, packed
-        )
+    elif layer.channels == layer.bundle_channels:
+        done = _pack_squares_compiled(weight, tables, layer, first, columns, packed)
     for start in range(done, count, _PACKED_TOGETHER):
         for column in range(real):
-            pixel, channel = (first + column) // outputs, (first + column) % outputs
-            place = first_element + channel * column_stride
+            pixel, channel = (first + column) // layer.channels, (first + column) % layer.channels
+            place = layer.first_element + channel * layer.channel_stride
             for i in range(start, min(start + _PACKED_TOGETHER, count)):
                 if element(tables.pixels, i) == pixel:
                     line = element(tables.lines, i)
@@ -238,47 +260,39 @@ def _pack_weights(weight, first_element, tables, column_stride, outputs, lanes, 
 _pack_weights_compiled = compile(_pack_weights, inner=True)
 
 
-def _convolve_block(
-    images, tables, unit, n, first_source, first_target, packed, first_sums, first, lanes, narrow, wide, output, relu
-):
-    """Write a block of lanes, from number `first` on, of the positions of a unit to `output`."""
-    columns = block_columns_compiled(first, lanes, narrow, wide)
-    number, count, source, target = find_unit_compiled(tables, unit, n)
+def _convolve_block(images, tables, layer, unit, first, packed, first_sums, output, relu):
+    """Write a block of bundle channels, from number `first` on, of the positions of a unit to `output`."""
+    columns = block_columns_compiled(first, layer.bundle_channels, layer.narrow, layer.wide)
+    number, count, source, target = find_unit_compiled(tables, unit, layer.images)
     zone = tables.zones[number]
+    begin, end = zone.first_position, zone.first_position + count
+    windows = Lines(images, layer.first_source + source, tables.starts[begin:end])
+    outputs = Lines(output, layer.first_target + target + first, tables.destinations[begin:end])
     block_products_in_runs_compiled(
-        wide, first_sums, first, images, first_source + source, tables.starts, zone.first_position, count, tables.runs,
-        zone.first_run, zone.end_run, packed, columns, min(columns, lanes - first), output, tables.destinations,
-        first_target + target + first, relu,
+        layer.wide, first_sums[first : first + columns], windows, tables.runs[3 * zone.first_run : 3 * zone.end_run],
+        packed, columns, outputs, min(columns, layer.bundle_channels - first), relu,
     )  # fmt: skip
 
 
 _convolve_block_compiled = compile(_convolve_block, inner=True)
 
 
-def convolve_units(
-    images, n, weight, first_element, tables, column_stride, outputs, lanes, first_sums, first_source, first_target,
-    packed, output, workers, narrow, wide, by_block, relu,
-):  # fmt: skip
+def convolve_units(images, weight, tables, layer, first_sums, packed, output, workers, by_block, relu):
     """output = patches times weights, plus bias, of one group: workers share out the units, or the blocks."""
-    blocks, units = -(-lanes // wide), len(tables.zone_of_unit)
+    blocks, units = -(-layer.bundle_channels // layer.wide), len(tables.zone_of_unit)
     if not by_block:
         for block in prange(blocks):
-            _pack_weights_compiled(
-                weight, first_element, tables, column_stride, outputs, lanes, block * wide, narrow, wide, packed[block]
-            )
+            _pack_weights_compiled(weight, tables, layer, block * layer.wide, packed[block])
     outer, inner = (blocks, units) if by_block else (units, blocks)
     for worker in prange(workers):
         for i in range(np.intp(worker), outer, workers):
             if by_block:
-                _pack_weights_compiled(
-                    weight, first_element, tables, column_stride, outputs, lanes, i * wide, narrow, wide, packed[worker]
-                )
+                _pack_weights_compiled(weight, tables, layer, i * layer.wide, packed[worker])
             for j in range(inner):
                 block, unit, weights = (i, j, np.intp(worker)) if by_block else (j, i, j)
                 _convolve_block_compiled(
-                    images, tables, unit, n, first_source, first_target, packed[weights], first_sums,
-                    block * wide, lanes, narrow, wide, output, relu,
-                )  # fmt: skip
+                    images, tables, layer, unit, block * layer.wide, packed[weights], first_sums, output, relu
+                )
 
 
 convolve_units_compiled = compile(convolve_units, parallel=True)

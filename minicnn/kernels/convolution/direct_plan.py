@@ -109,6 +109,23 @@ class Plan(NamedTuple):
     most_positions: int  # of any unit
 
 
+class Layer(NamedTuple):
+    """The sizes of the convolution of one group of channels, and where its numbers begin: see direct.py.
+
+    A position writes `bundle_channels` numbers, the `channels` of each of the bundle's pixels.
+    """
+
+    images: int
+    channels: int  # of a pixel of the result, in this group
+    bundle_channels: int
+    first_source: int  # of the group's numbers in the image, in the result and in the weight array
+    first_target: int
+    first_element: int
+    channel_stride: int  # from a channel's weights to the next one's, in the weight array
+    narrow: int  # the columns of a narrow register tile, and of a wide one
+    wide: int
+
+
 @lru_cache(maxsize=1024)
 def forward_axis(size, kernel, stride, padding, dilation, bundle=1) -> Axis:
     """The axis of `size` outputs: output i sees input i * stride + k * dilation - padding through kernel row k."""

@@ -18,6 +18,7 @@ the channels, which the threads share out; the parts are added at the end.
 """
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -25,15 +26,35 @@ from numba import prange
 
 from minicnn.kernels import memory
 from minicnn.kernels.compiling.compile import compile, kernel_array
-from minicnn.kernels.convolution.direct_plan import Limits, find_unit_compiled, forward_axis, offsets, plan
+from minicnn.kernels.convolution.direct_plan import Layer, Limits, find_unit_compiled, forward_axis, offsets, plan
 from minicnn.kernels.convolution.geometry import Geometry
-from minicnn.kernels.registers.microkernel import block_columns_compiled, block_outer_products_compiled, vectors_cost
+from minicnn.kernels.registers.microkernel import (
+    Lines,
+    block_columns_compiled,
+    block_outer_products_compiled,
+    vectors_cost,
+)
 from minicnn.kernels.registers.vector import ROWS, clear, copy, element, narrow_columns, wide_columns
 
 LIMITS = Limits(units=16, fewest_positions=256, most_positions=512, numbers=64 * 1024)
 PIECES = 16  # that threads share out: a fixed number, so that threads cannot change the sums
 SUMS_OF_PIECE = 64 * 1024  # they stay in a second-level cache, with a unit of the image and one of the gradient
 CHANNELS_OF_BLOCK = 32  # a multiple of ROWS; their sums are made in turn while the image's vectors are in the cache
+
+
+class TileRows(NamedTuple):
+    """The rows of the register tiles: where each finds its scalars, and where its sums lie in those of its block."""
+
+    scalars: np.ndarray
+    sums: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Arrays that threads work in. `packed` has a row for each worker, empty if gradients are read where they lie."""
+
+    packed: np.ndarray
+    packed_starts: np.ndarray
+    zeros: np.ndarray  # what a tile begins with
 
 
 def sum_weight_gradient(x, gradient, geometry: Geometry, gw):
@@ -48,31 +69,43 @@ def sum_weight_gradient(x, gradient, geometry: Geometry, gw):
     rows = (forward_axis(oh, kh, stride[0], padding[0], dilation[0]),)
     columns = (forward_axis(ow, kw, stride[1], padding[1], dilation[1], bundle),)
     tables = plan(n, (h, w), channels, c_in, (oh, ow), c_out, rows, columns, (kw, kh * kw), LIMITS)
-    lanes = bundle * outputs
-    # Row r of the tiles reads its scalars at tile_rows[r], and its sums go to lines[r] in those of their block, which
-    # are (CHANNELS_OF_BLOCK, depth) or (depth + 1, wide). Rows that only fill the last tile go where nothing is read.
+    bundle_channels = bundle * outputs
+    # A block of sums is (CHANNELS_OF_BLOCK, depth) or (depth + 1, wide). Rows that only fill the last tile add to
+    # places where nothing is read.
     if taps_in_lanes:
         row = np.arange(-(-outputs // ROWS) * ROWS)
-        tile_rows, lines = np.minimum(row, outputs - 1), row % CHANNELS_OF_BLOCK * tables.depth
+        tile_rows = TileRows(np.minimum(row, outputs - 1), row % CHANNELS_OF_BLOCK * tables.depth)
         blocks, block_size = -(-outputs // CHANNELS_OF_BLOCK), CHANNELS_OF_BLOCK * tables.depth
     else:
-        tile_rows, lines = tables.taps, tables.tap_lines * wide
-        blocks, block_size = -(-lanes // wide), (tables.depth + 1) * wide
+        tile_rows = TileRows(tables.taps, tables.tap_lines * wide)
+        blocks, block_size = -(-bundle_channels // wide), (tables.depth + 1) * wide
     shares = min(-(-blocks // max(1, SUMS_OF_PIECE // block_size)), PIECES)
     parts = max(1, min(PIECES // shares, len(tables.zone_of_unit)))
     workers = min(numba.get_num_threads(), parts * shares)
+    in_place = taps_in_lanes or bundle_channels % narrow == 0
+    scratch = Scratch(
+        packed=memory.aligned((workers, 0 if in_place else tables.most_positions * wide), x.dtype),
+        packed_starts=offsets((len(tables.starts), wide)),
+        zeros=np.zeros(wide, gradient.dtype),
+    )
     sums = memory.aligned((parts, blocks, block_size), x.dtype)
-    in_place = taps_in_lanes or lanes % narrow == 0
-    packed = memory.aligned((workers, 0 if in_place else tables.most_positions * wide), x.dtype)
-    packed_lines = offsets((len(tables.starts), wide))
     flat_images = kernel_array(x).reshape(-1)  # (N, H, W, C_in) -> (N*H*W*C_in,)
     flat_gradient = kernel_array(gradient).reshape(-1)  # (N, OH, OW, C_out) -> (N*OH*OW*C_out,)
     for group in range(groups):
+        layer = Layer(
+            images=n,
+            channels=outputs,
+            bundle_channels=bundle_channels,
+            first_source=group * channels,
+            first_target=group * outputs,
+            first_element=group * gw.size // groups,
+            channel_stride=channels * kh * kw,
+            narrow=narrow,
+            wide=wide,
+        )
         weight_gradient_parts_compiled(
-            flat_images, flat_gradient, n, gw.reshape(-1), group * gw.size // groups, tables, channels * kh * kw,
-            outputs, lanes, group * channels, group * outputs, taps_in_lanes, tile_rows, lines, packed, packed_lines,
-            np.zeros(wide, gradient.dtype), sums, shares, narrow, wide,
-        )  # fmt: skip
+            flat_images, flat_gradient, gw.reshape(-1), tables, layer, taps_in_lanes, tile_rows, scratch, sums, shares
+        )
 
 
 def _form(size, channels, outputs, kernel_size, stride, groups, narrow) -> tuple[int, bool]:
@@ -93,65 +126,57 @@ def _form(size, channels, outputs, kernel_size, stride, groups, narrow) -> tuple
 # The compiled part. It trusts its arguments: shapes were checked by the callers.
 
 
-def _add_taps_in_lanes(
-    images, gradient, tables, unit, n, first_source, first_target, rows, lines, first_row, end_row, zeros, sums,
-    narrow, wide,
-):  # fmt: skip
-    """Add what a unit gives to the weight gradients of channels first_row, ... end_row - 1."""
-    number, count, source, target = find_unit_compiled(tables, unit, n)
+def _add_taps_in_lanes(images, gradient, tables, layer, unit, tile_rows, zeros, sums):
+    """Add what a unit gives to the weight gradients of the channels in `tile_rows`."""
+    number, count, source, target = find_unit_compiled(tables, unit, layer.images)
     zone = tables.zones[number]
-    begin = zone.first_position
+    begin, end = zone.first_position, zone.first_position + count
+    starts, destinations = tables.starts[begin:end], tables.destinations[begin:end]
+    scalars = Lines(gradient, target + layer.first_target, tile_rows.scalars)
     for run in range(zone.first_run, zone.end_run):
-        tap, line = source + first_source + tables.runs[3 * run], tables.runs[3 * run + 1]
+        tap, line = source + layer.first_source + tables.runs[3 * run], tables.runs[3 * run + 1]
         length = tables.runs[3 * run + 2]
-        for first in range(0, length, wide):
-            columns = block_columns_compiled(first, length, narrow, wide)
+        for first in range(0, length, layer.wide):
+            columns = block_columns_compiled(first, length, layer.narrow, layer.wide)
             block_outer_products_compiled(
-                wide, columns, zeros, gradient, target + first_target, rows, first_row, end_row, tables.destinations,
-                begin, begin + count, images, tap + first, tables.starts, begin, sums, lines, line + first,
+                layer.wide, columns, zeros, scalars, destinations, Lines(images, tap + first, starts),
+                Lines(sums, line + first, tile_rows.sums),
             )  # fmt: skip
 
 
 _add_taps_in_lanes_compiled = compile(_add_taps_in_lanes, inner=True)
 
 
-def _add_channels_in_lanes(
-    images, gradient, tables, unit, n, first_source, first_target, rows, lines, block, lanes, zeros, packed,
-    packed_lines, sums, narrow, wide,
-):  # fmt: skip
+def _add_channels_in_lanes(images, gradient, tables, layer, unit, tile_rows, block, scratch, sums):
     """Add what a unit gives to the weight gradients of a block of channels."""
-    number, count, source, target = find_unit_compiled(tables, unit, n)
+    number, count, source, target = find_unit_compiled(tables, unit, layer.images)
     zone = tables.zones[number]
-    begin, first = zone.first_position, block * wide
-    columns = block_columns_compiled(first, lanes, narrow, wide)
-    target += first_target + first
-    if len(packed) == 0:
-        block_outer_products_compiled(
-            wide, columns, zeros, images, source + first_source, rows, zone.first_tap, zone.end_tap, tables.starts,
-            begin, begin + count, gradient, target, tables.destinations, begin, sums, lines, 0,
-        )  # fmt: skip
-        return
-    # The last vector would reach into the next pixel's channels, so they are copied, with zeros behind them.
-    real = min(columns, lanes - first)
-    for position in range(count):
-        copy(gradient, target + tables.destinations[begin + position], packed, position * wide, real)
-        clear(packed, position * wide + real, columns - real)
-    block_outer_products_compiled(
-        wide, columns, zeros, images, source + first_source, rows, zone.first_tap, zone.end_tap, tables.starts,
-        begin, begin + count, packed, -packed_lines[begin], packed_lines, begin, sums, lines, 0,
-    )  # fmt: skip
+    begin, end, first = zone.first_position, zone.first_position + count, block * layer.wide
+    columns = block_columns_compiled(first, layer.bundle_channels, layer.narrow, layer.wide)
+    target += layer.first_target + first
+    scalars = Lines(images, source + layer.first_source, tile_rows.scalars[zone.first_tap : zone.end_tap])
+    starts, destinations = tables.starts[begin:end], tables.destinations[begin:end]
+    lines = Lines(sums, np.intp(0), tile_rows.sums[zone.first_tap : zone.end_tap])
+    if len(scratch.packed) == 0:
+        vectors = Lines(gradient, target, destinations)
+    else:
+        # The last vector would reach into the next pixel's channels, so they are copied, with zeros behind them.
+        real = min(columns, layer.bundle_channels - first)
+        for position in range(count):
+            copy(gradient, target + destinations[position], scratch.packed, position * layer.wide, real)
+            clear(scratch.packed, position * layer.wide + real, columns - real)
+        vectors = Lines(scratch.packed, np.intp(0), scratch.packed_starts)
+    block_outer_products_compiled(layer.wide, columns, scratch.zeros, scalars, starts, vectors, lines)
 
 
 _add_channels_in_lanes_compiled = compile(_add_channels_in_lanes, inner=True)
 
 
-def _sum_pieces(
-    worker, images, gradient, tables, n, first_source, first_target, taps_in_lanes, rows, lines, lanes, packed,
-    packed_lines, zeros, sums, shares, narrow, wide,
-):  # fmt: skip
+def _sum_pieces(worker, images, gradient, tables, layer, taps_in_lanes, tile_rows, scratch, sums, shares):
     """A worker's share of the pieces, each from zero to its whole sum."""
     parts, blocks, block_size = sums.shape
-    units, workers = len(tables.zone_of_unit), len(packed)
+    units, workers = len(tables.zone_of_unit), len(scratch.packed)
+    own = Scratch(scratch.packed[worker], scratch.packed_starts, scratch.zeros)
     for piece in range(worker, parts * shares, workers):
         part, share = piece // shares, piece % shares
         first_block, end_block = share * blocks // shares, (share + 1) * blocks // shares
@@ -160,62 +185,55 @@ def _sum_pieces(
         for unit in range(part, units, parts):
             for block in range(first_block, end_block):
                 if taps_in_lanes:
-                    first_row = block * CHANNELS_OF_BLOCK
+                    first, end = block * CHANNELS_OF_BLOCK, (block + 1) * CHANNELS_OF_BLOCK
+                    rows = TileRows(tile_rows.scalars[first:end], tile_rows.sums[first:end])
                     _add_taps_in_lanes_compiled(
-                        images, gradient, tables, unit, n, first_source, first_target, rows, lines, first_row,
-                        min(first_row + CHANNELS_OF_BLOCK, len(rows)), zeros, sums[part, block], narrow, wide,
-                    )  # fmt: skip
+                        images, gradient, tables, layer, unit, rows, own.zeros, sums[part, block]
+                    )
                 else:
                     _add_channels_in_lanes_compiled(
-                        images, gradient, tables, unit, n, first_source, first_target, rows, lines, block, lanes,
-                        zeros, packed[worker], packed_lines, sums[part, block], narrow, wide,
-                    )  # fmt: skip
+                        images, gradient, tables, layer, unit, tile_rows, block, own, sums[part, block]
+                    )
 
 
 _sum_pieces_compiled = compile(_sum_pieces, inner=True)
 
 
-def _write_channel(channel, tables, taps_in_lanes, outputs, sums, gw, row, size, wide):
-    """Write the `size` weight gradients of an output channel, the totals of all parts, from `row` on in `gw`."""
+def _write_channel(channel, tables, layer, taps_in_lanes, sums, gw):
+    """Write the weight gradients of an output channel, the totals of all parts, to their places in `gw`."""
     parts, blocks, block_size = sums.shape
     flat = sums.reshape(-1)  # (parts, blocks, block_size) -> (M,)
-    clear(gw, row, size)  # a bundle's pixels add up to one number
+    first = layer.first_element + channel * layer.channel_stride
+    clear(gw, first, layer.channel_stride)  # a bundle's pixels add up to one number
     for i in range(len(tables.elements)):
         line = element(tables.lines, i)
         if taps_in_lanes:
             place = channel * tables.depth + line
         else:
-            lane = element(tables.pixels, i) * outputs + channel
-            place = lane // wide * block_size + line * wide + lane % wide
+            column = element(tables.pixels, i) * layer.channels + channel
+            place = column // layer.wide * block_size + line * layer.wide + column % layer.wide
         total = element(flat, place)
         for part in range(1, parts):
             total += element(flat, part * blocks * block_size + place)
-        gw[row + element(tables.elements, i)] += total
+        gw[first + element(tables.elements, i)] += total
 
 
 _write_channel_compiled = compile(_write_channel, inner=True)
 
 
-def weight_gradient_parts(
-    images, gradient, n, gw, first_element, tables, column_stride, outputs, lanes, first_source, first_target,
-    taps_in_lanes, rows, lines, packed, packed_lines, zeros, sums, shares, narrow, wide,
-):  # fmt: skip
+def weight_gradient_parts(images, gradient, gw, tables, layer, taps_in_lanes, tile_rows, scratch, sums, shares):
     """gw = patches, transposed, times gradients. A piece of work is a part of the units and a share of the channels.
 
-    A unit is summed from zero and then added to the sums of its part, and the parts are added last. `packed` has a row
-    for each worker, empty if the gradient is read where it lies. The loops' bodies are functions of their own, and
-    `zeros` comes from outside, for what stands in a parallel function takes Numba several times as long to compile.
+    A unit is summed from zero and then added to the sums of its part, and the parts are added last. The loops' bodies
+    are functions of their own, and arrays come from outside, because all that stands in a parallel function takes Numba
+    several times as long to compile.
     """
-    for worker in prange(len(packed)):
+    for worker in prange(len(scratch.packed)):
         _sum_pieces_compiled(
-            np.intp(worker), images, gradient, tables, n, first_source, first_target, taps_in_lanes, rows, lines, lanes,
-            packed, packed_lines, zeros, sums, shares, narrow, wide,
-        )  # fmt: skip
-    for channel in prange(outputs):
-        row = first_element + channel * column_stride
-        _write_channel_compiled(
-            np.intp(channel), tables, taps_in_lanes, outputs, sums, gw, np.intp(row), column_stride, wide
+            np.intp(worker), images, gradient, tables, layer, taps_in_lanes, tile_rows, scratch, sums, shares
         )
+    for channel in prange(layer.channels):
+        _write_channel_compiled(np.intp(channel), tables, layer, taps_in_lanes, sums, gw)
 
 
 weight_gradient_parts_compiled = compile(weight_gradient_parts, parallel=True)

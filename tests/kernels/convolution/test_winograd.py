@@ -136,8 +136,8 @@ def test_three_products_of_named_layers(n, h, w, c_in, c_out, padding):
     check(n, h, w, c_in, c_out, padding)
 
 
-def test_a_weight_gradient_that_takes_several_groups(monkeypatch):
-    monkeypatch.setattr(winograd, "GROUP_ELEMENTS", (1, 36 * 96 * 40))  # 40 tiles
+def test_a_weight_gradient_that_takes_several_rounds(monkeypatch):
+    monkeypatch.setattr(winograd, "ROUND_ELEMENTS", (1, 36 * 96 * 40))  # 40 tiles
     check(7, 18, 15, 17, 40, (1, 1))
 
 
@@ -162,7 +162,7 @@ def test_sharing_tiles_and_sharing_weights_give_the_same_bits(monkeypatch, threa
     expected = three_products(winograd, *arrays, (1, 1))[:2]
     monkeypatch.setattr(winograd, "SHARED_WEIGHTS", 0)
     monkeypatch.setattr(winograd.numba, "get_num_threads", lambda: threads)
-    for shared_tiles in (1, 36 * 40 * 100, 10**7):  # many groups, a few, one
+    for shared_tiles in (1, 36 * 40 * 100, 10**7):  # many rounds, a few, one
         monkeypatch.setattr(winograd, "SHARED_TILES", shared_tiles)
         for result, wanted in zip(three_products(winograd, *arrays, (1, 1))[:2], expected, strict=True):
             assert result.tobytes() == wanted.tobytes()
@@ -188,7 +188,7 @@ def test_relu_is_the_convolution_with_zeros_for_what_is_negative(c_out):
 
 
 def test_number_of_threads_does_not_change_a_bit(monkeypatch, on_one_thread_and_on_all):
-    monkeypatch.setattr(winograd, "GROUP_ELEMENTS", (1, 36 * 144 * 60))  # several groups
+    monkeypatch.setattr(winograd, "ROUND_ELEMENTS", (1, 36 * 144 * 60))  # several rounds
     arrays = operands(13, 15, 14, 37, 70, (1, 1))
     results = on_one_thread_and_on_all(lambda: three_products(winograd, *arrays, (1, 1)))
     for one, many in zip(*results, strict=True):
@@ -315,7 +315,7 @@ def test_everything_runs_in_python_when_compilation_is_off(tmp_path):
         "import numpy as np\n"
         "from minicnn.kernels.convolution.geometry import Geometry\n"
         "from minicnn.kernels.convolution.winograd import winograd\n"
-        "assert not hasattr(winograd.convolve_tiles_compiled, 'py_func')\n"
+        "assert not hasattr(winograd.outputs.convolve_tiles_compiled, 'py_func')\n"
         "x, w, b, g = np.load('operands.npz').values()\n"
         "geometry = Geometry(padding=(1, 1))\n"
         "np.savez('results.npz', winograd.conv2d(x, w, b, (5, 6), geometry),\n"

@@ -18,6 +18,7 @@ from numba import prange
 from minicnn.kernels.compiling.compile import compile
 from minicnn.kernels.convolution.winograd.tiles import (
     MATRICES,
+    Place,
     outputs_of_tile_compiled,
     tile_of_weights_compiled,
     transform_pixels_of_unit_compiled,
@@ -25,7 +26,7 @@ from minicnn.kernels.convolution.winograd.tiles import (
 from minicnn.kernels.convolution.winograd.transforms import OUTPUTS
 from minicnn.kernels.convolution.winograd.units import copy_pixels_compiled, count_tiles_compiled
 from minicnn.kernels.registers.arithmetic import load, save, stay_apart
-from minicnn.kernels.registers.microkernel import block_columns_compiled, block_products_compiled
+from minicnn.kernels.registers.microkernel import Lines, block_columns_compiled, block_products_compiled
 from minicnn.kernels.registers.transposition import transpose
 from minicnn.kernels.registers.vector import clear, copy
 
@@ -71,146 +72,173 @@ def _gather_weights(weight, kernel, first_depth, count, first, columns, channels
 _gather_weights_compiled = compile(_gather_weights, inner=True)
 
 
-def _write_outputs(products, unit, units, first, columns, bias, least, lines, lanes, wide, output, unfit):
+class Layer(NamedTuple):
+    """What a forward product is made of, and made to."""
+
+    images: np.ndarray  # (N, H, W, C_in)
+    weight: np.ndarray
+    bias: np.ndarray  # with zeros up to the end of the last block
+    least: float  # outputs below it become `least`: 0 for relu, else minus infinity
+    output: np.ndarray  # (N, OH, OW, C_out)
+    share_weights: bool  # which of the two orders
+    narrow: int  # the columns of a narrow register tile, and of a wide one
+    wide: int
+
+
+class Offsets(NamedTuple):
+    """Where things begin: a tile among a unit's transformed tiles, a channel in its tile, a tile's products."""
+
+    tiles: np.ndarray
+    channels: np.ndarray
+    products: np.ndarray
+
+
+class Transformed(NamedTuple):
+    """What is transformed first, and may be shared.
+
+    If weights are shared, `weights` has a row for each block of channels, and `tiles` one for each worker. Else
+    `weights` has a row for each worker, and `tiles` one for each unit of a round.
+    """
+
+    weights: np.ndarray  # (rows, 36, C_in lines of a block)
+    tiles: np.ndarray  # (rows, 36, tiles of a unit)
+
+
+class Scratch(NamedTuple):
+    """Arrays that threads work in, with a row for each worker."""
+
+    pixels: np.ndarray  # of a unit, with their padding
+    products: np.ndarray  # of a unit and a block of channels
+    halfway: np.ndarray  # a tile between the two steps of its transform
+    gathered: np.ndarray  # weights, before their transform
+    no_sums: np.ndarray  # zeros, which products begin with
+    unfit: np.ndarray  # becomes NaN if a number is not finite
+
+
+def _write_outputs(layer, unit, units, first, columns, scratch):
     """Write A^T M A + bias of a unit's tiles, `columns` channels from `first` on; `unfit` becomes NaN if one is."""
     stay_apart()
+    lanes, wide, output = layer.narrow, layer.wide, layer.output
     n, height, width, channels = output.shape
     first_image = unit // units.bands * units.images
     first_row = unit % units.bands * units.rows
-    check = load(unfit, 0)
+    check = load(scratch.unfit, 0)
     tile = 0
     for image in range(first_image, min(first_image + units.images, n)):
         for row in range(first_row, min(first_row + units.rows, units.tile_rows)):
             for column in range(units.tile_columns):
-                place = ((image * height + row * OUTPUTS) * width + column * OUTPUTS) * channels + first
+                corner = ((image * height + row * OUTPUTS) * width + column * OUTPUTS) * channels + first
+                rows, pixels = min(OUTPUTS, height - row * OUTPUTS), min(OUTPUTS, width - column * OUTPUTS)
                 for v in range(0, min(columns, channels - first), lanes):
+                    real = min(lanes, channels - first - v)
                     check = outputs_of_tile_compiled(
-                        products, tile * (MATRICES * wide + lanes) + v, wide, load(bias, first + v), least, lines,
-                        lanes, output, place + v, width * channels, channels, min(OUTPUTS, height - row * OUTPUTS),
-                        min(OUTPUTS, width - column * OUTPUTS), min(lanes, channels - first - v), check,
+                        scratch.products, tile * (MATRICES * wide + lanes) + v, wide, load(layer.bias, first + v),
+                        layer.least, scratch.halfway, lanes, output,
+                        Place(corner + v, width * channels, channels, rows, pixels, real), check,
                     )  # fmt: skip
                 tile += 1
-    save(check, unfit, 0)
+    save(check, scratch.unfit, 0)
 
 
 _write_outputs_compiled = compile(_write_outputs, inner=True)
 
 
-def _multiply_unit(
-    unit, block, units, tiles, rows, depths, packed, products, places, no_sums, bias, least, lines, unfit, output,
-    narrow, wide,
-):  # fmt: skip
+def _multiply_unit(layer, unit, block, units, offsets, tiles, packed, scratch):
     """Make a unit's outputs of one block of channels from its transformed tiles and the block's transformed weights."""
-    n, _, _, channels = output.shape
-    first = block * wide
-    columns = block_columns_compiled(first, channels, narrow, wide)
-    count = count_tiles_compiled(unit, n, units)
+    n, _, _, channels = layer.output.shape
+    wide, first = layer.wide, block * layer.wide
+    columns = block_columns_compiled(first, channels, layer.narrow, wide)
+    tile_starts = offsets.tiles[: count_tiles_compiled(unit, n, units)]
     for k in range(MATRICES):
         block_products_compiled(
-            wide, no_sums, 0, tiles[k], rows, count, depths, len(depths), packed[k], columns, products, places,
-            k * wide,
+            wide, scratch.no_sums, Lines(tiles[k], np.intp(0), tile_starts), offsets.channels, packed[k], columns,
+            Lines(scratch.products, np.intp(k * wide), offsets.products),
         )  # fmt: skip
-    _write_outputs_compiled(products, unit, units, first, columns, bias, least, lines, narrow, wide, output, unfit)
+    _write_outputs_compiled(layer, unit, units, first, columns, scratch)
 
 
 _multiply_unit_compiled = compile(_multiply_unit, inner=True)
 
 
-def _transform_block(weight, kernel, block, worker, workers, depths, channels, lines, gathered, narrow, wide, packed):
+def _transform_block(layer, kernel, block, worker, workers, scratch, packed):
     """Write the transformed weights of a block of channels to 36 packed matrices: a worker's share of the depths."""
     stay_apart()
-    first = block * wide
+    depths, channels = layer.images.shape[3], layer.output.shape[3]
+    narrow, wide, first = layer.narrow, layer.wide, block * layer.wide
     columns = block_columns_compiled(first, channels, narrow, wide)
     for first_depth in range(worker * narrow, depths, workers * narrow):
         count = min(narrow, depths - first_depth)
-        _gather_weights_compiled(weight, kernel, first_depth, count, first, columns, channels, narrow, wide, gathered)
+        _gather_weights_compiled(
+            layer.weight, kernel, first_depth, count, first, columns, channels, narrow, wide, scratch.gathered
+        )
         for i in range(count):
             for v in range(0, columns, narrow):
                 tile_of_weights_compiled(
-                    gathered, 9 * i * wide + v, wide, lines, narrow, packed, (first_depth + i) * columns + v,
-                    packed.shape[1],
+                    scratch.gathered, 9 * i * wide + v, wide, scratch.halfway, narrow, packed,
+                    (first_depth + i) * columns + v, packed.shape[1],
                 )  # fmt: skip
 
 
 _transform_block_compiled = compile(_transform_block, inner=True)
 
 
-def _transform_unit(images, unit, units, pixels, tiles, lines, lanes):
-    """Copy the pixels of a unit, with their padding, to `pixels`, and transform them."""
-    copy_pixels_compiled(images, unit, units, pixels)
+def _transform_unit(layer, unit, units, tiles, scratch):
+    """Copy the pixels of a unit, with their padding, and transform them to `tiles`."""
+    images = layer.images
+    copy_pixels_compiled(images, unit, units, scratch.pixels)
     transform_pixels_of_unit_compiled(
-        pixels, units, count_tiles_compiled(unit, len(images), units), images.shape[3], lines, lanes, tiles, np.intp(0)
-    )
+        scratch.pixels, units, count_tiles_compiled(unit, len(images), units), images.shape[3], scratch.halfway,
+        layer.narrow, tiles, np.intp(0),
+    )  # fmt: skip
 
 
 _transform_unit_compiled = compile(_transform_unit, inner=True)
 
 
-def _work(
-    step, worker, workers, share_weights, images, weight, kernel, units, first_unit, end_unit, packed, tiles, pixels,
-    lines, gathered, rows, depths, places, no_sums, bias, least, products, unfit, output, narrow, wide,
-):  # fmt: skip
-    """A worker's share: in step 0 of what is transformed first and shared, in step 1 of the outputs."""
-    channels, group = output.shape[3], end_unit - first_unit
-    blocks = -(-channels // wide)
-    if share_weights and step == 0:
+def _work(phase, worker, first_unit, end_unit, layer, kernel, units, offsets, transformed, scratch):
+    """A worker's share: in phase 0 of what is transformed first and shared, in phase 1 of the outputs."""
+    workers, weights, tiles = len(scratch.pixels), transformed.weights, transformed.tiles
+    blocks, count = -(-layer.output.shape[3] // layer.wide), end_unit - first_unit
+    own = Scratch(
+        scratch.pixels[worker], scratch.products[worker], scratch.halfway[worker], scratch.gathered[worker],
+        scratch.no_sums, scratch.unfit[worker],
+    )  # fmt: skip
+    if layer.share_weights and phase == 0:
         for block in range(blocks):
-            _transform_block_compiled(
-                weight, kernel, block, worker, workers, len(depths), channels, lines, gathered, narrow, wide,
-                packed[block],
-            )  # fmt: skip
-    elif share_weights:
+            _transform_block_compiled(layer, kernel, block, worker, workers, own, weights[block])
+    elif layer.share_weights:
         for unit in range(first_unit + worker, end_unit, workers):
-            _transform_unit_compiled(images, unit, units, pixels, tiles[worker], lines, narrow)
+            _transform_unit_compiled(layer, unit, units, tiles[worker], own)
             for block in range(blocks):
-                _multiply_unit_compiled(
-                    unit, block, units, tiles[worker], rows, depths, packed[block], products, places, no_sums, bias,
-                    least, lines, unfit, output, narrow, wide,
-                )  # fmt: skip
-    elif step == 0:
+                _multiply_unit_compiled(layer, unit, block, units, offsets, tiles[worker], weights[block], own)
+    elif phase == 0:
         for unit in range(first_unit + worker, end_unit, workers):
-            _transform_unit_compiled(images, unit, units, pixels, tiles[unit - first_unit], lines, narrow)
+            _transform_unit_compiled(layer, unit, units, tiles[unit - first_unit], own)
     else:
         every = np.intp(0), np.intp(1)  # plain 0 and 1 are types of their own to Numba, which would compile for them
         packed_block = -1
-        for piece in range(worker * blocks * group // workers, (worker + 1) * blocks * group // workers):
-            block = piece // group
+        for piece in range(worker * blocks * count // workers, (worker + 1) * blocks * count // workers):
+            block, unit = piece // count, piece % count
             if block != packed_block:
                 packed_block = block
-                _transform_block_compiled(
-                    weight, kernel, block, every[0], every[1], len(depths), channels, lines, gathered, narrow, wide,
-                    packed[worker],
-                )  # fmt: skip
-            _multiply_unit_compiled(
-                first_unit + piece % group, block, units, tiles[piece % group], rows, depths, packed[worker], products,
-                places, no_sums, bias, least, lines, unfit, output, narrow, wide,
-            )  # fmt: skip
+                _transform_block_compiled(layer, kernel, block, every[0], every[1], own, weights[worker])
+            _multiply_unit_compiled(layer, first_unit + unit, block, units, offsets, tiles[unit], weights[worker], own)
 
 
 _work_compiled = compile(_work, inner=True)
 
 
-def convolve_tiles(
-    share_weights, images, weight, kernel, bias, no_sums, least, units, rows, depths, places, packed, tiles, pixels,
-    products, lines, gathered, unfit, output, narrow, wide,
-):  # fmt: skip
-    """output = the convolution, plus bias, but nothing below `least`.
-
-    `packed`, for transformed weights, has a row for each block of channels, and `tiles` one for each worker, if weights
-    are shared; else a row for each worker, and one for each unit whose tiles are shared. Other work arrays have a row
-    for each worker.
-    """
-    workers = len(pixels)
-    group = max(1, units.units) if share_weights else len(tiles)
-    for first_unit in range(0, units.units, group):
-        end_unit = min(first_unit + group, units.units)
-        for step in range(2):  # one loop for both: a parallel loop takes seconds to compile
+def convolve_tiles(layer, kernel, units, offsets, transformed, scratch):
+    """layer.output = the convolution, plus bias, but nothing below `least`: all units in one round, or in several."""
+    workers = len(scratch.pixels)
+    units_of_round = max(1, units.units) if layer.share_weights else len(transformed.tiles)
+    for first_unit in range(0, units.units, units_of_round):
+        end_unit = min(first_unit + units_of_round, units.units)
+        for phase in range(2):  # one loop for both: a parallel loop takes seconds to compile
             for worker in prange(workers):
                 _work_compiled(
-                    step, np.intp(worker), workers, share_weights, images, weight, kernel, units, first_unit, end_unit,
-                    packed, tiles, pixels[worker], lines[worker], gathered[worker], rows, depths, places, no_sums, bias,
-                    least, products[worker], unfit[worker], output, narrow, wide,
-                )  # fmt: skip
+                    phase, np.intp(worker), first_unit, end_unit, layer, kernel, units, offsets, transformed, scratch
+                )
 
 
 convolve_tiles_compiled = compile(convolve_tiles, parallel=True)

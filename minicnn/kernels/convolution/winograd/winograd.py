@@ -26,18 +26,17 @@ from minicnn.kernels.compiling.compile import kernel_array
 from minicnn.kernels.convolution import direct
 from minicnn.kernels.convolution.direct_plan import offsets
 from minicnn.kernels.convolution.geometry import Geometry
-from minicnn.kernels.convolution.winograd.outputs import Kernel, convolve_tiles_compiled
+from minicnn.kernels.convolution.winograd import outputs, weights
 from minicnn.kernels.convolution.winograd.tiles import MATRICES, whole_vectors
 from minicnn.kernels.convolution.winograd.transforms import OUTPUTS, PIXELS
 from minicnn.kernels.convolution.winograd.units import cut_tiles
-from minicnn.kernels.convolution.winograd.weights import sum_tiles_compiled
 from minicnn.kernels.registers.vector import narrow_columns, wide_columns
 
 CACHE_ELEMENTS = 160 * 1024  # of a unit's transformed tiles and products: leaves some of a second-level cache free
 SHARED_WEIGHTS = 1024 * 1024  # transformed weights, at most, that are read again for every unit
 SHARED_TILES = 4 * 1024 * 1024  # numbers of transformed tiles that threads share where weights are many
 UNIT_TILES = 32  # of a unit then
-GROUP_ELEMENTS = 2 * 1024 * 1024, 5 * 1024 * 1024  # at least and at most, that a weight gradient sums up in one go
+ROUND_ELEMENTS = 2 * 1024 * 1024, 5 * 1024 * 1024  # at least and at most, that a weight gradient sums up in one go
 PIECE_ROWS = 32  # input channels of a piece of a weight gradient
 
 
@@ -63,7 +62,7 @@ def conv2d(x, weight, bias, output_size, geometry: Geometry, relu=False) -> np.n
     """
     _refuse(x.dtype, weight.shape[2:], geometry)
     y = memory.empty((len(x), *output_size, len(weight)), x.dtype)
-    kernel = Kernel(np.arange(9), 9, 9 * x.shape[3], np.arange(9 * narrow_columns(x.dtype)))
+    kernel = outputs.Kernel(np.arange(9), 9, 9 * x.shape[3], np.arange(9 * narrow_columns(x.dtype)))
     if _convolve(x, weight, kernel, geometry.padding, bias, relu, y):
         return y
     return direct.conv2d(x, weight, bias, output_size, geometry, relu)
@@ -78,7 +77,7 @@ def conv2d_input_gradient(gradient, weight, input_size, geometry: Geometry) -> n
     _refuse(gradient.dtype, weight.shape[2:], geometry)
     padding, c_in = geometry.padding, weight.shape[1]
     gx = memory.empty((gradient.shape[0], *input_size, c_in), gradient.dtype)
-    turned = Kernel(np.arange(9)[::-1].copy(), 9 * c_in, 9, np.arange(9 * narrow_columns(gradient.dtype)))
+    turned = outputs.Kernel(np.arange(9)[::-1].copy(), 9 * c_in, 9, np.arange(9 * narrow_columns(gradient.dtype)))
     if _convolve(gradient, weight, turned, (2 - padding[0], 2 - padding[1]), None, False, gx):
         return gx
     return direct.conv2d_input_gradient(gradient, weight, input_size, geometry)
@@ -111,33 +110,46 @@ def _convolve(images, weight, kernel, padding, bias, relu, output) -> bool:
     """Write the convolution to `output`; False if it, or anything on the way to it, is not finite."""
     narrow, wide = narrow_columns(images.dtype), wide_columns(images.dtype)
     depths, channels = images.shape[3], output.shape[3]
-    blocks = -(-channels // wide)
-    line = whole_vectors(depths, narrow)
+    blocks, tile_size = -(-channels // wide), whole_vectors(depths, narrow)
     block_size = odd_lines(depths * wide, narrow)
     share_weights = MATRICES * blocks * block_size <= SHARED_WEIGHTS
-    most = CACHE_ELEMENTS // (MATRICES * (line + wide)) if share_weights else UNIT_TILES
+    most = CACHE_ELEMENTS // (MATRICES * (tile_size + wide)) if share_weights else UNIT_TILES
     units = cut_tiles(images.shape, output.shape[1:3], (-padding[0], -padding[1]), PIXELS, most)
     count, workers = len(units.starts), numba.get_num_threads()
-    unit_size = odd_lines(count * line, narrow)
-    group = max(1, min(units.units, SHARED_TILES // (MATRICES * unit_size)))
+    unit_size = odd_lines(count * tile_size, narrow)
+    units_of_round = max(1, min(units.units, SHARED_TILES // (MATRICES * unit_size)))
     whole_bias = np.zeros(blocks * wide, images.dtype)
     if bias is not None:
         whole_bias[:channels] = bias
-    unfit = np.zeros((workers, narrow), images.dtype)
+    layer = outputs.Layer(
+        images=kernel_array(images),
+        weight=kernel_array(weight),
+        bias=whole_bias,
+        least=0.0 if relu else -math.inf,
+        output=output,
+        share_weights=share_weights,
+        narrow=narrow,
+        wide=wide,
+    )
+    product_size = MATRICES * wide + narrow  # of a tile
+    starts = outputs.Offsets(
+        tiles=offsets((count, tile_size)), channels=offsets((depths, 1)), products=offsets((count, product_size))
+    )
+    transformed = outputs.Transformed(
+        weights=memory.aligned((blocks if share_weights else workers, MATRICES, block_size), images.dtype),
+        tiles=memory.aligned((workers if share_weights else units_of_round, MATRICES, unit_size), images.dtype),
+    )
+    scratch = outputs.Scratch(
+        pixels=memory.aligned((workers, units.scratch_size + narrow), images.dtype),
+        products=memory.aligned((workers, count * product_size), images.dtype),
+        halfway=memory.aligned((workers, MATRICES * wide), images.dtype),
+        gathered=memory.aligned((workers, 9 * narrow * wide), images.dtype),
+        no_sums=np.zeros(wide, images.dtype),
+        unfit=np.zeros((workers, narrow), images.dtype),
+    )
     with np.errstate(invalid="ignore", over="ignore"):  # for the Python bodies: compiled code never warns
-        convolve_tiles_compiled(
-            share_weights, kernel_array(images), kernel_array(weight), kernel, whole_bias,
-            np.zeros(wide, images.dtype), 0.0 if relu else -math.inf, units,
-            offsets((count, line)), offsets((depths, 1)), offsets((count, MATRICES * wide + narrow)),
-            memory.aligned((blocks if share_weights else workers, MATRICES, block_size), images.dtype),
-            memory.aligned((workers if share_weights else group, MATRICES, unit_size), images.dtype),
-            memory.aligned((workers, units.scratch_size + narrow), images.dtype),
-            memory.aligned((workers, count * (MATRICES * wide + narrow)), images.dtype),
-            memory.aligned((workers, MATRICES * wide), images.dtype),
-            memory.aligned((workers, 9 * narrow * wide), images.dtype),
-            unfit, output, narrow, wide,
-        )  # fmt: skip
-    return bool(np.isfinite(unfit).all())
+        outputs.convolve_tiles_compiled(layer, kernel, units, starts, transformed, scratch)
+    return bool(np.isfinite(scratch.unfit).all())
 
 
 def _sum_weight_gradient(x, gradient, padding, gw) -> bool:
@@ -145,34 +157,40 @@ def _sum_weight_gradient(x, gradient, padding, gw) -> bool:
     narrow, wide = narrow_columns(x.dtype), wide_columns(x.dtype)
     c_out, c_in = gw.shape[:2]
     blocks, parts = -(-c_out // wide), -(-c_in // PIECE_ROWS)
-    line = whole_vectors(c_in, narrow)
-    # The sums of large layers go through memory once for each group: a group should not be smaller than they are.
-    smallest, largest = GROUP_ELEMENTS
-    most_tiles = min(max(smallest, 2 * MATRICES * c_in * c_out), largest) // (MATRICES * (line + blocks * wide))
+    tile_size = whole_vectors(c_in, narrow)
+    # The sums of large layers go through memory once for each round: a round should not be smaller than they are.
+    smallest, largest = ROUND_ELEMENTS
+    most_tiles = min(max(smallest, 2 * MATRICES * c_in * c_out), largest) // (MATRICES * (tile_size + blocks * wide))
     unit_tiles = max(1, most_tiles // 16)
     out_size = gradient.shape[1:3]
     units = cut_tiles(x.shape, out_size, (-padding[0], -padding[1]), PIXELS, unit_tiles)
     gradient_units = cut_tiles(gradient.shape, out_size, (0, 0), OUTPUTS, unit_tiles)
-    groups = max(1, -(-units.units * len(units.starts) // most_tiles))
-    group = max(1, -(-units.units // groups))  # units, about as many in every group
-    tiles = group * len(units.starts)
+    rounds = max(1, -(-units.units * len(units.starts) // most_tiles))
+    units_of_round = max(1, -(-units.units // rounds))  # about as many in every round
+    tiles = units_of_round * len(units.starts)
     workers = numba.get_num_threads()
-    slots = workers if group >= units.units else blocks * parts
-    unfit = np.zeros((workers, narrow), x.dtype)
+    layer = weights.Layer(kernel_array(x), kernel_array(gradient), gw.reshape(-1), narrow, wide)
+    starts = weights.Offsets(
+        channels=np.arange(parts * PIECE_ROWS).reshape(parts, PIECE_ROWS),
+        tiles=offsets((tiles, tile_size)),
+        sums=offsets((PIECE_ROWS, wide)),
+    )
+    transformed = weights.Transformed(
+        pixels=memory.aligned((MATRICES, odd_lines(tiles * tile_size, narrow)), x.dtype),
+        gradient=memory.aligned((MATRICES, blocks, odd_lines(tiles * wide, narrow)), x.dtype),
+    )
+    scratch = weights.Scratch(
+        pixels=memory.aligned((workers, max(units.scratch_size, gradient_units.scratch_size) + narrow), x.dtype),
+        products=memory.aligned((workers, PIECE_ROWS * wide), x.dtype),
+        halfway=memory.aligned((workers, MATRICES * wide), x.dtype),
+        no_sums=np.zeros(wide, x.dtype),
+        unfit=np.zeros((workers, narrow), x.dtype),
+    )
+    slots = workers if units_of_round >= units.units else blocks * parts
+    sums = memory.aligned((slots, MATRICES, odd_lines(PIECE_ROWS * wide, narrow)), x.dtype)
     with np.errstate(invalid="ignore", over="ignore"):  # for the Python bodies: compiled code never warns
-        sum_tiles_compiled(
-            kernel_array(x), kernel_array(gradient), units, gradient_units, group,
-            np.arange(parts * PIECE_ROWS).reshape(parts, PIECE_ROWS), offsets((tiles, line)),
-            offsets((PIECE_ROWS, wide)), np.zeros(wide, x.dtype),
-            memory.aligned((workers, max(units.scratch_size, gradient_units.scratch_size) + narrow), x.dtype),
-            memory.aligned((MATRICES, odd_lines(tiles * line, narrow)), x.dtype),
-            memory.aligned((MATRICES, blocks, odd_lines(tiles * wide, narrow)), x.dtype),
-            memory.aligned((workers, PIECE_ROWS * wide), x.dtype),
-            memory.aligned((slots, MATRICES, odd_lines(PIECE_ROWS * wide, narrow)), x.dtype),
-            memory.aligned((workers, MATRICES * wide), x.dtype),
-            unfit, gw, narrow, wide,
-        )  # fmt: skip
-    return bool(np.isfinite(unfit).all())
+        weights.sum_tiles_compiled(layer, units, gradient_units, units_of_round, starts, transformed, scratch, sums)
+    return bool(np.isfinite(scratch.unfit).all())
 
 
 def odd_lines(size, line):
