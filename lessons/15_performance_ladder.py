@@ -98,6 +98,7 @@ print(picture[0, :, :, 0], "has the patches", patches[0], sep="\n")
 # 15: a tile of sums in registers", or set `MINICNN_STOP=15_performance_ladder:tile`.
 
 # %%
+lesson.read("minicnn/kernels/registers/plain.py:products")
 lesson.read("minicnn/kernels/registers/microkernel.py:products")
 lesson.read("minicnn/kernels/registers/vector.py:multiply_add")
 lanes, depth = narrow_columns(np.float32), 3  # numbers in a vector; products in a sum
@@ -118,6 +119,7 @@ print("a tile of", (ROWS, lanes), "differs from NumPy's product by", abs(outputs
 # first lines of `transforms.py` derive it.
 
 # %%
+lesson.read("minicnn/kernels/convolution/winograd/plain.py:conv2d")
 lesson.read("minicnn/kernels/convolution/winograd/transforms.py:transform_pixels")
 lesson.read("minicnn/kernels/convolution/winograd/transforms.py:outputs_of_products")
 line, kernel = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0], [2.0, 7.0, 1.0]

@@ -53,9 +53,8 @@ class Adam(Optimizer):
         settings = lr / (1 - beta1**count), 1 - beta1, 1 - beta2, math.sqrt(1 - beta2**count), group["eps"]
         decays = (0.0, lr * decay) if self.decoupled else (decay, 0.0)
         with flat(parameter, gradient, mean, square, largest) as arrays:
-            optimizer_steps.adam_compiled(
-                *arrays, *in_dtype_of(parameter, *settings, *decays), direction(parameter, group)
-            )
+            numbers = *in_dtype_of(parameter, *settings, *decays), direction(parameter, group)
+            optimizer_steps.adam_compiled(*arrays, optimizer_steps.AdamSettings(*numbers))
 
 
 class AdamW(Adam):

@@ -42,4 +42,5 @@ class RMSprop(Optimizer):
         velocity = buffer_like(state, "momentum_buffer", parameter) if group["momentum"] else NO_ARRAY
         settings = group["lr"], 1 - group["alpha"], group["eps"], group["weight_decay"], group["momentum"]
         with flat(parameter, gradient, square, mean, velocity) as arrays:
-            optimizer_steps.rmsprop_compiled(*arrays, *in_dtype_of(parameter, *settings), direction(parameter, group))
+            numbers = *in_dtype_of(parameter, *settings), direction(parameter, group)
+            optimizer_steps.rmsprop_compiled(*arrays, optimizer_steps.RMSpropSettings(*numbers))

@@ -97,3 +97,23 @@ def test_numba_is_new_enough_for_breakpoints():
     """Before 0.61 a breakpoint in VS Code raised an AssertionError (numba#9753)."""
     project = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
     assert re.findall(r'^  "(numba\b.*)",$', project, re.MULTILINE) == ["numba>=0.61"]
+
+
+def functions_of_kernels():
+    """(file, function, the line above its `def` and that line) of every function in kernels/."""
+    for path in sorted((PACKAGE / "kernels").rglob("*.py")):
+        lines = path.read_text().splitlines()
+        for node in ast.walk(ast.parse("\n".join(lines))):
+            if isinstance(node, ast.FunctionDef):
+                yield path.name, node, lines[max(0, node.lineno - 2) : node.lineno]
+
+
+def test_no_function_of_a_kernel_has_more_than_ten_arguments_without_a_reason():
+    """Twelve are the most. Over ten, a comment beside the `def` or on the line above says why."""
+    counts = {}
+    for file, node, beside in functions_of_kernels():
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        counts[node.name] = len(arguments)
+        assert len(arguments) <= 12, (file, node.name, len(arguments))
+        assert len(arguments) <= 10 or any("#" in line for line in beside), (file, node.name, len(arguments))
+    assert counts["convolve_units"] == 10  # the scan counts

@@ -5,6 +5,8 @@ of one dtype, and so are the settings, lest float32 be widened: a running mean t
 the `share` 1 - beta of what is new. `sign` is -1 to maximise. The formulas, with their sources, stand in optim/.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 
@@ -26,13 +28,22 @@ def sgd(parameter, gradient, velocity, first, lr, momentum, share, weight_decay,
 sgd_compiled = compile(sgd, parallel=True)
 
 
-def adam(
-    parameter, gradient, mean, square, largest, lr, share1, share2, root_correction, eps, weight_decay, shrink, sign
-):  # fmt: skip
-    """One step of Adam. `shrink` is what AdamW takes off a parameter, lr * decay; `largest` is empty without amsgrad.
+class AdamSettings(NamedTuple):
+    """The settings of one step of Adam, all of the parameter's dtype."""
 
-    `lr` has been divided by the first mean's correction, `root_correction` is the square root of the second one's.
-    """
+    lr: np.floating  # divided by the first mean's correction
+    share1: np.floating  # 1 - beta1
+    share2: np.floating  # 1 - beta2
+    root_correction: np.floating  # the square root of the second mean's correction
+    eps: np.floating
+    weight_decay: np.floating
+    shrink: np.floating  # lr * weight_decay, by which AdamW shrinks a parameter
+    sign: np.floating
+
+
+def adam(parameter, gradient, mean, square, largest, settings):
+    """One step of Adam; `largest` is empty without amsgrad."""
+    lr, share1, share2, root_correction, eps, weight_decay, shrink, sign = settings
     for i in prange(parameter.size):
         step = sign * gradient[i]
         if weight_decay != 0:
@@ -50,8 +61,20 @@ def adam(
 adam_compiled = compile(adam, parallel=True)
 
 
-def rmsprop(parameter, gradient, square, mean, velocity, lr, share, eps, weight_decay, momentum, sign):
+class RMSpropSettings(NamedTuple):
+    """The settings of one step of RMSprop, all of the parameter's dtype."""
+
+    lr: np.floating
+    share: np.floating  # 1 - alpha
+    eps: np.floating
+    weight_decay: np.floating
+    momentum: np.floating
+    sign: np.floating
+
+
+def rmsprop(parameter, gradient, square, mean, velocity, settings):
     """One step of RMSprop; `mean` is empty unless it is centred, and `velocity` counts if `momentum` is not 0."""
+    lr, share, eps, weight_decay, momentum, sign = settings
     for i in prange(parameter.size):
         step = sign * gradient[i]
         if weight_decay != 0:
