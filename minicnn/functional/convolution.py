@@ -191,7 +191,7 @@ def _check_groups(name: str, x: Tensor, weight: Tensor, bias: Tensor | None, gro
         raise ValueError(
             f"{name}: input has {x.shape[1]} channels (shape {x.shape}), but weight {weight.shape} with groups="
             f"{groups} needs {weight.shape[1]} * {groups} = {weight.shape[1] * groups}"
-            f"{_channels_behind(x, weight.shape[1] * groups)}"
+            f"{_channels_last_advice(x, weight.shape[1] * groups)}"
         )
     _check_bias(name, bias, weight.shape[0])
 
@@ -205,13 +205,13 @@ def _check_transposed_groups(x: Tensor, weight: Tensor, bias: Tensor | None, gro
     if x.shape[1] != weight.shape[0]:
         raise ValueError(
             f"conv_transpose2d: input has {x.shape[1]} channels (shape {x.shape}), but weight {weight.shape}, which is "
-            f"(C_in, C_out/groups, KH, KW), needs {weight.shape[0]}{_channels_behind(x, weight.shape[0])}"
+            f"(C_in, C_out/groups, KH, KW), needs {weight.shape[0]}{_channels_last_advice(x, weight.shape[0])}"
         )
     _check_bias("conv_transpose2d", bias, weight.shape[1] * groups)
 
 
-def _channels_behind(x: Tensor, channels: int) -> str:
-    """Advice for images as files have them, (N, H, W, C)."""
+def _channels_last_advice(x: Tensor, channels: int) -> str:
+    """Advice for images in the axis order of files, (N, H, W, C); empty if that is not the likely mistake."""
     if x.shape[3] != channels:
         return ""
     return f"; the last axis has {channels}: if these are (N, H, W, C), turn them with permute(0, 3, 1, 2)"
@@ -247,8 +247,8 @@ def _transposed_size(
         n, k, s, p, d, e = (pair[axis] for pair in (size, kernel_size, stride, padding, dilation, output_padding))
         if e >= max(s, d):
             raise ValueError(
-                f"conv_transpose2d: output_padding must be smaller than stride or dilation, but for {letter} it is {e}"
-                f", stride {s} and dilation {d}"
+                f"conv_transpose2d: output_padding must be smaller than stride or dilation, but is {e} for {letter}"
+                f", with stride {s} and dilation {d}"
             )
         count = (n - 1) * s - 2 * p + d * (k - 1) + e + 1
         if count < 1:

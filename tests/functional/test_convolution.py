@@ -317,7 +317,7 @@ def test_conv2d_says_what_does_not_fit(error, message, arguments, options):
         ("weight must have 4 axes (C_in, C_out/groups, KH, KW)", (X, (4, 6, 3)), {}),
         ("groups is 3 and weight has C_in=4", (X, (4, 6, 3, 3)), {"groups": 3}),
         ("bias must have shape (12,)", (X, (4, 6, 3, 3), (6,)), {"groups": 2}),
-        ("for W it is 2, stride 2 and dilation 1", (X, (4, 6, 3, 3)), {"stride": (3, 2), "output_padding": 2}),
+        ("is 2 for W, with stride 2 and dilation 1", (X, (4, 6, 3, 3)), {"stride": (3, 2), "output_padding": 2}),
         ("output_padding must be at least 0", (X, (4, 6, 3, 3)), {"output_padding": -1}),
         (
             "output height (H-1)*stride - 2*padding + dilation*(KH-1) + output_padding + 1 = "

@@ -4,7 +4,7 @@
         y = layer(x)            # plain loops that a debugger can walk through
         y.sum().backward()      # the backward pass is chosen when it runs, so keep it inside the block
 
-The algorithms give the same results up to rounding; what differs is how long they take and how easily they are read.
+The algorithms give the same results up to rounding. They differ in speed, and in how easily they are read.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def use_algorithm(name: str) -> Iterator[None]:
 
     "winograd" is for float32, 3x3 kernels and stride 1 only, and gives way to "direct". That one gives way to "im2col"
     for depthwise convolutions and for float64, unless it was itself asked for and there is only one group.
-    Raises ValueError if there is no algorithm of this name.
+    Raises ValueError if `name` is not in `ALGORITHMS`.
     """
     if name not in ALGORITHMS:
         choices = ", ".join(repr(choice) for choice in ALGORITHMS)

@@ -23,14 +23,14 @@ def conv2d(x, weight, bias, output_size, geometry: Geometry) -> np.ndarray:
     c_out = len(weight)
     y = np.empty((len(x), *output_size, c_out), x.dtype)
     bias = np.zeros(c_out, x.dtype) if bias is None else kernel_array(bias)
-    forward_rows_compiled(kernel_array(x), _taps(weight), bias, y, geometry)
+    forward_rows_compiled(kernel_array(x), _by_place(weight), bias, y, geometry)
     return y
 
 
 def conv2d_input_gradient(gradient, weight, input_size, geometry: Geometry) -> np.ndarray:
     """The gradient (N, H, W, C_in) for the input, from the gradient (N, OH, OW, C_out) of the result."""
     gx = np.zeros((gradient.shape[0], *input_size, geometry.groups), gradient.dtype)  # a group is one channel
-    input_gradient_rows_compiled(kernel_array(gradient), _taps(weight), gx, geometry)
+    input_gradient_rows_compiled(kernel_array(gradient), _by_place(weight), gx, geometry)
     return gx
 
 
@@ -42,16 +42,16 @@ def conv2d_weight_gradient(x, gradient, kernel_size, geometry: Geometry) -> np.n
     return np.ascontiguousarray(total.transpose(2, 0, 1))[:, None]  # (KH, KW, C_out) -> (C_out, 1, KH, KW)
 
 
-def _taps(weight) -> np.ndarray:
+def _by_place(weight) -> np.ndarray:
     """(C_out, 1, KH, KW) -> (KH, KW, C_out)"""
     return np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0))
 
 
-def forward_rows(x, taps, bias, y, geometry):
+def forward_rows(x, weights, bias, y, geometry):
     stride, padding, dilation, _ = geometry
     images, height, width, c_in = x.shape
     _, rows, columns, c_out = y.shape
-    kernel_rows, kernel_columns, _ = taps.shape
+    kernel_rows, kernel_columns, _ = weights.shape
     multiplier = c_out // c_in
     for r in prange(images * rows):
         n = r // rows
@@ -69,20 +69,20 @@ def forward_rows(x, taps, bias, y, geometry):
                         continue
                     if multiplier == 1:
                         for o in range(c_out):
-                            y[n, oh, ow, o] += x[n, h, w, o] * taps[kh, kw, o]
+                            y[n, oh, ow, o] += x[n, h, w, o] * weights[kh, kw, o]
                     else:
                         for o in range(c_out):
-                            y[n, oh, ow, o] += x[n, h, w, o // multiplier] * taps[kh, kw, o]
+                            y[n, oh, ow, o] += x[n, h, w, o // multiplier] * weights[kh, kw, o]
 
 
 forward_rows_compiled = compile(forward_rows, parallel=True, fastmath=REORDER)
 
 
-def input_gradient_rows(gradient, taps, gx, geometry):
+def input_gradient_rows(gradient, weights, gx, geometry):
     stride, padding, dilation, _ = geometry
     images, height, width, c_in = gx.shape
     _, rows, columns, c_out = gradient.shape
-    kernel_rows, kernel_columns, _ = taps.shape
+    kernel_rows, kernel_columns, _ = weights.shape
     multiplier = c_out // c_in
     for r in prange(images * height):  # a thread owns a row of the input and collects what falls on it
         n = r // height
@@ -99,10 +99,10 @@ def input_gradient_rows(gradient, taps, gx, geometry):
                         continue
                     if multiplier == 1:
                         for o in range(c_out):
-                            gx[n, h, w, o] += gradient[n, oh, ow, o] * taps[kh, kw, o]
+                            gx[n, h, w, o] += gradient[n, oh, ow, o] * weights[kh, kw, o]
                     else:
                         for o in range(c_out):
-                            gx[n, h, w, o // multiplier] += gradient[n, oh, ow, o] * taps[kh, kw, o]
+                            gx[n, h, w, o // multiplier] += gradient[n, oh, ow, o] * weights[kh, kw, o]
 
 
 input_gradient_rows_compiled = compile(input_gradient_rows, parallel=True, fastmath=REORDER)

@@ -5,8 +5,8 @@ two tables stand for it, whatever the kernel, stride, padding and dilation (dire
 
     patch[p, k] = image[starts[p] + taps[k]]
 
-and the micro-kernels (microkernel.py) make all three products of a layer from tiles of 8 x 32 sums (vector.py; that is
-the size for AVX-512 and float32):
+and the micro-kernels (microkernel.py) make all three products of a layer from register tiles of 8 x 32 sums (vector.py;
+that is the size for AVX-512 and float32). docs/kernels.md works an image of 4x4 through, in numbers.
 
     forward            output[p, c]   = sum over k of patch[p, k] * weight[k, c]      a tile: 8 positions x 32 channels
     input gradient     the forward product over the output's gradient, with the kernel turned round
@@ -68,8 +68,8 @@ _PACKED_TOGETHER = 64  # weights of a channel: as many cache lines of the packed
 def applies(dtype, channels: int, groups: int) -> bool:
     """True if this is the way to compute a convolution with `channels` input channels in each of its groups.
 
-    That is, for float32, unless it is depthwise. float64 works too, but would be compiled for itself, several seconds
-    for what gradient checks do with tiny arrays.
+    That is, for float32, unless it is depthwise. float64 works too, but would be compiled for itself, which takes
+    several seconds, and is used for the tiny arrays of gradient checks only.
     """
     return np.dtype(dtype) == np.float32 and (groups == 1 or channels > 1)
 
@@ -144,7 +144,7 @@ def conv2d_weight_gradient(x, gradient, kernel_size, geometry: Geometry) -> np.n
 def _bundle(size, channels, multiple, column_axes, narrow) -> int:
     """How many pixels, side by side, a position should have: a divisor of the row's `size`, and mostly 1.
 
-    Chosen by what a pixel costs, taps times vectors, where `column_axes(bundle)` tells the taps. A bundle starts at a
+    Chosen by the cost of a pixel, taps times vectors, where `column_axes(bundle)` tells the taps. A bundle starts at a
     multiple of `multiple` pixels.
     """
     if channels >= narrow:

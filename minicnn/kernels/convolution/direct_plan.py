@@ -49,7 +49,7 @@ class Axis(NamedTuple):
     first: int  # the output row of position 0, or of its first pixel
     spacing: int  # output rows from one position to the next
     positions: int
-    step: int  # input rows from one position's window to the next one's
+    window_stride: int  # input rows from one position's window to the next one's
     taps: tuple[int, ...]  # the input rows that position 0 reads, ascending; negative in the padding
     kernel: tuple[tuple[int, ...], ...]  # kernel[t][j]: the kernel row that joins tap t and pixel j, or -1
 
@@ -149,18 +149,18 @@ def input_gradient_axes(size, kernel, stride, padding, dilation, bundle=1) -> tu
     return tuple(axes)
 
 
-def _axis(first, spacing, positions, step, seen, bundle):
+def _axis(first, spacing, positions, window_stride, seen, bundle):
     """`seen[j, tap]` is the kernel row through which pixel j of position 0's bundle sees input row `tap`."""
     taps = tuple(sorted({tap for _, tap in seen}))
     kernel = tuple(tuple(seen.get((j, tap), -1) for j in range(bundle)) for tap in taps)
-    return Axis(first, spacing, positions, step, taps, kernel)
+    return Axis(first, spacing, positions, window_stride, taps, kernel)
 
 
 def spans(axis: Axis, size: int) -> list[Span]:
     """The positions of an axis by the taps that lie inside an input of `size` rows."""
 
     def inside(position):
-        places = [tap + position * axis.step for tap in axis.taps]
+        places = [tap + position * axis.window_stride for tap in axis.taps]
         return sum(place < 0 for place in places), sum(place < size for place in places)
 
     groups = ((taps, list(positions)) for taps, positions in groupby(range(axis.positions), inside))
@@ -183,7 +183,7 @@ def plan(images, size, channels, pixel, out_size, out_pixel, row_axes, column_ax
     depth = most_positions = positions = 0
     for rows, columns in product(row_axes, column_axes):
         weights.append(_weights(rows, columns, channels, kernel_strides, depth))
-        source_row, source_column = rows.step * size[1] * pixel, columns.step * pixel
+        source_row, source_column = rows.window_stride * size[1] * pixel, columns.window_stride * pixel
         target_row, target_column = rows.spacing * out_size[1] * out_pixel, columns.spacing * out_pixel
         rectangles = product(spans(rows, size[0]), spans(columns, size[1]))
         # The largest zones come first: workers that take units in turn then have about as much to do, in the end.
@@ -260,12 +260,12 @@ def _unit(limits, images, height, width, row_numbers, reach_numbers) -> tuple[in
     return 1, min(-(-rows // full) * full, height)
 
 
-def _runs(rows, columns, row_span, column_span, line, pixel, channels, depth) -> list[tuple[int, int, int]]:
-    """The taps of a zone as runs (tap, line, length); `line` numbers in the input from one row to the next."""
+def _runs(rows, columns, row_span, column_span, row_size, pixel, channels, depth) -> list[tuple[int, int, int]]:
+    """The taps of a zone as runs (tap, line, length); `row_size` numbers in the input from one row to the next."""
     runs: list[tuple[int, int, int]] = []
     for row in range(row_span.first_tap, row_span.end_tap):
         for column in range(column_span.first_tap, column_span.end_tap):
-            tap = rows.taps[row] * line + columns.taps[column] * pixel
+            tap = rows.taps[row] * row_size + columns.taps[column] * pixel
             number = depth + (row * len(columns.taps) + column) * channels
             if runs and (tap, number) == (runs[-1][0] + runs[-1][2], runs[-1][1] + runs[-1][2]):
                 runs[-1] = (*runs[-1][:2], runs[-1][2] + channels)
@@ -299,10 +299,10 @@ def _weights(rows, columns, channels, kernel_strides, depth) -> np.ndarray:
 
 @lru_cache(maxsize=1024)
 def offsets(*axes) -> np.ndarray:
-    """The offsets that nested loops walk through: each axis is a pair (count, step), the outermost first."""
+    """The offsets that nested loops walk through: each axis is a pair (count, stride), the outermost first."""
     total = np.zeros(1, np.int64)
-    for count, step in axes:
-        total = np.add.outer(total, np.arange(count) * step).ravel()
+    for count, stride in axes:
+        total = np.add.outer(total, np.arange(count) * stride).ravel()
     return total
 
 

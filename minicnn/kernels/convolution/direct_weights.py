@@ -9,10 +9,10 @@ vectors of a step and the other one the scalars:
     taps in lanes        a vector is 16 neighbouring taps k, of one pixel or several; a row of the tile is a channel c
     channels in lanes    a vector is 16 neighbouring channels c; a row of the tile is a tap k
 
-The first way fills its vectors if the image's channels come in whole vectors, as behind the first layer they mostly do;
-the second one also takes bundles of pixels (direct.py) where there are few channels. What costs less is taken.
+The first way fills its vectors if the image's channels come in whole vectors, as they mostly do after the first layer;
+the second one also takes bundles of pixels (direct.py) where there are few channels. The cheaper way is taken.
 
-A tile sums the positions of one unit from zero, and is then added to what the units before it gave: float32 sums in one
+A tile sums the positions of one unit from zero, and is then added to the sum of the units before: float32 sums in one
 go over a whole batch would lose digits. The work falls into a fixed number of pieces, parts of the units by shares of
 the channels, which the threads share out; the parts are added at the end.
 """
@@ -54,7 +54,7 @@ class Scratch(NamedTuple):
 
     packed: np.ndarray
     packed_starts: np.ndarray
-    zeros: np.ndarray  # what a tile begins with
+    zeros: np.ndarray  # which a register tile begins with
 
 
 def sum_weight_gradient(x, gradient, geometry: Geometry, gw):
@@ -109,7 +109,7 @@ def sum_weight_gradient(x, gradient, geometry: Geometry, gw):
 
 
 def _form(size, channels, outputs, kernel_size, stride, groups, narrow) -> tuple[int, bool]:
-    """The pixels of a bundle, and whether the taps are in the lanes: what takes the fewest cycles for a pixel."""
+    """The pixels of a bundle, and whether the taps are in the lanes: the cheapest choice for a pixel."""
     kh, kw = kernel_size
     best, least = 1, math.inf
     for bundle in range(1, max(1, min(size, 2 * narrow // outputs)) + 1):
@@ -127,7 +127,7 @@ def _form(size, channels, outputs, kernel_size, stride, groups, narrow) -> tuple
 
 
 def _add_taps_in_lanes(images, gradient, tables, layer, unit, tile_rows, zeros, sums):
-    """Add what a unit gives to the weight gradients of the channels in `tile_rows`."""
+    """Add a unit's products to the weight gradients of the channels in `tile_rows`."""
     number, count, source, target = find_unit_compiled(tables, unit, layer.images)
     zone = tables.zones[number]
     begin, end = zone.first_position, zone.first_position + count
@@ -148,7 +148,7 @@ _add_taps_in_lanes_compiled = compile(_add_taps_in_lanes, inner=True)
 
 
 def _add_channels_in_lanes(images, gradient, tables, layer, unit, tile_rows, block, scratch, sums):
-    """Add what a unit gives to the weight gradients of a block of channels."""
+    """Add a unit's products to the weight gradients of a block of channels."""
     number, count, source, target = find_unit_compiled(tables, unit, layer.images)
     zone = tables.zones[number]
     begin, end, first = zone.first_position, zone.first_position + count, block * layer.wide
@@ -160,7 +160,7 @@ def _add_channels_in_lanes(images, gradient, tables, layer, unit, tile_rows, blo
     if len(scratch.packed) == 0:
         vectors = Lines(gradient, target, destinations)
     else:
-        # The last vector would reach into the next pixel's channels, so they are copied, with zeros behind them.
+        # The last vector would reach into the next pixel's channels, so they are copied, and followed by zeros.
         real = min(columns, layer.bundle_channels - first)
         for position in range(count):
             copy(gradient, target + destinations[position], scratch.packed, position * layer.wide, real)

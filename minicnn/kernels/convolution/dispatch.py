@@ -4,8 +4,8 @@ x (N, H, W, C_in), weight (C_out, C_in // groups, KH, KW), gradient and result (
 products takes the size (h, w) of the array that it makes, and the Geometry. Arrays are C-contiguous, float32 or
 float64, and their shapes were checked by the caller.
 
-All algorithms agree up to rounding. One thing is left open: what a weight or a gradient that is not finite makes where
-it meets padding. im2col multiplies it there, and 0 * inf is NaN; the others leave such terms out. PyTorch does either.
+All algorithms agree up to rounding, except where a weight or a gradient that is not finite meets padding. im2col
+multiplies there, and 0 * inf is NaN; the other algorithms leave such terms out. PyTorch does either.
 """
 
 from types import ModuleType
@@ -18,8 +18,8 @@ from minicnn.kernels.convolution.geometry import Geometry
 from minicnn.kernels.convolution.winograd import winograd
 from minicnn.kernels.registers.vector import narrow_columns
 
-# What winograd's transforms cost, in multiply-adds that the matrix products could have made in that time: cycles of the
-# compiled code, rounded, each of which could make 32 multiply-adds. A transform of one tile and one vector of 16
+# The cost of winograd's transforms, in multiply-adds that the matrix products could have made in that time: rounded
+# cycles of the compiled code, each of which could make 32 multiply-adds. A transform of one tile and one vector of 16
 # channels takes about 500 of them where the tile comes from memory, as it does in the midst of a network, and 300 where
 # it lies in a cache; that of a vector of weights takes about 200, as the times of small batches tell.
 TILE_COST = 1000  # for each tile and channel, input or output
@@ -72,7 +72,7 @@ def choose(dtype, positions, channels, kernel_size, geometry, weight_cost=WEIGHT
 
 
 def winograd_pays(positions, channels, dtype, weight_cost=WEIGHT_COST) -> bool:
-    """True if winograd is expected to be faster than direct, by counting what each multiplies and adds.
+    """True if winograd is expected to be faster than direct, by counting the multiply-adds of both.
 
     direct makes 9 multiply-adds for each position and pair of channels. winograd makes 36 for each *tile* of 4 x 4
     positions and pair of channels, tiles that are cut off by the edge included, and has its transforms to pay for:

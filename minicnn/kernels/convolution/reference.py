@@ -5,7 +5,7 @@
 
 where a place outside the image counts as zero. With `groups` the channels fall into that many separate convolutions:
 output channel o sees only the C_in // groups input channels of its own group. The three functions below walk through
-the same seven loops; they differ in which of y, x and weight is the one that is summed up. To step through them, set
+the same seven loops; they differ in which of y, x and weight is summed up. To step through them, set
 NUMBA_DISABLE_JIT=1, run inside `minicnn.use_algorithm("reference")`, and stop in `forward_loops`.
 """
 

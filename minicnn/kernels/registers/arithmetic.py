@@ -1,7 +1,7 @@
 """One vector register as a number: loaded, added, scaled and stored, with + - * as for any other number.
 
 vector.py keeps a whole matrix of sums in registers. Here one register is a value of its own, for arithmetic that does
-the same thing to each of 16 neighbouring channels (8 with AVX2, 4 elsewhere). What is written for single numbers,
+the same thing to each of 16 neighbouring channels (8 with AVX2, 4 elsewhere). A function of single numbers, such as
 
     def middle(left, right):
         return 0.5 * (left + right)

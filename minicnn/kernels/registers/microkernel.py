@@ -2,12 +2,12 @@
 
     output[r, c] = first_sums[c] + sum over s of scalars[r, s] * vectors[s, c]
 
-is a matrix product, but of matrices that need not lie in memory as such. The three functions below differ in how they
+is a matrix product, but the matrices need not lie in memory as matrices. The three functions below differ in how they
 find `scalars` and `vectors`. Each of them takes 8 rows r and one or two vectors of columns c at a time:
 
     products            scalars[r, s] = numbers[start of r + taps[s]]      vectors are packed in the order of reading
     products_in_runs    the same, but taps and vectors go on in stretches ("runs") without a gap
-    outer_products      scalars[r, s] as in `products`; vectors[s] lie anywhere, and sums are added to what is there
+    outer_products      scalars[r, s] as in `products`; vectors[s] lie anywhere, and sums are added to `sums`
 
 winograd/ calls the first one, direct.py the second and direct_weights.py the third. plain.py has the first one without
 registers, in a few lines of NumPy.

@@ -1,4 +1,4 @@
-"""The micro-kernel in a few lines of NumPy: what a register tile holds, step by step. Read this before microkernel.py.
+"""The micro-kernel in a few lines of NumPy: a register tile, step by step. Read this before microkernel.py.
 
 The real one (microkernel.products) makes the same sums in the same order. There the tile is one Numba value that stays
 in vector registers, and a step is 8 scalars, one or two vectors, and 8 or 16 multiply-adds.

@@ -1,4 +1,4 @@
-"""A square of numbers, one vector wide, is turned on its diagonal in registers: what were rows become columns.
+"""A square of numbers, one vector wide, is turned on its diagonal in registers: rows become columns.
 
 Weights lie in memory as a file holds them, one output channel after the other; a tile (vector.py) wants the same tap of
 16 neighbouring channels in one vector. Number by number, that costs 5 cycles each; here 16 vectors are loaded, half of

@@ -2,7 +2,7 @@
 
 A processor multiplies and adds whole vectors: 16 float32 numbers at once with AVX-512, 8 with AVX2, 4 elsewhere. Plain
 Numba loops reach those instructions only if LLVM finds them, and even then the sums go out to memory and come back at
-every step. Here the sums are one Numba value, a *tile* of ROWS x columns numbers, which LLVM keeps in registers:
+every step. Here the sums are one Numba value, a *register tile* of ROWS x columns numbers that LLVM keeps in registers:
 
                     columns: one vector ("narrow") or two ("wide")
                   +-----------------------------+
@@ -16,10 +16,10 @@ every step. Here the sums are one Numba value, a *tile* of ROWS x columns number
 One step loads 8 scalars and 2 vectors and makes 16 vector multiply-adds: that ratio is the whole trick, as a processor
 can load no more vectors in a cycle than it can multiply and add.
 
-Each operation stands here twice. The Python function says what it does, and is what runs under NUMBA_DISABLE_JIT=1: a
-tile is then a small NumPy array that a debugger can show, and every offset is checked. Below it is what a compiled
-kernel gets in its place: a few LLVM instructions, which check *nothing*. Offsets count elements from the start of a
-C-contiguous array of any shape.
+Each operation stands here twice. The Python function defines the operation, and runs under NUMBA_DISABLE_JIT=1: a
+tile is then a small NumPy array that a debugger can show, and every offset is checked. Below stands its form in a
+compiled kernel: a few LLVM instructions, which check *nothing*. Offsets count elements from the start of a C-contiguous
+array of any shape.
 """
 
 import platform

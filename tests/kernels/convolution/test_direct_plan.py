@@ -99,7 +99,7 @@ def test_a_bundle_sees_the_taps_of_all_its_pixels():
     axis = direct_plan.forward_axis(8, 3, 1, 1, 1, 2)
     assert axis.taps == (-1, 0, 1, 2)
     assert axis.kernel == ((0, -1), (1, 0), (2, 1), (-1, 2))  # the second pixel's window lies one further
-    assert (axis.positions, axis.step, axis.spacing) == (4, 2, 2)
+    assert (axis.positions, axis.window_stride, axis.spacing) == (4, 2, 2)
     (axis,) = direct_plan.input_gradient_axes(8, 3, 2, 1, 1, 2)
     # Output i sees pixels 2 i - 1, 2 i, 2 i + 1. So 0 sees pixel 0 through 1, and 0 and 1 see pixel 1 through 2 and 0.
     assert axis.taps == (0, 1)

@@ -1,6 +1,6 @@
 """The loops of Winograd's forward product: transform pixels and weights, multiply, transform back.
 
-Two orders of the same work, for what two threads should not both fetch from memory again and again:
+Two orders of the same work, so that two threads do not both fetch the same numbers from memory again and again:
 
     few weights     All weights are transformed first, and shared. Then a thread takes a *unit* of tiles, as many as its
                     second-level cache holds, from pixels to outputs.
@@ -34,7 +34,7 @@ from minicnn.kernels.registers.vector import clear, copy
 class Kernel(NamedTuple):
     """Where a weight lies in its array: `elements` + depth * depth_stride + column * column_stride.
 
-    A depth is a channel that is summed over, a column one that comes out.
+    A depth is a channel that is summed over, a column is an output channel.
     """
 
     elements: np.ndarray
@@ -47,7 +47,7 @@ def _gather_weights(weight, kernel, first_depth, count, first, columns, channels
     """Gather the nine weights of `count` depths and `columns` channels to lines of `gathered`, nine for each depth.
 
     The weights of a channel that follow each other in memory are turned into columns a square at a time. Columns after
-    the last channel repeat it, or are zero: nothing reads what becomes of them, but it has to be finite.
+    the last channel repeat it, or are zero: nothing reads their results, which only have to be finite.
     """
     if kernel.depth_stride == 9 and kernel.elements[0] == 0 and count == lanes:
         for column in range(0, columns, lanes):
@@ -73,7 +73,7 @@ _gather_weights_compiled = compile(_gather_weights, inner=True)
 
 
 class Layer(NamedTuple):
-    """What a forward product is made of, and made to."""
+    """The operands and the output of a forward product."""
 
     images: np.ndarray  # (N, H, W, C_in)
     weight: np.ndarray
@@ -94,7 +94,7 @@ class Offsets(NamedTuple):
 
 
 class Transformed(NamedTuple):
-    """What is transformed first, and may be shared.
+    """Transformed weights and tiles, one of which all workers share.
 
     If weights are shared, `weights` has a row for each block of channels, and `tiles` one for each worker. Else
     `weights` has a row for each worker, and `tiles` one for each unit of a round.
@@ -196,7 +196,7 @@ _transform_unit_compiled = compile(_transform_unit, inner=True)
 
 
 def _work(phase, worker, first_unit, end_unit, layer, kernel, units, offsets, transformed, scratch):
-    """A worker's share: in phase 0 of what is transformed first and shared, in phase 1 of the outputs."""
+    """A worker's share: in phase 0 of the transforms that are shared, in phase 1 of the outputs."""
     workers, weights, tiles = len(scratch.pixels), transformed.weights, transformed.tiles
     blocks, count = -(-layer.output.shape[3] // layer.wide), end_unit - first_unit
     own = Scratch(

@@ -1,6 +1,6 @@
 """Winograd's transforms of two-dimensional tiles, for all channels of a tile at a time.
 
-A transform in two dimensions is the one-dimensional transform of every column, then of every row of what comes out:
+A transform in two dimensions is the one-dimensional transform of every column, then of every row of the result:
 
     6 x 6 pixels --columns--> 6 x 6 `halfway` --rows--> 6 x 6 numbers of 36 matrices
 
@@ -27,7 +27,7 @@ MATRICES = PIXELS * PIXELS
 
 
 def whole_vectors(channels, lanes):
-    """The length of a transformed tile: its channels, and what fills the last vector up."""
+    """The length of a transformed tile: its channels, rounded up to whole vectors."""
     return -(-channels // lanes) * lanes
 
 
@@ -192,9 +192,9 @@ def transform_pixels_of_unit(pixels, units, count, channels, halfway, lanes, til
     The last vector of a tile may hold numbers of the next pixel; nothing reads them.
     """
     stay_apart()
-    line, row = whole_vectors_compiled(channels, lanes), units.scratch_width * channels
+    tile_size, row = whole_vectors_compiled(channels, lanes), units.scratch_width * channels
     for tile in range(count):
-        start, target = element(units.starts, tile), (first + tile) * line
+        start, target = element(units.starts, tile), (first + tile) * tile_size
         for channel in range(0, channels, lanes):
             tile_of_pixels_compiled(
                 pixels, start + channel, row, channels, halfway, lanes, tiles, target + channel, tiles.shape[1]

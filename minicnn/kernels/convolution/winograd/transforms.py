@@ -9,7 +9,7 @@ coefficients) times a polynomial z (4 coefficients) has 6 coefficients, so 6 poi
 where A and G evaluate at the points, and B interpolates. Our points are 0, +a, -a, +b, -b and "infinity", which stands
 for the leading coefficient; a = 3/4 and b = 3/2.
 
-The map from z to the product is the matrix [B diag(G g) A]. What a convolutional layer computes is that map's
+The map from z to the product is the matrix [B diag(G g) A]. A convolutional layer computes that map's
 *transpose*, a correlation: output k is the sum over j of d[k + j] g[j] for j = 0, 1, 2. Transposing the factors gives
 
     y = A^T [ (G g) * (B^T d) ]      d: 6 pixels in a row      g: 3 weights      y: 4 outputs

@@ -44,7 +44,7 @@ def cut_tiles(image_shape, out_size, first_pixel, window, most_tiles) -> Units:
     n, _, _, channels = image_shape
     tile_rows, tile_columns = (-(-size // OUTPUTS) for size in out_size)
     scratch_width = (tile_columns - 1) * OUTPUTS + window
-    line = scratch_width * channels
+    row_size = scratch_width * channels
     most_rows = max(1, min(most_tiles, max(ROWS, n * tile_rows * tile_columns // FEWEST_UNITS)) // tile_columns)
     images = max(1, min(most_rows // tile_rows, n))
     bands = -(-tile_rows // most_rows)
@@ -61,8 +61,10 @@ def cut_tiles(image_shape, out_size, first_pixel, window, most_tiles) -> Units:
         left=first_pixel[1],
         scratch_rows=scratch_rows,
         scratch_width=scratch_width,
-        scratch_size=images * scratch_rows * line,
-        starts=offsets((images, scratch_rows * line), (rows, OUTPUTS * line), (tile_columns, OUTPUTS * channels)),
+        scratch_size=images * scratch_rows * row_size,
+        starts=offsets(
+            (images, scratch_rows * row_size), (rows, OUTPUTS * row_size), (tile_columns, OUTPUTS * channels)
+        ),
     )
 
 
@@ -81,22 +83,22 @@ def copy_pixels(images, unit, units, scratch):
     n, height, width, channels = images.shape
     first_image = unit // units.bands * units.images
     first_row = unit % units.bands * units.rows * OUTPUTS + units.top
-    # A line of the scratch array: zeros up to `begin`, numbers of an image row, zeros from `end` on.
+    # A row of the scratch array: zeros up to `begin`, numbers of an image row, zeros from `end` on.
     zeros = min(max(-units.left, 0), units.scratch_width)
     copied = max(0, min(units.scratch_width - zeros, width - max(units.left, 0)))
     begin, end = zeros * channels, (zeros + copied) * channels
-    line = units.scratch_width * channels
+    row_size = units.scratch_width * channels
     position = 0
     for image in range(first_image, min(first_image + units.images, n)):
         for row in range(first_row, first_row + units.scratch_rows):
             if row < 0 or row >= height or copied == 0:
-                clear(scratch, position, line)
+                clear(scratch, position, row_size)
             else:
                 source = ((image * height + row) * width + max(units.left, 0)) * channels
                 clear(scratch, position, begin)
                 copy(images, source, scratch, position + begin, end - begin)
-                clear(scratch, position + end, line - end)
-            position += line
+                clear(scratch, position + end, row_size - end)
+            position += row_size
 
 
 copy_pixels_compiled = compile(copy_pixels, inner=True)

@@ -25,7 +25,7 @@ from minicnn.kernels.registers.vector import element
 
 
 class Layer(NamedTuple):
-    """What a weight gradient is made of, and made to."""
+    """The operands and the output of a weight gradient."""
 
     images: np.ndarray  # (N, H, W, C_in)
     gradient: np.ndarray  # (N, OH, OW, C_out)
@@ -71,7 +71,7 @@ class Round(NamedTuple):
 def _transform_gradient_of_unit(numbers, units, count, channels, halfway, narrow, wide, tiles, first):
     """A dY A^T of `count` tiles, to lines `first`, first + 1, ... of 36 matrices, each in blocks of packed lines.
 
-    What comes after the last channel are numbers of the next pixel; nothing reads their sums.
+    After the last channel come numbers of the next pixel; nothing reads their sums.
     """
     stay_apart()
     row = units.scratch_width * channels
@@ -129,7 +129,7 @@ _add_compiled = compile(_add, inner=True)
 
 
 def _multiply_piece(layer, block, channels, tile_starts, offsets, is_first, transformed, scratch, sums):
-    """Sum over a round's tiles, to the 36 matrices of `sums`; all but the first round are added to what is there."""
+    """Sum over a round's tiles, to the 36 matrices of `sums`; the first round writes, and the others add."""
     columns = block_columns_compiled(block * layer.wide, layer.gradient.shape[3], layer.narrow, layer.wide)
     for k in range(MATRICES):
         pixels = Lines(transformed.pixels[k], np.intp(0), channels)

@@ -193,10 +193,10 @@ def _sum_weight_gradient(x, gradient, padding, gw) -> bool:
     return bool(np.isfinite(scratch.unfit).all())
 
 
-def odd_lines(size, line):
-    """`size` rounded up to an odd number of cache lines, of `line` numbers each.
+def odd_lines(size, numbers):
+    """`size` rounded up to an odd number of cache lines, of `numbers` numbers each.
 
     Then the same place of the 36 matrices, which a transform writes one after the other, is in 36 different sets of the
     cache; if they were a power of two apart it would always be in the same one, which holds about 12 lines.
     """
-    return (-(-size // line) | 1) * line
+    return (-(-size // numbers) | 1) * numbers
