@@ -1,6 +1,7 @@
-"""detect_anomaly: stop at the operation in which a NaN or an infinity first appears, and say where that is.
+"""detect_anomaly: stop at the operation that makes the first NaN or infinity, and name the place.
 
-Knows arrays and names only; the engine (tensor.py) and nn.Module call in. While it is off, each call is one test.
+This file knows arrays and names only; the engine and nn.Module call its functions. Without detect_anomaly each call is
+one test.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import numpy as np
 
 
 class _State(threading.local):
-    """What this thread looks for and where it is; what another thread computes meanwhile is not searched."""
+    """The state of one thread; the results of other threads are not searched."""
 
     def __init__(self) -> None:
         self.enabled = False
@@ -26,9 +27,8 @@ _state = _State()
 def detect_anomaly() -> Iterator[None]:
     """While this is open, the first NaN or infinity that an operation makes raises FloatingPointError.
 
-    The message names the module path, the operation, the shapes, the first bad index and whether it appeared in the
-    forward or in the backward pass. For the module path in backward, open it around the forward pass too. Slower: every
-    result is searched.
+    The message names the module path, the operation, the shapes, the first bad index, and forward or backward. For
+    the module path in backward, open the block around the forward pass too. Every result is searched, which takes time.
     """
     before, _state.enabled = _state.enabled, True
     try:
@@ -58,7 +58,7 @@ def module_path() -> str:
 
 
 def check_forward(name: str, result: np.ndarray, inputs: Sequence[Any]) -> None:
-    """Raise FloatingPointError if a result is not finite; the message says whether the inputs were."""
+    """Raise FloatingPointError if a result is not finite; the message tells whether the inputs were finite."""
     if not _state.enabled or result.dtype.kind != "f" or np.isfinite(result).all():
         return
     if all(np.isfinite(tensor.data).all() for tensor in inputs if tensor.data.dtype.kind == "f"):
@@ -70,7 +70,7 @@ def check_forward(name: str, result: np.ndarray, inputs: Sequence[Any]) -> None:
 
 
 def check_backward(node: Any, received: np.ndarray, gradients: Sequence[np.ndarray | None]) -> None:
-    """Raise FloatingPointError if the gradient of one of a node's inputs is not finite; `received` is its result's."""
+    """Raise FloatingPointError if an input's gradient is not finite; `received` is the result's gradient."""
     if not _state.enabled:
         return
     for position, gradient in enumerate(gradients):

@@ -22,11 +22,11 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> list[Tensor | None]:
-    """The gradients of `outputs`, one Tensor, with respect to `inputs`, in their order; no `.grad` is touched.
+    """The gradients of `outputs`, one Tensor, with respect to `inputs`, in their order; no `.grad` changes.
 
     `inputs` may be leaves or results in between; `grad_outputs` has the output's shape and may be left out for a single
-    element. Raises ValueError if an input was not used to make the output, unless `allow_unused=True`, which gives None
-    for it, RuntimeError without a graph, and NotImplementedError for `create_graph=True`.
+    element. Raises ValueError if an input was not used to make the output, unless `allow_unused=True`, which returns
+    None; RuntimeError without a graph; and NotImplementedError for `create_graph=True`.
     """
     refuse_create_graph(create_graph)
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)

@@ -11,7 +11,7 @@ from minicnn.kernels import layout
 from minicnn.tensor import Tensor
 
 
-def _shape_of(size: tuple) -> tuple[int, ...]:
+def _shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
     """zeros(2, 3) and zeros((2, 3)) mean the same. Raises ValueError for a negative size, TypeError for a fraction."""
     sizes = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     for one in sizes:
@@ -48,7 +48,7 @@ def randn(
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
-    """A Tensor over this array, sharing its memory. Raises TypeError if it is not a NumPy array."""
+    """A Tensor over this array, sharing its memory. Raises TypeError for another type."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy needs a NumPy array, but got {type(array).__name__}; Tensor() takes lists as well")
     return Tensor(array)

@@ -1,6 +1,6 @@
 """gradcheck: is the gradient that backward computes the slope of the function?
 
-For a function f, inputs x and a random direction v, the slope of f along v can be had in two ways:
+For a function f, inputs x and a random direction v, the slope of f along v can be found in two ways:
 
     by backward                the sum of gradient * v
     by central differences     (f(x + h*v) - f(x - h*v)) / 2h
@@ -9,8 +9,8 @@ f's outputs are first reduced to one number with random weights (a plain sum wou
 directions check all elements at once at the cost of two evaluations; if one fails, the elements are tried one by one
 and the worst is named.
 
-At a kink (relu at 0, a tie in a maximum) the slope differs from side to side, and there is nothing to agree with. Such
-points are recognised by their one-sided differences and named as what they are.
+At a kink (relu at 0, a tie in a maximum) the slope differs from side to side, and no slope is right. The one-sided
+differences show such points, and the error names them.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class _Objective:
             return [out.data for out in self._outputs(arguments)]
 
     def difference(self, i: int, high: np.ndarray, low: np.ndarray) -> float:
-        """The weighted sum at `high` less that at `low`; subtracted before summing, which loses fewer digits."""
+        """The weighted sum at `high` minus the one at `low`; subtracted before summing, which loses fewer digits."""
         pairs = zip(self.value(i, high), self.value(i, low), self.weights, strict=True)
         return float(sum((weight * (a - b)).sum() for a, b, weight in pairs))
 

@@ -1,7 +1,7 @@
-"""Random numbers by name: every draw has a key, so nothing else that happens can change it.
+"""Random numbers by name: every draw has a key, so that no other draw can change its numbers.
 
-One shared stream would make a result depend on everything that drew before: one more picture fetched ahead, one layer
-more, a run resumed in the middle of an epoch. Here a stream is keyed by (seed, purpose, counters) and drawn by a
+With one shared stream a result would depend on every draw before: one more picture fetched ahead, one more layer, a run
+resumed in the middle of an epoch. Here a stream is keyed by (seed, purpose, counters) and drawn by a
 counter-based generator (Philox; Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"):
 
     stream("shuffle", epoch)            the order of the pictures in that epoch
@@ -43,7 +43,7 @@ def _checked_seed(seed: int) -> int:
 def stream(purpose: str, *counters: int, seed: int | None = None) -> np.random.Generator:
     """The generator of one named stream: the same (seed, purpose, counters) gives the same numbers, always.
 
-    `seed=None` means the one that `manual_seed` set; another one is checked as there.
+    `seed=None` means the seed that `manual_seed` set; another seed is checked in the same way.
     """
     name = repr((_seed if seed is None else _checked_seed(seed), purpose, tuple(int(counter) for counter in counters)))
     # Philox takes a key of 128 bits; hashing the name spreads neighbouring seeds and counters over all of them.
@@ -61,7 +61,7 @@ def next_stream(purpose: str, generator: np.random.Generator | None = None) -> n
 
 
 def set_position(epoch: int, batch: int) -> None:
-    """Tell the streams where training is; the counts of `next_stream` begin again."""
+    """Set the place in training; the counts of `next_stream` begin again."""
     global _position
     _position = (int(epoch), int(batch))
     _counts.clear()

@@ -3,7 +3,7 @@
     y[o, i, j] = bias[o] + sum over c, kh, kw of
                  image[c, i * stride + kh * dilation - padding, j * ...] * weight[o, c, kh, kw]
 
-Each factor of a product is the other one's gradient. So for a gradient of 1 at y[o, i, j] the weight receives the
+Each factor of a product is the other factor's gradient. So for a gradient of 1 at y[o, i, j] the weight receives the
 window, and the pixels of the window receive the kernel.
 """
 
@@ -26,14 +26,14 @@ from minicnn.tensor import Tensor, as_tensor, enable_grad
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN = 3  # channels that are written out; of more than four, the others are summed in one line
+SHOWN = 3  # channels that are written out; with more than four, one line holds the sum of the others
 _MOST_ROWS, _MOST_COLUMNS = 16, 12  # of a kernel that are written out: a line has 100 characters
 _MODES: dict[str, Any] = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # NumPy's
 
 
 @dataclass(frozen=True, repr=False)
 class WindowTrace:
-    """What one output of one convolution is made of; C counts the channels of its group. str() is a table."""
+    """The terms of one output of one convolution; C counts the channels of its group. str() is a table."""
 
     layer: str
     at: tuple[int, int]
@@ -50,19 +50,19 @@ class WindowTrace:
     running_sums: np.ndarray  # (C,), of all products up to and with this channel's
     bias: float | None
     result: float
-    output: float  # what the layer itself computes
+    output: float  # the output of the layer itself
     weight_gradient: np.ndarray  # (C_out, C, KH, KW), of this one output, as the layer's own backward computes it
-    input_gradient: np.ndarray  # (C_in, H, W), likewise
-    backward_difference: float  # the largest one between those two and what the table shows
+    input_gradient: np.ndarray  # (C_in, H, W), in the same way
+    backward_difference: float  # the largest difference of these two from the table
 
     @property
     def shown(self) -> int:
-        """How many channels are written out."""
+        """The number of channels that are written out."""
         return len(self.sums) if len(self.sums) <= SHOWN + 1 else SHOWN
 
     @property
     def rest(self) -> float:
-        """The sum of the channels that are not."""
+        """The sum of the other channels."""
         with np.errstate(invalid="ignore"):
             return float(self.sums[self.shown :].sum())
 
@@ -87,10 +87,10 @@ class WindowTrace:
 def trace_window(conv: Conv2d, image: Any, at: Sequence[int] = (0, 0), channel: int = 0) -> WindowTrace:
     """A WindowTrace of output `channel` of `conv` at row and column `at`, for one image; its table is printed.
 
-    image (C_in, H, W) or (1, C_in, H, W), an array or a Tensor. The numbers are compared with what the layer computes,
-    forward and backward; its parameters and their gradients are left alone. `trace.figure()` draws them.
-    Raises TypeError for what is no Conv2d; ValueError for an image of other channels, for more than one image, and for
-    a place or a channel that the output has not, with the arithmetic of its size.
+    image (C_in, H, W) or (1, C_in, H, W), an array or a Tensor. The numbers are compared with the layer's own results,
+    forward and backward; parameters and their gradients do not change. `trace.figure()` draws the numbers.
+    Raises TypeError if `conv` is not a Conv2d. Raises ValueError for an image of other channels, for more than one
+    image, and for a place or a channel outside the output, with the arithmetic of the output size.
     """
     if not isinstance(conv, Conv2d) or type(conv).forward is not Conv2d.forward:
         raise TypeError(
@@ -155,7 +155,7 @@ def trace_window(conv: Conv2d, image: Any, at: Sequence[int] = (0, 0), channel: 
 
 
 def _difference(values: np.ndarray, expected: np.ndarray) -> float:
-    """The largest one; NaN and infinities in the same places are none."""
+    """The largest difference; NaN and infinities in the same places do not count."""
     alike = (values == expected) | (np.isnan(values) & np.isnan(expected))
     return float(np.abs(values[~alike].astype(np.float64) - expected[~alike]).max(initial=0))
 
@@ -185,11 +185,11 @@ def _place(conv: Conv2d, shape: tuple[int, ...], at: Sequence[int]) -> tuple[int
     counts, formulas = [], []
     for axis, letter in enumerate("HW"):
         size, kernel, stride, dilation = shape[axis + 1], conv.kernel_size[axis], conv.stride[axis], conv.dilation[axis]
-        before, behind = conv.edges()[axis]
-        counts.append(convolution_output_size(size + before + behind, kernel, stride, 0, dilation))
+        before, after = conv.edges()[axis]
+        counts.append(convolution_output_size(size + before + after, kernel, stride, 0, dilation))
         formulas.append(
             f"O{letter} = ({letter} + padding - dilation*(K{letter}-1) - 1)//stride + 1 = "
-            f"({size} + {before + behind} - {dilation}*({kernel}-1) - 1)//{stride} + 1 = {counts[-1]}"
+            f"({size} + {before + after} - {dilation}*({kernel}-1) - 1)//{stride} + 1 = {counts[-1]}"
         )
     if not all(0 <= place < count for place, count in zip(at, counts, strict=True)):
         rows, columns = (f"0 to {count - 1}" if count > 0 else "none" for count in counts)
@@ -257,7 +257,7 @@ def _backward_lines(trace: WindowTrace) -> list[str]:
         ]
         lines += ["", f"input channel {trace.input_channels[k]}", *_side_by_side(grids, " ")]
     if trace.shown < len(trace.sums):
-        lines += ["", f"{_others(trace)} likewise"]
+        lines += ["", f"{_others(trace)}: in the same way"]
     bias = "" if trace.bias is None else f"to bias[{trace.channel}]: 1    "
     lines += ["", f"{bias}the layer's own backward differs by {trace.backward_difference:.1g} at most"]
     return lines

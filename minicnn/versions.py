@@ -1,4 +1,4 @@
-"""Which versions made a result: what every record of a run says of its software."""
+"""The versions that made a result, for the record of a run."""
 
 import platform
 from importlib import metadata
@@ -21,7 +21,7 @@ def recorded_versions() -> dict[str, str]:
 
 
 def recorded_machine() -> str:
-    """System, processor family and threads, as in "Linux x86_64, 2 threads"; nothing that names the machine itself."""
+    """System, processor family and threads, as in "Linux x86_64, 2 threads"; without a name of the machine."""
     import numba
 
     return f"{platform.system()} {platform.machine()}, {numba.get_num_threads()} threads"

@@ -150,7 +150,7 @@ def test_many_channels_are_summed_in_one_line(capsys):
     assert text.count("window of the image") == trace.shown == 3
     (rest,) = re.findall(r"input channels 3 to 8    sum (\S+)", text)
     np.testing.assert_allclose(float(rest), trace.products[3:].sum(), rtol=1e-5)
-    assert "input channels 3 to 8 likewise" in text
+    assert "input channels 3 to 8: in the same way" in text
 
 
 def test_a_wide_kernel_is_cut_and_says_so(capsys):

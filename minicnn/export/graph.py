@@ -1,7 +1,7 @@
-"""A network as a list of steps: what a forward pass computes, in its order, read off the graph that it leaves behind.
+"""A network as a list of steps: the operations of one forward pass, in their order, from the graph of that pass.
 
-A hook on every layer (a module without children) notes which layer made which result. Between layers, the graph of the
-operations tells what was added, stacked or reshaped. A layer is one step, whatever it computes inside.
+A hook on every layer (a module without children) notes the layer of each result. The graph shows the operations between
+layers: sums, concatenations, reshapes. A layer is one step, whatever operations it contains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IMAGES = "images"  # the name of the input
 
 @dataclass(frozen=True)
 class Step:
-    """One step: a layer of the network, or an operation between layers. Shapes are those of a batch of two."""
+    """One step: a layer of the network, or an operation between layers. Shapes are for a batch of two."""
 
     name: str  # of the step and of its result: the layer's path or the operation's name, numbered from the second on
     operation: str  # the layer's type, or the operation's name: "add_relu", "concat", "reshape" ...
@@ -34,8 +34,8 @@ class Step:
 def steps_of(model: Module, input_size: Sequence[int]) -> tuple[list[Step], list[str]]:
     """(steps, names of the outputs) of `model` for images of `input_size` (C, H, W), in evaluation mode.
 
-    Runs one forward pass of two blank images, so that what depends on the batch shows. Raises ValueError where an
-    output does not come from the images, or comes by a way that the graph does not show.
+    Runs one forward pass of two blank images, so that sizes that depend on the batch differ from those of one image.
+    Raises ValueError if an output does not depend on the images, or depends on them outside the graph.
     """
     images = Tensor(np.zeros((2, *input_size), np.float32), requires_grad=True)
     recorder = _Recorder(images)
@@ -57,22 +57,22 @@ class _Recorder:
         self._taken = {IMAGES}
 
     def hook(self, path: str) -> Any:
-        """What is to be called after the layer at `path` has run."""
+        """A forward hook for the layer at `path`."""
 
-        def note(layer: Module, inputs: tuple, output: Any) -> None:
+        def note(layer: Module, inputs: tuple[Any, ...], output: Any) -> None:
             if not isinstance(output, Tensor):
                 raise ValueError(f"layer {path!r} returns {type(output).__name__}, which can't be exported")
             if len(inputs) != 1 or not isinstance(inputs[0], Tensor):
                 raise ValueError(f"layer {path!r} takes more than one map, which can't be exported")
             before = self.name_of(inputs[0])
-            if output.node is not inputs[0].node:  # else it did nothing: Identity, or dropout in evaluation
+            if output.node is not inputs[0].node:  # else the layer is Identity, or dropout in evaluation
                 kind = type(layer).__name__
                 self._add(path or kind, kind, layer, (before,), (inputs[0].shape,), output.node)
 
         return note
 
     def name_of(self, value: Tensor) -> str:
-        """The name of a value; the steps that lead to it from the named ones are added."""
+        """The name of a value; adds the steps that lead from named values to this value."""
         if value.node is None:
             raise ValueError(f"a value of shape {value.shape} does not come from the images, and can't be exported")
         stack = [value.node]

@@ -16,12 +16,12 @@ from minicnn.files.atomic import write_atomically
 from minicnn.nn import Module
 from minicnn.tensor import Tensor
 
-OPSET, FORMAT = 17, 8  # versions of the operators and of the file: those of 2022, which every runtime in use reads
+OPSET, FORMAT = 17, 8  # versions of the operators and of the file, both of 2022, which every runtime in use reads
 LARGEST = 2**31 - 2**20  # bytes that one such file can hold
 
 
 class Writer:
-    """The nodes and the arrays of a file while it is put together."""
+    """The nodes and the arrays of a file during its construction."""
 
     def __init__(self, model: Module):
         self.nodes: list[Any] = []
@@ -29,7 +29,7 @@ class Writer:
         self._paths = {module: path for path, module in model.named_modules()}
 
     def add(self, operator: str, step: Step, inputs: Sequence[str], part: str = "", **attributes: Any) -> str:
-        """The name of the result of one more node; `part` names what is only on the way to the step's result."""
+        """The name of the result of one more node; `part` names an intermediate result of the step."""
         name = f"{step.name}.{part}" if part else step.name
         self.nodes.append(_onnx().helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
@@ -40,7 +40,7 @@ class Writer:
         return name
 
     def parameters(self, layer: Any, *names: str) -> list[str]:
-        """The names, as state_dict has them, of a layer's parameters and buffers; those that are None are left out."""
+        """The names in state_dict of a layer's parameters and buffers, without those that are None."""
         path = self._paths[layer]
         tensors: dict[str, Tensor] = {f"{path}.{name}" if path else name: getattr(layer, name) for name in names}
         kept = {name: tensor.data for name, tensor in tensors.items() if tensor is not None}
@@ -50,25 +50,25 @@ class Writer:
 
 def save_onnx(
     model: Module,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     input_size: Sequence[int] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write `model`, in evaluation mode, to an ONNX file for batches of any number of images of `input_size` (C, H, W).
 
-    The input is called "images", the output "logits"; a backbone with features_only has one for each of its levels,
-    such as "level.layer2". Without input_size a backbone's own is taken. Weights have the names of state_dict, and
-    `metadata` is stored as it is. The file is written whole or not at all.
-    Raises ModuleNotFoundError without the package onnx (`pip install -e '.[onnx]'`), TypeError for what is no Module
-    of float32 parameters, ValueError for a missing input_size, for a layer that has no form in ONNX here (naming those
-    that have), and for more than 2 GB of weights; OSError if the file can't be written.
+    The input is called "images", the output "logits"; a backbone with features_only has one output for each level,
+    such as "level.layer2". `input_size` is a backbone's own by default. Weights have the names of state_dict, and
+    `metadata` is stored unchanged. The write is atomic.
+    Raises ModuleNotFoundError without the package onnx (`pip install -e '.[onnx]'`), TypeError if `model` is not a
+    Module of float32 parameters, OSError if the file cannot be written. Raises ValueError for a missing `input_size`,
+    for a layer without a form in ONNX (the error lists the layers with one), and for more than 2 GB of weights.
     """
     content = to_onnx(model, input_size, metadata).SerializeToString()
     write_atomically(path, content)
 
 
 def to_onnx(model: Module, input_size: Sequence[int] | None = None, metadata: Mapping[str, str] | None = None) -> Any:
-    """What save_onnx writes, as an onnx.ModelProto; raises as it does."""
+    """The content of save_onnx's file, an onnx.ModelProto; raises the same errors."""
     _check(model)
     if input_size is None and isinstance(model, Backbone):
         input_size = model.input_size
@@ -121,7 +121,7 @@ def _assembled(
 
 
 def _output_names(model: Module, results: Sequence[str]) -> list[str]:
-    """Names for the outputs, which must be none of those inside."""
+    """The names of the outputs."""
     if isinstance(model, Backbone) and model.out_indices is not None:
         return [f"level.{model.feature_info[index].module}" for index in model.out_indices]
     return ["logits"] if len(results) == 1 else [f"output.{number}" for number in range(len(results))]

@@ -1,6 +1,6 @@
-"""What each step is in ONNX: one function a kind of layer, and a table of them at the end.
+"""The ONNX form of each step: one function for each kind of layer, and a table of these functions at the end.
 
-A function adds nodes through the writer and returns the name of the last one's result. Names of ONNX's operators and
+A function adds nodes through the writer and returns the name of the last result. Names of ONNX's operators and
 attributes are those of its specification, onnx.ai/onnx/operators.
 """
 
@@ -22,7 +22,7 @@ PADDING_MODES = {"reflect": "reflect", "replicate": "edge"}
 
 
 def convolution(step: Step, writer: Writer) -> str:
-    """Conv2d, and ConvReLU2d with its ReLU behind it."""
+    """Conv2d, and ConvReLU2d with its ReLU after it."""
     layer: Any = step.layer
     (top, bottom), (left, right) = layer.edges()
     source, pads = step.inputs[0], [top, left, bottom, right]
@@ -55,7 +55,7 @@ def linear(step: Step, writer: Writer) -> str:
 
 
 def batch_norm(step: Step, writer: Writer) -> str:
-    """BatchNorm2d by its running statistics, and BatchNormAct2d with its ReLU behind it."""
+    """BatchNorm2d by its running statistics, and BatchNormAct2d with its ReLU after it."""
     layer: Any = step.layer
     if layer.running_mean is None:
         raise ValueError(f"layer {step.name!r} keeps no running statistics, so that it can't be exported")
@@ -96,7 +96,7 @@ def average_pooling(step: Step, writer: Writer) -> str:
 
 
 def adaptive_average(step: Step, writer: Writer) -> str:
-    """AdaptiveAvgPool2d: ONNX has it for one place only. Else means over regions are two products with matrices.
+    """AdaptiveAvgPool2d: ONNX has this layer for one place only. Means over regions are two matrix products.
 
     result = rows @ image @ columns        (OH, H) @ (N, C, H, W) @ (W, OW) -> (N, C, OH, OW)
     """
@@ -112,7 +112,7 @@ def adaptive_average(step: Step, writer: Writer) -> str:
 
 
 def region_means(size: int, count: int) -> np.ndarray:
-    """The matrix (count, size) that takes the means of `count` regions of a line, cut as adaptive pooling cuts them."""
+    """The matrix (count, size) that takes the means of `count` regions of a line, those of adaptive pooling."""
     matrix = np.zeros((count, size), np.float32)
     for place in range(count):
         begin, end = place * size // count, -(-(place + 1) * size // count)
@@ -121,7 +121,7 @@ def region_means(size: int, count: int) -> np.ndarray:
 
 
 def reshape(step: Step, writer: Writer) -> str:
-    """Flatten, and any other reshape that leaves the batch alone."""
+    """Flatten, and any other reshape that keeps the batch axis."""
     before, after = step.input_shapes[0], step.output_shape
     if not after or after[0] != before[0]:
         raise ValueError(f"step {step.name!r} reshapes a batch {before} into {after}, which can't be exported")
@@ -172,12 +172,12 @@ def local_response_norm(step: Step, writer: Writer) -> str:
 
 
 def silu(step: Step, writer: Writer) -> str:
-    """x * sigmoid(x), which ONNX has under no name of its own before version 24."""
+    """x * sigmoid(x), which ONNX does not name before version 24."""
     return writer.add("Mul", step, [step.inputs[0], writer.add("Sigmoid", step, step.inputs, "gate")])
 
 
 def _plain(operator: str, *settings: str) -> Callable[[Step, Writer], str]:
-    """A layer that is one operator, with these of its settings as attributes of the same names."""
+    """A writer for a layer that is one operator, with the settings as attributes of the same names."""
 
     def write(step: Step, writer: Writer) -> str:
         return writer.add(operator, step, step.inputs, **{name: getattr(step.layer, name) for name in settings})
@@ -192,12 +192,12 @@ def leaky_relu(step: Step, writer: Writer) -> str:
 
 
 def softmax(step: Step, writer: Writer) -> str:
-    """Softmax and LogSoftmax, over the axis that they name."""
+    """Softmax and LogSoftmax, over the axis `dim`."""
     layer: Any = step.layer
     return writer.add(step.operation, step, step.inputs, axis=layer.dim)
 
 
-# Types of layers, and names of operations between layers. A subclass may compute something else: it is not found.
+# Types of layers, and names of operations between layers. Subclasses, which may differ, are not found.
 WRITERS: dict[str, Callable[[Step, Writer], str]] = {
     "AdaptiveAvgPool2d": adaptive_average,
     "AvgPool2d": average_pooling,

@@ -1,15 +1,15 @@
-"""Files of weights: what is written and read, how they get into a network, and what is known of them.
+"""Files of weights: writing, reading, loading into a network, and the information about them.
 
-    load, save                  arrays by name in .safetensors and .npz; PyTorch's .pth are read, too (files.py)
-    open_weights                the table of contents of a file, the arrays when they are wanted (stored.py)
-    load_weights                a file into a network, renamed or adapted as asked, with a report (loading.py)
-    WeightsInformation          how images are prepared for weights, and their classes (information.py)
-    pretrained, downloadable    what is known of torchvision's sets of weights (torchvision_files.py)
+    load, save                  arrays by name in .safetensors and .npz; load reads PyTorch's .pth too (files.py)
+    open_weights                the table of contents of a file, whose arrays are read later (stored.py)
+    load_weights                a file into a network, with renaming, adaptation and a report (loading.py)
+    WeightsInformation          the preparation of images, the classes, the licence (information.py)
+    pretrained, downloadable    the table of torchvision's sets of weights (torchvision_files.py)
     shipped                     the weights that come with minicnn (shipped_files.py)
     flatten, unflatten          nested states, such as an optimiser's, as arrays and JSON (nested.py)
 
-A file may come from a stranger: nothing in it is run, and the memory that it takes is bounded. Most people need none of
-these but `load` and `save`: create(name, weights="file.pth"), which makes a network by its name, does the rest.
+A file may be malicious: nothing in a file is run, and its memory is bounded. Most users need only `load` and `save`:
+create(name, weights="file.pth"), which makes a network by its name, does the rest.
 """
 
 from minicnn.weights.files import load, load_metadata, load_with_metadata, open_weights, save

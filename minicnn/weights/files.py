@@ -1,11 +1,11 @@
 """`save` and `load`: named arrays in a file, with JSON metadata. The name's ending chooses the format.
 
-    .safetensors               the usual one; other programs read it too
+    .safetensors               the usual format, which other programs read too
     .npz                       for numpy.load
     .pth .pt .ckpt .bin .tar   PyTorch's own, read but not written
 
-Loading a stranger's file cannot run code. Of these formats only PyTorch's are pickles, which can ask for anything: they
-are read by a machine that knows tensors and nothing else (files/safe_pickle.py).
+Loading a file cannot run code. Of these formats only PyTorch's are pickles, which can name any function: a reader that
+knows only tensors reads them (files/safe_pickle.py).
 """
 
 import errno
@@ -30,14 +30,14 @@ SUFFIXES = (".safetensors", ".npz")
 OF_PYTORCH = (".pth", ".pt", ".ckpt", ".bin", ".tar")  # .tar, for many scripts write "checkpoint.pth.tar"
 
 
-def save(object: Any, path: str | os.PathLike, metadata: Mapping[str, Any] | None = None) -> None:
+def save(object: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
     """Write a Module's state_dict, a dict of arrays or Tensors, or one of these (under the name "tensor") to `path`.
 
-    `metadata` is anything that JSON can hold, under text keys. The write is atomic: if it fails, the file that was
-    there before is untouched.
+    `metadata` is any value that JSON can hold, under text keys. The write is atomic: after a failure an earlier file
+    of this name is unchanged.
 
-    Raises ValueError for another ending than .safetensors or .npz, TypeError for what is neither arrays nor JSON,
-    and OSError with the path and the bytes needed and free where the system cannot write.
+    Raises ValueError for another ending than .safetensors or .npz, TypeError for objects that are not arrays and
+    metadata that is not JSON, and OSError, with the path and the bytes needed and free, if the system cannot write.
     """
     suffix = check_ending(path)
     arrays = _named_arrays(object)
@@ -46,18 +46,19 @@ def save(object: Any, path: str | os.PathLike, metadata: Mapping[str, Any] | Non
     write_atomically(path, encode(arrays, checked))
 
 
-def open_weights(path: str | os.PathLike) -> WeightFile:
-    """The file at `path`, its table of contents read and checked; arrays are read when they are wanted.
+def open_weights(path: str | os.PathLike[str]) -> WeightFile:
+    """The file at `path`, with its table of contents read and checked; arrays are read later.
 
         with open_weights("resnet50.pth") as file:
             model.load_state_dict(file)
 
-    In PyTorch's files half and bfloat16 become float32, and what training scripts put around a state ("state_dict",
-    "model", ...) is taken off. Raises FileNotFoundError if there is no such file, and ValueError if its name has
-    another ending than those above, or if it is of another format, cut short, altered, or asks for more than arrays.
+    In PyTorch's files half and bfloat16 become float32, and the wrappers of training scripts around a state
+    ("state_dict", "model", ...) are removed. Raises FileNotFoundError if the file does not exist. Raises ValueError if
+    its name has another ending than those above, and if the file has another format, is cut short or altered, or names
+    more than arrays.
     """
     suffix, path = check_ending(path, SUFFIXES + OF_PYTORCH), _existing(path)
-    file = open(path, "rb")  # noqa: SIM115 - it stays open as long as the WeightFile
+    file = open(path, "rb")  # noqa: SIM115 - the WeightFile closes the file
     try:
         size = os.fstat(file.fileno()).st_size
         if suffix == ".safetensors":
@@ -70,7 +71,7 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
             return pytorch_zip.open_file(file, size, str(path))
         opened = pytorch_legacy.open_file(file, size, str(path))
         known = known_by_file_name(path.name)
-        if known is not None:  # the form has no checksums, but the names of these files have one
+        if known is not None:  # this form has no checksums, but these file names contain one
             opened.check = functools.cache(lambda: _compare_hash(path, known.sha256))
         return opened
     except BaseException:
@@ -87,31 +88,31 @@ def _compare_hash(path: Path, sha256: str) -> None:
         raise ValueError(f"its SHA-256 should begin with {sha256}, as its name says, but is {digest.hexdigest()}")
 
 
-def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The arrays in a file, by name; each is writable and C-ordered. Pass them to `Module.load_state_dict`.
 
-    Raises as `open_weights` does, and ValueError if an array is damaged or the file describes absurdly large ones.
+    Raises the errors of `open_weights`, and ValueError if an array is damaged or far too large for the file.
     """
     return load_with_metadata(path)[0]
 
 
-def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
-    """The metadata that was saved with the arrays, which are not read. Raises as `open_weights` does."""
+def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The metadata that was saved with the arrays, which are not read. Raises the errors of `open_weights`."""
     with open_weights(path) as file:
         return file.metadata
 
 
-def load_with_metadata(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the metadata of one file, from one reading of it. Raises as `load` does."""
+def load_with_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the metadata of one file, in one pass. Raises the errors of `load`."""
     with open_weights(path) as file:
         return file.read(), file.metadata
 
 
-def check_ending(path: str | os.PathLike, known: tuple[str, ...] = SUFFIXES) -> str:
+def check_ending(path: str | os.PathLike[str], known: tuple[str, ...] = SUFFIXES) -> str:
     """The ending of `path`, in small letters.
 
-    Raises TypeError for what is no path, ValueError for an ending that is none of the `known`: those of `save`, unless
-    others are given.
+    Raises TypeError if `path` is not a path, ValueError if the ending is not one of `known` (by default, those of
+    `save`).
     """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
@@ -124,14 +125,16 @@ def check_ending(path: str | os.PathLike, known: tuple[str, ...] = SUFFIXES) -> 
     return suffix
 
 
-def _existing(path: str | os.PathLike) -> Path:
+def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "expected a file of weights, but this is a folder", str(path))
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, f"no such file (the working folder is {Path.cwd()})", str(path))
-    if not path.is_file():  # reading it might wait for ever, or never end
-        raise ValueError(f"{path} is a pipe or a device, but a file of weights is wanted; write it to the disk first")
+    if not path.is_file():  # reading a pipe or a device might never end
+        raise ValueError(
+            f"{path} is a pipe or a device, but must be a file of weights; write the weights to the disk first"
+        )
     return path
 
 
@@ -158,10 +161,11 @@ def _named_arrays(object: Any) -> dict[str, np.ndarray]:
 
 
 def _checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """`metadata` as JSON gives it back, so that what was saved equals what is loaded."""
+    """`metadata` after a pass through JSON, so that the saved and the loaded values are equal."""
     if not all(isinstance(key, str) for key in metadata):
         raise TypeError(f"the keys of metadata must be text, but are {list(metadata)}")
     try:
-        return json_text.read(json.dumps(dict(metadata)), most=json_text.MOST_VALUES // 2)
+        checked: dict[str, Any] = json_text.read(json.dumps(dict(metadata)), most=json_text.MOST_VALUES // 2)
+        return checked
     except (TypeError, ValueError) as error:
         raise TypeError(f"metadata must be what JSON can hold (text, numbers, lists, dicts): {error}") from error

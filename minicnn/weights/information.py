@@ -1,7 +1,7 @@
-"""What weights were made with, and must be used with: the preparation of images, the classes, the licence, the figures.
+"""Information about weights: the preparation of their images, their classes, their licence, their measured figures.
 
-It travels in the metadata of a file, so that the weights cannot be parted from it. For files of torchvision, which have
-no metadata, it is known by their names (weights/torchvision_files.py).
+The information is stored in the metadata of a file, together with the weights. Files of torchvision have no metadata;
+their names identify them (weights/torchvision_files.py).
 """
 
 import dataclasses
@@ -18,21 +18,21 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 _ENTRY = "weights"  # in the metadata of a file
-_LARGEST_IMAGE = 2000  # a stranger's file must not have pictures scaled until memory ends
+_LARGEST_IMAGE = 2000  # a malicious file must not have pictures scaled until the memory is full
 
 
 @dataclass(frozen=True)
 class WeightsInformation:
-    """How images are prepared for these weights, and what is known of them.
+    """The preparation of images for these weights, and other facts about them.
 
     resize         the shorter side of an image becomes this long; None leaves the size
     crop           the side of the square cut out of its middle; None cuts nothing
     interpolation  "bilinear", "bicubic" or "nearest"
     mean, std      of the channels, of images in [0, 1]: (image - mean) / std
-    categories     the names of the classes, in the order of the logits; empty if not known
-    metrics        figures by name, as their authors state them
-    sha256         of the file that the values came from, or the first digits of it
-    void           beginnings of the names for which the file has no usable values
+    categories     the names of the classes, in the order of the logits; empty if unknown
+    metrics        measured figures by name, as the authors state them
+    sha256         of the original file, or its first digits
+    void           prefixes of the names for which the file has no usable values
     """
 
     name: str = ""
@@ -61,7 +61,9 @@ class WeightsInformation:
                 raise ValueError(f"{name} must be a tuple of {'text' if kind is str else 'numbers'}")
         numbers = (*self.mean, *self.std)
         if len(self.mean) != len(self.std) or not all(map(math.isfinite, numbers)) or min(self.std, default=1) <= 0:
-            raise ValueError(f"mean {self.mean} and std {self.std} must be as many, finite, and every std above 0")
+            raise ValueError(
+                f"mean {self.mean} and std {self.std} must have the same length, be finite, and every std above 0"
+            )
         for name in ("name", "licence", "sha256", "url"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be text")
@@ -69,7 +71,7 @@ class WeightsInformation:
             raise ValueError("metrics must be a dictionary of figures by name")
 
     def transforms(self) -> Callable[..., np.ndarray]:
-        """The preparation of images (C, H, W) or (B, C, H, W), uint8 or float32 in [0, 1], for a model with these."""
+        """The preparation of images (C, H, W) or (B, C, H, W), uint8 or float32 in [0, 1], for a model."""
         from minicnn.data.transforms import CenterCrop, Compose, Normalize, Resize, ToFloat
 
         steps: list[Callable[..., np.ndarray]] = [ToFloat()]
@@ -80,20 +82,20 @@ class WeightsInformation:
         return Compose([*steps, Normalize(self.mean, self.std)])
 
     def normalization(self) -> nn.Normalize:
-        """The last step of `transforms` as a layer, to stand before a model that is to take images in [0, 1]."""
+        """The last step of `transforms` as a layer, to put before a model that takes images in [0, 1]."""
         return nn.Normalize(self.mean, self.std)
 
     def category(self, number: int) -> str:
-        """The name of a class, or "class 7" where names are not known."""
+        """The name of a class, or "class 7" if the names are unknown."""
         return self.categories[number] if number < len(self.categories) else f"class {number}"
 
     def as_metadata(self) -> dict[str, Any]:
-        """What `save(..., metadata=)` takes, for `from_metadata` to find again."""
+        """A dictionary for `save(..., metadata=)`, which `from_metadata` reads again."""
         return {_ENTRY: dataclasses.asdict(self)}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> "WeightsInformation | None":
-        """What stands in the metadata of a file; None if nothing does. Raises ValueError if it contradicts itself."""
+        """The information in the metadata of a file, or None. Raises ValueError if it contradicts itself."""
         entry = metadata.get(_ENTRY)
         if entry is None:
             return None

@@ -1,11 +1,11 @@
-"""Weights of a file, or of a dictionary, into a network: what does not fit as it is, is renamed or adapted on request.
+"""Weights from a file, or from a dictionary, into a network; names and shapes are adapted on request.
 
-    with nn.init.deferred():                        # what the file supplies is not drawn first
+    with nn.init.deferred():                        # the file's parameters are not drawn first
         model = ResNet(num_classes=10, in_chans=1)
         report = load_weights(model, "resnet50-0676ba61.pth", classifiers=["fc"], first_convolution="conv1")
-    print(report)                                   # what was loaded, missing, unexpected, renamed, adapted
+    print(report)                                   # loaded, missing, unexpected, renamed, adapted
 
-Nothing is adapted that was not asked for, and nothing is done that the report does not tell.
+Only the requested parts are adapted, and the report lists every change.
 """
 
 import os
@@ -23,29 +23,29 @@ from minicnn.weights.information import WeightsInformation
 from minicnn.weights.stored import WeightFile, kind_of
 from minicnn.weights.torchvision_files import known_by_file_name
 
-PARALLEL = "module."  # what torch.nn.DataParallel puts before every name
+PARALLEL = "module."  # torch.nn.DataParallel puts this before every name
 
 
 def load_weights(
     model: nn.Module,
-    source: str | os.PathLike | WeightFile | Mapping[str, Any],
+    source: str | os.PathLike[str] | WeightFile | Mapping[str, Any],
     *,
     strict: bool = True,
     classifiers: Sequence[str] = (),
     first_convolution: str | None = None,
 ) -> nn.LoadReport:
-    """A report, after filling `model` from a file (its path, or as open_weights gives it) or a dictionary of arrays.
+    """A report, after filling `model` from a file (its path, or an open one) or from a dictionary of arrays.
 
-    classifiers        dotted names of layers that may have another number of classes in the source, and then keep their
-                       fresh weights; and of parts, such as a whole head, that the model may be without
-    first_convolution  dotted name of the convolution that may have another number of input channels in the source: its
-                       weights are summed or repeated (adapt_input_channels)
+    classifiers        dotted names of layers that keep their fresh weights if the source has another number of classes;
+                       and of parts, such as a whole head, that the model may lack
+    first_convolution  dotted name of the convolution whose weights are summed or repeated if the source has another
+                       number of input channels (adapt_input_channels)
     strict             as in Module.load_state_dict
 
-    If all names of the source begin with "module.", that is taken off. Numbers of another type than the model's become
-    of its type; half and bfloat16 are widened, each to the float32 that it is. As in torch, a row of one number fills a
-    scalar. Parts for which the file is known to hold no values keep their fresh weights too. Nothing is loaded if
-    anything raises. Raises as open_weights and Module.load_state_dict do.
+    If all names of the source begin with "module.", this prefix is removed. Numbers are converted to the model's dtype;
+    half and bfloat16 are widened to float32 without rounding. As in torch, a row of one number fills a scalar. Parts
+    without usable values in a known file keep their fresh weights too. Raises the errors of open_weights and
+    Module.load_state_dict, and then loads nothing.
     """
     if isinstance(source, (str, os.PathLike)):
         with open_weights(source) as file:
@@ -73,7 +73,7 @@ def load_weights(
 
 
 def information_of(file: WeightFile) -> WeightsInformation | None:
-    """What is known of an open file: from its metadata, or else by its name; None if nothing is.
+    """The information about an open file, from its metadata or by its name; None if both are unknown.
 
     Raises ValueError if the metadata contradict themselves.
     """
@@ -86,18 +86,18 @@ def information_of(file: WeightFile) -> WeightsInformation | None:
 def adapt_input_channels(weight: np.ndarray, in_chans: int) -> np.ndarray:
     """A convolution's weight (C_out, C_in, KH, KW) for `in_chans` input channels: (C_out, in_chans, KH, KW).
 
-    For one channel the weights are summed, which gives for a grey image what the colour weights gave for its three
-    equal channels. Otherwise they are repeated in their order, and scaled by C_in / in_chans, so that the sum over the
-    channels stays about as it was. As timm does it (adapt_input_conv). Raises ValueError unless the weight has four
-    axes and in_chans is 1 or more.
+    For one channel the weights are summed: a grey image gets the result of the colour weights on three equal channels.
+    Otherwise the weights are repeated in their order and scaled by C_in / in_chans, so that the sum over the channels
+    stays about equal. Source: timm's adapt_input_conv. Raises ValueError unless the weight has four axes and `in_chans`
+    is at least 1.
     """
     if weight.ndim != 4 or in_chans < 1:
         raise ValueError(f"needs a weight (C_out, C_in, KH, KW) and in_chans >= 1, but got {weight.shape}, {in_chans}")
     if in_chans == 1:
-        return weight.sum(axis=1, keepdims=True)
+        return np.asarray(weight.sum(axis=1, keepdims=True))
     channels = weight.shape[1]
     repeated = weight[:, np.arange(in_chans) % channels]  # (C_out, C_in, KH, KW) -> (C_out, in_chans, KH, KW)
-    return repeated * weight.dtype.type(channels / in_chans)
+    return np.asarray(repeated * weight.dtype.type(channels / in_chans))
 
 
 def _in_memory(state: Mapping[str, Any]) -> WeightFile:
@@ -113,7 +113,7 @@ def _in_memory(state: Mapping[str, Any]) -> WeightFile:
 
 
 def without_prefix(names: Sequence[str], taken: Collection[str]) -> dict[str, str]:
-    """Old name -> new name, if "module." is to be taken off: all names begin with it, and none is `taken` as it is."""
+    """Old name -> new name without "module.", if all names begin so and none of them is in `taken`."""
     stripped = list(names)
     while stripped and all(name.startswith(PARALLEL) for name in stripped) and not any(n in taken for n in stripped):
         stripped = [name.removeprefix(PARALLEL) for name in stripped]
@@ -121,7 +121,7 @@ def without_prefix(names: Sequence[str], taken: Collection[str]) -> dict[str, st
 
 
 def _scalars_from_rows(file: WeightFile, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """Name -> what was done, where the source has a row (1,) for a scalar: some programs can't write scalars."""
+    """Name -> change, where the source has a row (1,) for a scalar: some programs cannot write scalars."""
     rows = [name for name, entry in file.entries.items() if entry.shape == (1,) and shapes.get(name) == ()]
     for name in rows:
         entry = file.entries[name]
@@ -144,12 +144,12 @@ def _leave_out_void(file: WeightFile, shapes: Mapping[str, tuple[int, ...]], ada
 def _leave_out_classifier(
     file: WeightFile, shapes: Mapping[str, tuple[int, ...]], name: str, adapted: dict[str, str]
 ) -> None:
-    """Drop the entries of a part that the model has not, or of a layer of which it has another number of classes."""
+    """Drop the entries of a part that the model lacks, or of a layer with another number of classes in the model."""
     weight, dot = f"{name}.weight", f"{name}."
     there = file.entries[weight].shape if weight in file.entries else ()
     here = shapes.get(weight, ())
     if not any(other.startswith(dot) for other in shapes):
-        what = "left out: the model has no such part"
+        what = "left out: the model lacks this part"
     elif there and here and there[1:] == here[1:] and there != here:
         what = f"keeps its fresh weights: {there[0]} classes in the source, {here[0]} in the model"
     else:
@@ -169,7 +169,7 @@ def _adapt_convolution(
     if there[1] == here[1] or (there[0], *there[2:]) != (here[0], *here[2:]):
         return
     weight = file.read([name])[name]
-    weight = weight.astype(np.result_type(weight, np.float32))  # sums of half precision would be rounded to it
+    weight = weight.astype(np.result_type(weight, np.float32))  # sums in half precision would be rounded
     file.entries[name] = adapt_input_channels(weight, here[1])
     how = "summed" if here[1] == 1 else f"repeated and scaled by {there[1]}/{here[1]}"
     adapted[name] = f"{there[1]} input channels in the source, {here[1]} in the model: {how}"

@@ -1,11 +1,11 @@
-"""Nested states as arrays and JSON: how the state of an optimiser, a schedule or a running average gets into a file.
+"""Nested states as arrays and JSON: the state of an optimiser, a schedule or a running average in a file.
 
 A state is made of dicts, lists, tuples, arrays, Tensors, numbers, text and None:
 
     {"state": {0: {"momentum_buffer": array, "step": 7}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
 
 `flatten` takes the arrays out, names each after its place ("state.0.momentum_buffer"), and leaves a skeleton that JSON
-can hold. What JSON would lose (keys that are not text, tuples, NaN and infinity) is written as {"$kind": value}.
+can hold. Values that JSON would lose (keys that are not text, tuples, NaN and infinity) become {"$kind": value}.
 """
 
 import math
@@ -20,7 +20,7 @@ from minicnn.tensor import Tensor
 def flatten(state: Any, prefix: str = "") -> tuple[dict[str, np.ndarray], Any]:
     """The arrays in `state` by name, each name beginning with `prefix`, and the JSON skeleton that `unflatten` needs.
 
-    Raises TypeError for a value that is none of the kinds above.
+    Raises TypeError for a value of another kind than those above.
     """
     arrays: dict[str, np.ndarray] = {}
     return arrays, _take_out(state, prefix, arrays)
@@ -49,7 +49,7 @@ def _take_out(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(value, Tensor):
         value = value.data
     if isinstance(value, np.ndarray):
-        while name in arrays:  # {"a.b": x, "a": {"b": y}} names two places alike
+        while name in arrays:  # {"a.b": x, "a": {"b": y}} gives two places one name
             name += "'"
         arrays[name] = value
         return {"$array": name}

@@ -1,7 +1,7 @@
 """.npz, in and out: a zip archive with one .npy file an array, as NumPy writes it, and one JSON file with the metadata.
 
-For people who want to open their weights with `numpy.load` and nothing else. The archive has a checksum for every
-member. Object arrays, which are pickles inside, are neither written nor read.
+For users who open their weights with `numpy.load`. The archive has a checksum for every member. Object arrays, which
+are pickles inside, are neither written nor read.
 """
 
 import io
@@ -17,7 +17,7 @@ from minicnn.files.plain_text import plain
 from minicnn.weights.stored import DAMAGE, StoredArray, WeightFile, ZipStorage, c_strides
 
 _METADATA_MEMBER = "__metadata__.json"
-# What NumPy writes before an array of numbers. Its own reader would run Python's parser over a stranger's text.
+# NumPy's header of an array of numbers. NumPy's own reader would run Python's parser over the text of the file.
 _HEADER = re.compile(
     r"\{'descr': '([<>|][biuf][1248])', 'fortran_order': (True|False), 'shape': \(((?:\d{1,19},? ?)*)\), \}\s*"
 )
@@ -27,10 +27,10 @@ _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the same arrays give the same bytes, when
 
 
 def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
-    """The bytes of an .npz file with these arrays and this metadata (anything that JSON can hold)."""
+    """The bytes of an .npz file with these arrays and this metadata (any value that JSON can hold)."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        # First, and with all names: a damaged table of contents loses the last members without a word.
+        # First, and with all names: a damaged table of contents loses the last members silently.
         index = json.dumps({"arrays": list(arrays), "metadata": metadata})
         archive.writestr(zipfile.ZipInfo(_METADATA_MEMBER, _FIXED_DATE), index)
         for name, array in arrays.items():
@@ -40,10 +40,10 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
 
 
 def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
-    """The .npz file `file` of `size` bytes, one of ours or one that `numpy.savez` wrote; arrays are read when wanted.
+    """The .npz file `file` of `size` bytes, by minicnn or by `numpy.savez`; arrays are read later.
 
-    Raises ValueError, naming `source`, if this is no .npz file, is cut short, was altered, or holds a pickle. Checksums
-    of the arrays are compared when they are read.
+    Raises ValueError, naming `source`, if the file is of another kind, cut short or altered, or holds a pickle.
+    Checksums of the arrays are compared when the arrays are read.
     """
     index: dict[str, Any] = {}  # stays empty for a file that numpy.savez wrote
     entries: dict[str, StoredArray | np.ndarray] = {}
@@ -55,11 +55,11 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
             elif member.filename.endswith(".npy"):
                 entries[member.filename[: -len(".npy")]] = _entry(archive, member)
             else:
-                raise ValueError(f"it holds {member.filename!r}, which is no array: is it PyTorch's?")
+                raise ValueError(f"it holds {member.filename!r}, which is not an array: is it PyTorch's?")
         named = list(index.get("arrays", entries))
         metadata = dict(index.get("metadata", {}))
     except (*DAMAGE, TypeError, AttributeError, RecursionError) as error:
-        what = "is no .npz file of plain arrays, or is damaged or cut short"
+        what = "is not an .npz file of plain arrays, or is damaged or cut short"
         raise ValueError(f"{source} {what}: {plain(error)}") from error
     if list(entries) != named:
         raise ValueError(f"{source} is damaged: it should hold {plain(named)}, but holds {plain(list(entries))}")
@@ -67,11 +67,11 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
 
 
 def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> StoredArray:
-    """Where the array of one .npy file lies."""
+    """The place of the array of one .npy file."""
     with archive.open(member) as stream:
         magic, version = stream.read(6), tuple(stream.read(2))
         if magic != b"\x93NUMPY" or version not in _LENGTH_BYTES:
-            raise ValueError(f"{member.filename!r} is no array in NumPy's format, version 1 or 2")
+            raise ValueError(f"{member.filename!r} is not an array in NumPy's format, version 1 or 2")
         length = int.from_bytes(stream.read(_LENGTH_BYTES[version]), "little")
         header = stream.read(min(length, _LONGEST_HEADER)).decode("latin-1")
     parts = _HEADER.fullmatch(header)

@@ -1,4 +1,4 @@
-"""PyTorch's .pth before version 1.6, in which several of torchvision's files still are: pickles, one behind the other.
+"""PyTorch's .pth before version 1.6, still the form of several files of torchvision: pickles, one after the other.
 
     pickle     a magic number
     pickle     the version, 1001
@@ -30,14 +30,15 @@ VERSION = 1001
 
 
 def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
-    """The legacy form of .pth in `file`, which has `size` bytes; arrays are read when they are wanted.
+    """The legacy form of .pth in `file`, which has `size` bytes; arrays are read later.
 
-    Raises ValueError, naming `source`, if this is no such file, is damaged or cut short, or asks for more than tensors.
+    Raises ValueError, naming `source`, if the file has another form, is damaged or cut short, or names more than
+    tensors.
     """
     beginning = file.read(9)
     if beginning[:1] != b"\x80":
-        raise ValueError(f"{source} is no file of PyTorch: {what_it_may_be(beginning)}")
-    # Mapped, a read can't ask for more memory than the file has bytes, whatever length a pickle claims.
+        raise ValueError(f"{source} is not a file of PyTorch: {what_it_may_be(beginning)}")
+    # In mapped memory a read cannot take more bytes than the file has, whatever length a pickle claims.
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         pickles: Any = mapped
         if load_objects(pickles, source, {}) != MAGIC:
@@ -56,7 +57,7 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
 
 
 class _Storages:
-    """Called with a persistent id: the storage, the same for the same key. `place` tells where it begins, later."""
+    """Called with a persistent id, returns its storage, one for each key. `place` sets their positions later."""
 
     def __init__(self, file: BinaryIO, order: str):
         self.file, self.order = file, order
@@ -79,23 +80,23 @@ class _Storages:
         return found._replace(first=offset)
 
     def place(self, keys: Any, mapped: mmap.mmap, source: str) -> None:
-        """Tell every storage where in the file it begins: they follow each other, in the order of `keys`."""
+        """Set the position of every storage in the file: they follow each other, in the order of `keys`."""
         texts = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
         if not texts or sorted(keys) != sorted(self.places):
-            raise ValueError(f"{source} is damaged: its list of storages is not that of its tensors; get it anew")
+            raise ValueError(f"{source} is damaged: its list of storages is not that of its tensors; get it again")
         here = mapped.tell()
         for key in keys:
             storage, itemsize = self.places[key], self.found[key].kind.itemsize
             if here + 8 + storage.size > len(mapped):
                 raise ValueError(
                     f"{source} is cut short: storage {key} should be the {storage.size:,} bytes from {here + 8:,}, "
-                    f"but the file has {len(mapped):,}; get or save it anew"
+                    f"but the file has {len(mapped):,}; get or save it again"
                 )
             counted = int.from_bytes(mapped[here : here + 8], "little" if self.order == "<" else "big")
             if counted * itemsize != storage.size:
                 raise ValueError(
                     f"{source} is damaged: storage {key} has {counted:,} elements, but its tensors speak of "
-                    f"{storage.size // itemsize:,}; get or save it anew"
+                    f"{storage.size // itemsize:,}; get or save it again"
                 )
             storage.start = here + 8
             here += 8 + storage.size

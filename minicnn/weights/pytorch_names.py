@@ -1,9 +1,11 @@
-"""What a file of PyTorch asks for by name, for telling about one that was refused. Nothing is imported or run."""
+"""The names in the pickles of a PyTorch file, to describe a refused file. Nothing is imported or run."""
 
 import io
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from minicnn.files import safe_pickle, zip_archive
 from minicnn.weights.files import OF_PYTORCH
@@ -14,8 +16,8 @@ _PICKLES = 5  # of the legacy form
 _MOST_NAMES = 100
 
 
-def names_asked_for(path: str | os.PathLike) -> list[tuple[str, bool]]:
-    """(name, whether it is allowed) of all that the pickles in a file name; empty where nothing can be understood."""
+def names_asked_for(path: str | os.PathLike[str]) -> list[tuple[str, bool]]:
+    """(name, True if allowed) of every name in the pickles of a file; empty if the file cannot be understood."""
     if Path(path).suffix.lower() not in OF_PYTORCH or not Path(path).is_file():
         return []
     asked: dict[str, None] = {}
@@ -29,8 +31,8 @@ def names_asked_for(path: str | os.PathLike) -> list[tuple[str, bool]]:
     return [(name, name in allowed) for name in asked]
 
 
-def _pickles(file, size: int):
-    """Files at whose present place a pickle begins."""
+def _pickles(file: BinaryIO, size: int) -> Iterator[BinaryIO]:
+    """Open files whose present position is the beginning of a pickle."""
     if file.read(2) == b"PK":
         try:
             archive = zip_archive.open_archive(file, size, (zipfile.ZIP_STORED,))

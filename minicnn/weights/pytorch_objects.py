@@ -1,8 +1,8 @@
-"""What the pickle in a PyTorch file may ask for, and what each name means here: tensors, and nothing that runs.
+"""The names that a pickle in a PyTorch file may use, with their meaning here: tensors, and nothing that runs.
 
 A tensor is pickled as a call: _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks), in elements. The
-storage is a persistent id, ("storage", torch.FloatStorage, key, location, number of elements); its bytes lie elsewhere
-in the file. Here the call gives a StoredArray, which knows where in the file it lies; nothing is read.
+storage is a persistent id, ("storage", torch.FloatStorage, key, location, number of elements); its bytes are elsewhere
+in the file. Here the call returns a StoredArray, which holds the position of its bytes in the file; nothing is read.
 """
 
 import re
@@ -15,7 +15,7 @@ from minicnn.files import safe_pickle
 from minicnn.files.plain_text import plain
 from minicnn.weights.stored import Storage, StoredArray
 
-WRAPPERS = ("state_dict", "model", "model_state_dict", "net")  # what training scripts put around a state
+WRAPPERS = ("state_dict", "model", "model_state_dict", "net")  # keys under which training scripts store a state
 _MOST_WRAPPERS = 8
 
 
@@ -47,17 +47,17 @@ _WIDENED = ("float16", "bfloat16")  # to float32, which holds both exactly
 
 
 class StorageOfKind(NamedTuple):
-    """What a persistent id stands for: bytes in the file, the type of their numbers, and their order ("<" or ">")."""
+    """The meaning of a persistent id: bytes in the file, the type of their numbers, and their order ("<" or ">")."""
 
     storage: Storage
     kind: Kind
     order: str
-    first: int = 0  # the element of the storage where it begins: older files have views of storages
+    first: int = 0  # the first element: older files have views of storages
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *about_gradients: Any) -> StoredArray:
     if not isinstance(storage, StorageOfKind):
-        raise ValueError(f"a tensor lies in a {type(storage).__name__}, which is no storage")
+        raise ValueError(f"a tensor lies in a {type(storage).__name__}, which is not a storage")
     kind = storage.kind
     return StoredArray(
         storage.storage,
@@ -78,7 +78,7 @@ def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
     return {safe_pickle.checked_key(key): value for key, value in pairs}
 
 
-def _size(sizes: Any) -> tuple:
+def _size(sizes: Any) -> tuple[Any, ...]:
     return tuple(sizes)
 
 
@@ -95,10 +95,10 @@ ALLOWED: safe_pickle.Allowed = {
 def load_objects(
     file: BinaryIO, source: str, allowed: safe_pickle.Allowed, find: Callable[[Any], Any] | None = None
 ) -> Any:
-    """What the pickle at the present place of `file` makes; `find` gives the storage of a persistent id.
+    """The objects of the pickle at the present position of `file`; `find` returns the storage of a persistent id.
 
-    Raises ValueError, naming what is asked for, if that is more than tensors in dictionaries, lists and tuples; and if
-    the pickle is damaged.
+    Raises ValueError if the pickle is damaged, or if it names more than tensors in dictionaries, lists and tuples; the
+    error contains the name.
     """
     try:
         return safe_pickle.load(file, allowed, persistent=find)
@@ -109,15 +109,15 @@ def load_objects(
         ) from None
     except Exception as error:  # a damaged pickle can fail in any way
         raise ValueError(
-            f"{source} is damaged, or is no file of PyTorch ({type(error).__name__}: {plain(error)}); "
-            "get or save it anew"
+            f"{source} is damaged, or is not a file of PyTorch ({type(error).__name__}: {plain(error)}); "
+            "get or save it again"
         ) from error
 
 
 def state_of(objects: Any, source: str) -> tuple[dict[str, StoredArray | np.ndarray], dict[str, str]]:
-    """The arrays by name, and name -> type of what else lies in the file; wrappers are taken off.
+    """The arrays by name, and name -> type of the other values in the file; wrappers are removed.
 
-    Raises ValueError if there are no arrays under names.
+    Raises ValueError if the file has no arrays under names.
     """
     ignored: dict[str, str] = {}
     for _ in range(_MOST_WRAPPERS):
@@ -135,7 +135,7 @@ def state_of(objects: Any, source: str) -> tuple[dict[str, StoredArray | np.ndar
         if not isinstance(value, StoredArray):
             ignored[brief(name)] = _kind_of(value)
         elif not isinstance(name, str):
-            raise ValueError(f"{source}: a tensor is called {brief(name)}, which is no text")
+            raise ValueError(f"{source}: a tensor is called {brief(name)}, which is not text")
         else:
             entries[name] = value
     if not entries and objects:
@@ -153,7 +153,7 @@ def _is_wrapper(objects: Any, name: str) -> bool:
 
 
 def brief(value: Any) -> str:
-    """`value` in a few words. What a stranger's file holds may be too long, or too deeply nested, to be written out."""
+    """`value` in a few words: a value from a file may be too long, or too deeply nested, for a message."""
     if isinstance(value, str):
         return plain(value)
     if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 64):
@@ -162,7 +162,7 @@ def brief(value: Any) -> str:
 
 
 def whole_number(value: Any, what: str) -> int:
-    """`value`, if it is a whole number of 0 or more. Raises ValueError otherwise."""
+    """`value`, which must be a whole number of 0 or more (ValueError)."""
     if type(value) is not int or value < 0:
         raise ValueError(f"{what} must be a whole number of 0 or more, but is {brief(value)}")
     return value
@@ -171,7 +171,7 @@ def whole_number(value: Any, what: str) -> int:
 def storage_id(identity: Any, fields: int) -> tuple[Kind, str, int, Any]:
     """(kind, key, number of elements, view) of the persistent id of a storage. Raises ValueError for anything else."""
     if not isinstance(identity, tuple) or len(identity) != fields or identity[0] != "storage":
-        raise ValueError("it refers to something that is no storage")
+        raise ValueError("it refers to something that is not a storage")
     _, kind, key, _, elements = identity[:5]
     if not isinstance(kind, Kind) or not isinstance(key, str) or not re.fullmatch(r"\w{1,40}", key):
         raise ValueError("it describes a storage in a way that PyTorch does not")

@@ -21,10 +21,10 @@ _PICKLE = "/data.pkl"
 
 
 def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
-    """The zip form of .pth in `file`, which has `size` bytes; arrays are read when they are wanted.
+    """The zip form of .pth in `file`, which has `size` bytes; arrays are read later.
 
-    Raises ValueError, naming `source`, if this is no such file, is damaged, or asks for more than tensors. Checksums of
-    storages are compared when they are read.
+    Raises ValueError, naming `source`, if the file has another form, is damaged, or names more than tensors. Checksums
+    of storages are compared when the storages are read.
     """
     try:
         archive = zip_archive.open_archive(file, size, (zipfile.ZIP_STORED,))
@@ -35,7 +35,7 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
         content = zip_archive.read_small(archive, archive.getinfo(pickles[0]))
         order = _byte_order(archive, folder)
     except DAMAGE as error:
-        raise ValueError(f"{source} is no file of PyTorch, or is damaged or cut short: {plain(error)}") from error
+        raise ValueError(f"{source} is not a file of PyTorch, or is damaged or cut short: {plain(error)}") from error
     find = _Storages(archive, folder, order)
     entries, ignored = state_of(load_objects(io.BytesIO(content), source, ALLOWED, find), source)
     return WeightFile(source, "PyTorch's .pth (zip)", size, entries, file.close, ignored=ignored)
@@ -51,7 +51,7 @@ def _byte_order(archive: zipfile.ZipFile, folder: str) -> str:
 
 
 class _Storages:
-    """Called with a persistent id: the member that holds the storage, the same for the same key."""
+    """Called with a persistent id, returns the member that holds the storage, one for each key."""
 
     def __init__(self, archive: zipfile.ZipFile, folder: str, order: str):
         self.archive, self.folder, self.order = archive, folder, order

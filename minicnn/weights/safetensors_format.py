@@ -4,11 +4,11 @@
     header      JSON: {"__metadata__": {...}, "conv1.weight": {"dtype": "F32", "shape": [...], "data_offsets": [...]}}
     the rest    the arrays, C order, one after the other
 
-The `safetensors` package writes the format. It takes an array's memory as it lies there, whatever the strides say, so
-that a channels-last array would come back scrambled without a word: every array is brought into C order here.
+The `safetensors` package writes the format. The package writes an array's memory in its present order and ignores the
+strides, so that a channels-last array would be scrambled silently. Every array is therefore brought into C order here.
 
-The format has no checksum. Files that minicnn writes carry one in their metadata, so that an altered file is noticed;
-files of other programs, which have none, are read without.
+The format has no checksum. Files of minicnn have a checksum in their metadata, so that an altered file is noticed;
+files of other programs are read without a checksum.
 """
 
 import functools
@@ -24,7 +24,7 @@ from minicnn.files.plain_text import plain
 from minicnn.weights.stored import FileStorage, StoredArray, WeightFile, c_strides
 
 _HEADER_LIMIT = 100_000_000  # bytes; the limit that the format itself sets
-_OUR_ENTRY = "minicnn"  # in the header's metadata: JSON with what the user passed, and the checksum
+_OUR_ENTRY = "minicnn"  # in the header's metadata: JSON with the user's metadata, and the checksum
 
 _DTYPES = {
     "F64": "<f8",
@@ -43,7 +43,7 @@ _DTYPES = {
 
 
 def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
-    """The bytes of a safetensors file with these arrays and this metadata (anything that JSON can hold).
+    """The bytes of a safetensors file with these arrays and this metadata (any value that JSON can hold).
 
     Raises ValueError if names and metadata are too long for the format's header (100 MB).
     """
@@ -57,17 +57,17 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
             f"names and metadata take about {header_size:,} bytes, but a safetensors header holds at most "
             f"{_HEADER_LIMIT:,}; pass large values as arrays, not as metadata"
         )
-    # One entry, for the package writes several in random order: the same content should give the same bytes.
+    # One entry, because the package writes several entries in random order, and equal content should give equal bytes.
     contents = ((name, a.dtype, a.shape, [a.reshape(-1).data] if a.size else []) for name, a in stored.items())
     return save(stored, {_OUR_ENTRY: json.dumps({"metadata": text, "sha256": _digest(contents, text)})})
 
 
 def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
-    """The safetensors file `file` of `size` bytes, its header read and checked; arrays are read when they are wanted.
+    """The safetensors file `file` of `size` bytes, with its header read and checked; arrays are read later.
 
-    bfloat16 is read as float32, which holds it exactly. Raises ValueError, naming `source`, if this is no safetensors
-    file, is cut short, contradicts itself, or holds a type of number that NumPy has not. A checksum of ours is compared
-    when arrays are read.
+    bfloat16 becomes float32 without rounding. Raises ValueError, naming `source`, if the file has another
+    format, is cut short, contradicts itself, or holds numbers of a type that NumPy does not have. A checksum of minicnn
+    is compared when arrays are read.
     """
     header, start = _read_header(file, size, source)
     entries = _entries(header, file, start, size, source)
@@ -76,7 +76,7 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
     if ours is not None:
         text, expected = ours
 
-        @functools.cache  # the whole file is read for it, once
+        @functools.cache  # reads the whole file, once
         def check() -> None:
             contents = ((name, e.dtype, e.shape, e.storage.pieces()) for name, e in entries.items())
             if _digest(contents, text) != expected:
@@ -87,28 +87,28 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
 
 
 def in_file_order(array: np.ndarray) -> np.ndarray:
-    """`array` with the same shape and values, C-ordered and little-endian: a copy where it is not so already."""
+    """`array` with the same shape and values, C-ordered and little-endian: a copy, unless the array is so already."""
     array = np.asarray(array)
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
 def _read_header(file: BinaryIO, size: int, source: str) -> tuple[dict[str, Any], int]:
-    """The header, and the place in the file where the arrays begin."""
+    """The header, and the position of the first array in the file."""
     beginning = file.read(9)
     length = int.from_bytes(beginning[:8], "little")
     if size < 8:
-        raise ValueError(f"{source} is no safetensors file: it has only {size} bytes; {what_it_may_be(beginning)}")
+        raise ValueError(f"{source} is not a safetensors file: it has only {size} bytes; {what_it_may_be(beginning)}")
     if length > _HEADER_LIMIT or beginning[8:] not in (b"{", b""):
-        raise ValueError(f"{source} is no safetensors file: {what_it_may_be(beginning)}")
+        raise ValueError(f"{source} is not a safetensors file: {what_it_may_be(beginning)}")
     if 8 + length > size:
         raise ValueError(
-            f"{source} is cut short: its header has 8 + {length} bytes, but the file only {size}; get or save it anew"
+            f"{source} is cut short: its header has 8 + {length} bytes, but the file only {size}; get or save it again"
         )
     file.seek(8)
     try:
         header = json_text.read(file.read(length), object_pairs_hook=_without_repeats)
         if not isinstance(header, dict):
-            raise TypeError("it is no dictionary")
+            raise TypeError("it is not a dictionary")
     except (ValueError, TypeError, RecursionError) as error:
         raise _damaged(source, "its header cannot be understood", error) from error
     return header, 8 + length
@@ -122,7 +122,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _entries(header: dict[str, Any], file: BinaryIO, start: int, size: int, source: str) -> dict[str, StoredArray]:
-    """The arrays, in the order of their bytes. They lie one behind the other, and fill the file to its end."""
+    """The arrays, in the order of their bytes. The arrays follow one another up to the end of the file."""
     entries, place = {}, 0
     try:
         described = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
@@ -141,24 +141,25 @@ def _entries(header: dict[str, Any], file: BinaryIO, start: int, size: int, sour
     if start + place != size:
         raise ValueError(
             f"{source} is damaged or cut short: header and arrays have {start} + {place} = {start + place} bytes, "
-            f"but the file {size}; get or save it anew"
+            f"but the file {size}; get or save it again"
         )
     return entries
 
 
 def _type_of(name: str, dtype: str, source: str) -> tuple[str, str]:
-    """The type of number's usual name, and NumPy's code of its bits."""
+    """The type of number's usual name, and NumPy's code of the bits."""
     if dtype == "BF16":
         return "bfloat16", "<u2"
     if dtype not in _DTYPES:
         raise ValueError(
-            f"array {name!r} has numbers of type {dtype}, which NumPy has not; readable are BF16, {', '.join(_DTYPES)}"
+            f"array {name!r} has numbers of type {dtype}, which NumPy does not have; readable are "
+            f"BF16, {', '.join(_DTYPES)}"
         )
     return np.dtype(_DTYPES[dtype]).name, _DTYPES[dtype]
 
 
 def _metadata(header: dict[str, Any], source: str) -> tuple[dict[str, Any], tuple[str, str] | None]:
-    """The metadata as a user sees it; and its text and the checksum (None in a file of another program)."""
+    """The user's metadata; and the pair (text, checksum), or None in a file of another program."""
     try:
         raw = header.get("__metadata__", {})
         if _OUR_ENTRY not in raw:
@@ -170,11 +171,11 @@ def _metadata(header: dict[str, Any], source: str) -> tuple[dict[str, Any], tupl
 
 
 def _damaged(source: str, what: str, error: Exception) -> ValueError:
-    return ValueError(f"{source} is damaged: {what} ({type(error).__name__}: {plain(error)}); get or save it anew")
+    return ValueError(f"{source} is damaged: {what} ({type(error).__name__}: {plain(error)}); get or save it again")
 
 
 def what_it_may_be(beginning: bytes) -> str:
-    """A guess, in words, from the first bytes of a file that is not of the format that its name promises."""
+    """A guess, in words, from the first bytes of a file whose format does not match its name."""
     if not beginning:
         return "it is empty: a download or a copy went wrong"
     if beginning[:4] == b"PK\x03\x04":

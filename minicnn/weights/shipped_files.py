@@ -1,8 +1,8 @@
-"""The weights that come with minicnn: a trained network is at hand without a download.
+"""The weights that come with minicnn: a trained network without a download.
 
-They lie in the folder `shipped` beside this file, MODEL.SET.safetensors. Each tells in its metadata with which command
-it was made, what it reached, and how images are prepared for it. Its windows are stored in half precision, which takes
-half the place and leaves the accuracy as it was.
+The files are in the folder `shipped` beside this file, MODEL.SET.safetensors. The metadata of each file contain the
+command that made the weights, the measured figures, and the preparation of images. Kernels are stored in half
+precision, which halves the size and leaves the accuracy unchanged.
 """
 
 from pathlib import Path

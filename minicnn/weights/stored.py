@@ -1,9 +1,9 @@
-"""Arrays that lie in a file, and are read when they are wanted.
+"""Arrays in a file that are read later.
 
-A file is opened by reading its table of contents only: that gives every array's name, type, shape, and its storage, a
-run of bytes in the file. Several arrays may be views of one storage, as PyTorch's are. When the values are wanted, each
-storage is read once, piece by piece, straight to where its numbers shall be: loading a network takes the memory of its
-parameters and no more, however large the file.
+To open a file means to read its table of contents: every array's name, type, shape, and its storage, a run of bytes in
+the file. Several arrays may be views of one storage, as in PyTorch. To read the values means to read each storage once,
+piece by piece, straight into the target array. Loading a network therefore takes the memory of its parameters only,
+however large the file is.
 """
 
 import contextlib
@@ -21,32 +21,32 @@ import numpy as np
 
 from minicnn.files.plain_text import plain
 
-PIECE = 1 << 20  # bytes read at a time: they are checked, widened and moved while they still lie in the cache
+PIECE = 1 << 20  # bytes read at a time: they are checked, widened and moved while they are in the cache
 MOST_AXES = 64  # NumPy's own limit
-LARGEST = 1 << 62  # of a size or a number of elements: more is damage or malice
+LARGEST = 1 << 62  # of a size or a number of elements: a larger number means damage or malice
 
-# A few bytes can describe an enormous array: by compression, or by a stride of 0. Honest files stay far below this.
+# A few bytes can describe an enormous array: by compression, or by a stride of 0. Real files stay far below this limit.
 MOST_TIMES_FILE = 8
 MOST_BESIDES = 64 << 20  # bytes
 
-_one_reader = threading.Lock()  # of the place in an open file: a checksum is computed beside the reading
+_one_reader = threading.Lock()  # guards the position in an open file: a checksum is computed during the reading
 
-# What reading damaged bytes may raise.
+# The errors that damaged bytes may cause.
 DAMAGE = (ValueError, EOFError, NotImplementedError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 class Storage:
-    """A run of bytes in a file: `size` of them, handed out in pieces of PIECE bytes (the last one may be shorter)."""
+    """A run of `size` bytes in a file, returned in pieces of PIECE bytes (the last piece may be shorter)."""
 
     size: int
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes from the first to the last. Raises ValueError if there are fewer, or if they are damaged."""
+        """The bytes from the first to the last. Raises ValueError if bytes are missing or damaged."""
         raise NotImplementedError(f"{type(self).__name__} does not define pieces()")
 
 
 class FileStorage(Storage):
-    """`size` bytes of an open file from the place `start`."""
+    """`size` bytes of an open file from position `start`."""
 
     def __init__(self, file: BinaryIO, start: int, size: int):
         self.file, self.start, self.size = file, start, size
@@ -78,17 +78,17 @@ class ZipStorage(Storage):
                 if not piece:
                     raise ValueError(f"{self.member.filename} is cut short")
                 yield piece
-            if stream.read(1):  # there is none, but only now does the archive compare an empty member's checksum
+            if stream.read(1):  # no byte is left, but only this read compares an empty member's checksum
                 raise ValueError(f"{self.member.filename} is longer than it says")
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """Where in a file an array lies; as_strided's view (offset and strides in elements) of its storage.
+    """The place of an array in a file: a view of its storage, as in as_strided, with offset and strides in elements.
 
-    kind    the type of its numbers by name, as it is in the file: "float32", "bfloat16", ...
-    code    NumPy's code of what lies in the file, "<f4"; for bfloat16, which NumPy has not, that of its bits, "<u2"
-    dtype   what it is read as
+    kind    the name of the type of the numbers in the file: "float32", "bfloat16", ...
+    code    NumPy's code of this type, "<f4"; for bfloat16, which NumPy does not have, the code of the bits, "<u2"
+    dtype   the type after reading
     """
 
     storage: Storage
@@ -106,9 +106,11 @@ class StoredArray:
         if len(self.shape) != len(self.strides) or len(self.shape) > MOST_AXES:
             raise ValueError(f"{len(self.shape)} axes and {len(self.strides)} strides")
         if math.prod(self.shape) > LARGEST:
-            raise ValueError(f"it has {math.prod(self.shape):,} elements")
+            raise ValueError(f"an array has {math.prod(self.shape):,} elements")
         if self.storage.size % np.dtype(self.code).itemsize:
-            raise ValueError(f"its storage has {self.storage.size} bytes, which are no numbers of type {self.kind}")
+            raise ValueError(
+                f"its storage has {self.storage.size} bytes, which are not whole numbers of type {self.kind}"
+            )
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
         here = self.storage.size // np.dtype(self.code).itemsize
         if 0 not in self.shape and last >= here:
@@ -116,12 +118,12 @@ class StoredArray:
 
     @property
     def nbytes(self) -> int:
-        """The memory that it takes once it is read."""
+        """The memory of the array after reading, in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def is_whole_storage(self) -> bool:
-        """Whether it is all of its storage, in C order."""
+        """True if the array is its whole storage, in C order."""
         whole = math.prod(self.shape) * np.dtype(self.code).itemsize == self.storage.size
         return whole and self.offset == 0 and self.strides == c_strides(self.shape)
 
@@ -138,15 +140,15 @@ def kind_of(entry: StoredArray | np.ndarray) -> str:
 
 @dataclass
 class WeightFile:
-    """An open file of weights: names, types and shapes of its arrays; their values are read when they are wanted.
+    """An open file of weights: names, types and shapes of its arrays, whose values are read later.
 
-    Made by `open_weights`; a context manager that closes the file. `Module.load_state_dict` takes it as it is.
+    `open_weights` makes a WeightFile, a context manager that closes the file. `Module.load_state_dict` accepts one.
 
     form      the format, in words
-    entries   name -> where the array lies; or an array in memory, where one was changed to fit
-    metadata  what was saved with the arrays
-    ignored   name -> type, of what a file of PyTorch holds beside arrays, such as an epoch
-    check     raises ValueError if a checksum of the whole file does not fit; None if there is none
+    entries   name -> place of the array; or an array in memory that was changed to fit
+    metadata  the metadata that were saved with the arrays
+    ignored   name -> type of the other values in a file of PyTorch, such as an epoch
+    check     raises ValueError if a checksum of the whole file does not fit; None without a checksum
     """
 
     source: str
@@ -170,11 +172,11 @@ class WeightFile:
         return {name: entry.shape for name, entry in self.entries.items()}
 
     def with_entries(self, entries: Mapping[str, StoredArray | np.ndarray]) -> "WeightFile":
-        """The same open file, of which other entries, or these under other names, are wanted."""
+        """The same open file with other entries, or with other names for them."""
         return replace(self, entries=dict(entries))
 
     def read(self, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
-        """The arrays of these names (None: all), by name; writable, C-ordered, none sharing memory with another.
+        """The arrays of these names (None: all), by name; writable, C-ordered, without shared memory.
 
         Raises ValueError if the file is damaged, or describes arrays far larger than itself.
         """
@@ -193,7 +195,7 @@ class WeightFile:
     def read_into(self, targets: Mapping[str, np.ndarray]) -> None:
         """Fill the arrays `targets` with the entries of the same names and shapes, each storage in one pass.
 
-        Raises ValueError if the file is damaged: then some of the targets may have been filled.
+        Raises ValueError if the file is damaged; some of the targets may then be filled.
         """
         by_storage: dict[int, list[tuple[StoredArray, np.ndarray]]] = {}
         for name, target in targets.items():
@@ -207,12 +209,12 @@ class WeightFile:
                 for views in by_storage.values():
                     _read_storage(views)
         except DAMAGE as error:
-            raise ValueError(f"{self.source} is damaged: {plain(error)}; get or save the file anew") from error
+            raise ValueError(f"{self.source} is damaged: {plain(error)}; get or save the file again") from error
 
 
 @contextlib.contextmanager
 def _beside(check: Callable[[], None] | None) -> Iterator[None]:
-    """Compute a checksum on another core while the block reads; raises what `check` raises when both have ended."""
+    """Compute a checksum on another core while the block reads; raises the error of `check` after both have ended."""
     if check is None:
         yield
         return
@@ -247,5 +249,5 @@ def _view(numbers: np.ndarray, entry: StoredArray) -> np.ndarray:
 
 
 def _widened(numbers: np.ndarray, kind: str) -> np.ndarray:
-    """bfloat16 is the upper half of a float32; other types NumPy converts where they are assigned."""
+    """float32 from bfloat16, its upper half; NumPy converts other types at their assignment."""
     return (numbers.astype(np.uint32) << 16).view(np.float32) if kind == "bfloat16" else numbers

@@ -1,7 +1,7 @@
-"""What is known of torchvision's files: names, addresses, heads of their SHA-256, how images are prepared for them.
+"""The table of torchvision's files: names, addresses, first digits of their SHA-256, the preparation of their images.
 
-Figures are torchvision's own, on the validation set of ImageNet. Its models: https://pytorch.org/vision (BSD licence);
-what ImageNet's own terms mean for weights trained on it, its users must judge.
+Figures are torchvision's own, on the validation set of ImageNet. Source: https://pytorch.org/vision (BSD licence).
+Users must judge for themselves whether ImageNet's terms apply to weights that were trained on ImageNet.
 """
 
 import functools
@@ -39,8 +39,8 @@ _FILES = (
     ("googlenet", "IMAGENET1K_V1", "googlenet-1378be20", 256, 69.778, 89.530),
 )
 
-# Trained by VGG's authors, brought over from ssd.pytorch: good for features, its classifier holds no values. Images in
-# [0, 1] less the mean of the training pictures, times 255.
+# Trained by VGG's authors, converted by ssd.pytorch: for features only, because its classifier holds no values.
+# Images in [0, 1] minus the mean of the training pictures, times 255.
 _VGG_FEATURES = WeightsInformation(
     name="vgg16.IMAGENET1K_FEATURES",
     mean=(0.48235, 0.45882, 0.40784),
@@ -61,7 +61,7 @@ def imagenet_categories() -> tuple[str, ...]:
 
 @functools.cache
 def _known() -> dict[str, WeightsInformation]:
-    """By name: "resnet50.IMAGENET1K_V1"."""
+    """The information by name, such as "resnet50.IMAGENET1K_V1"."""
     known = {_VGG_FEATURES.name: _VGG_FEATURES}
     for model, variant, file, resize, top_1, top_5 in _FILES:
         known[f"{model}.{variant}"] = WeightsInformation(
@@ -77,7 +77,7 @@ def _known() -> dict[str, WeightsInformation]:
 
 
 def pretrained(model: str, variant: str = "IMAGENET1K_V1") -> WeightsInformation:
-    """What is known of torchvision's weights for a model. Raises ValueError, naming what there is, if it has none."""
+    """The information about torchvision's weights for a model. Raises ValueError, with the known sets, if unknown."""
     known = _known()
     if f"{model}.{variant}" not in known:
         of_model = [name.partition(".")[2] for name in known if name.partition(".")[0] == model]
@@ -92,20 +92,20 @@ def downloadable() -> list[str]:
 
 
 def known_by_file_name(name: str) -> WeightsInformation | None:
-    """What is known of the file of this name, such as "resnet50-0676ba61.pth"; None of any other."""
+    """The information about a file of torchvision, such as "resnet50-0676ba61.pth"; None for another name."""
     return next((known for known in _known().values() if known.url.rpartition("/")[2] == name), None)
 
 
 def obtain_pretrained(
     information: WeightsInformation,
-    root: str | os.PathLike | None = None,
+    root: str | os.PathLike[str] | None = None,
     download: bool = True,
     sources: Sequence[str] = SOURCES,
 ) -> Path:
-    """The path of torchvision's file, downloaded if it is neither in `root` (None: the cache) nor in MINICNN_DATA.
+    """The path of torchvision's file, downloaded if absent from `root` (None: the cache) and from MINICNN_DATA.
 
-    A download is checked by the head of its SHA-256 before it gets its name. Raises FileNotFoundError if no source
-    served the file whole, saying where it may be put by hand.
+    A download gets its final name after a check of the first digits of its SHA-256. Raises FileNotFoundError, with the
+    folder for a file that was downloaded by hand, if no source served the whole file.
     """
     name = information.url.rpartition("/")[2]
     file = RemoteFile(name, f"sha256:{information.sha256}", tuple(sources), SUBFOLDER)

@@ -238,7 +238,7 @@ def test_any_bytes_at_all_give_a_clear_error(tmp_path_factory, content, suffix):
 @pytest.mark.parametrize(
     ("header", "complaint"),
     [
-        (b"not json", "no safetensors file"),
+        (b"not json", "not a safetensors file"),
         (b"{broken  ", "cannot be understood"),
         (b"{" * 5000, "cannot be understood"),
         (b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}', "damaged"),
@@ -290,7 +290,7 @@ def test_a_header_that_contradicts_itself_or_the_file_is_refused(tmp_path, entri
     header = json.dumps(entries).encode()
     content = struct.pack("<Q", len(header)) + header + bytes(16)
     (tmp_path / "a.safetensors").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.safetensors (is damaged|is no safetensors)"):
+    with pytest.raises(ValueError, match=r"a\.safetensors (is damaged|is not a safetensors)"):
         load_metadata(tmp_path / "a.safetensors")
     if len(json.dumps(entries)) < 200:  # the package allows more than 64 axes, NumPy does not
         with pytest.raises(SafetensorError):
@@ -326,7 +326,7 @@ def test_a_header_of_numpys_that_describes_something_else_is_refused(tmp_path, h
 def test_a_header_that_claims_to_be_huge_is_not_read(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(struct.pack("<Q", 2**60) + b"{}")
-    with pytest.raises(ValueError, match="no safetensors file"):
+    with pytest.raises(ValueError, match="not a safetensors file"):
         load(path)
     path.write_bytes(struct.pack("<Q", 99_000_000) + b"{}")
     with pytest.raises(ValueError, match="cut short"):

@@ -58,7 +58,7 @@ def test_a_file_of_which_nothing_is_known_says_so(tmp_path):
         ({"crop": 10**9}, "crop must be"),
         ({"resize": True}, "resize must be"),
         ({"interpolation": "best"}, "interpolation must be one of"),
-        ({"mean": [0.5]}, "must be as many"),
+        ({"mean": [0.5]}, "must have the same length"),
         ({"std": [1, 1, 0]}, "every std above 0"),
         ({"std": [1, 1, 1e400]}, "finite"),
         ({"std": [1, 1, 10**400]}, "too large"),

@@ -121,7 +121,7 @@ def test_a_model_without_a_classifier_leaves_the_files_out(source_of):
         load_weights(model, source_of(state))
     report = load_weights(model, source_of(state), classifiers=["fc"])
     assert report
-    what = "left out: the model has no such part"
+    what = "left out: the model lacks this part"
     assert report.adapted == {"fc.weight": what, "fc.bias": what}
     assert_holds(model, state)
 

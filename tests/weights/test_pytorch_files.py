@@ -174,7 +174,7 @@ def test_code_in_any_pickle_of_the_legacy_form_is_refused(tmp_path):
     good = legacy_form(*whole(ARRAYS))
     stops = [place + 1 for place in range(len(good)) if good[place : place + 1] == b"."]
     for place in [0, *stops[:3]]:
-        with pytest.raises(ValueError, match=r"asks for (posix|nt)\.mkdir|is damaged|no file of PyTorch"):
+        with pytest.raises(ValueError, match=r"asks for (posix|nt)\.mkdir|is damaged|not a file of PyTorch"):
             load(written(tmp_path, good[:place] + hostile + good[place:]))
     with pytest.raises(ValueError, match=r"asks for (posix|nt)\.mkdir"):
         load(written(tmp_path, hostile))
@@ -373,7 +373,7 @@ def test_a_list_of_storages_that_is_exponentially_large_is_refused_at_once(tmp_p
         (struct.pack("<Q", 2) + b"{}", "may be a safetensors file"),
         (b"hello", "another format, or damaged"),
         (pickle.dumps({"a": 1}), "a pickle, but not one of PyTorch"),
-        (b"PK\x03\x04 and no more", "no file of PyTorch, or is damaged"),
+        (b"PK\x03\x04 and no more", "not a file of PyTorch, or is damaged"),
         (b"\x80\x02" + b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." + b"\x80\x02M\xe8\x03.", "version 1000"),
     ],
 )
