@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minicnn.anomaly import detect_anomaly
 from minicnn.gradcheck import gradcheck
@@ -17,7 +17,7 @@ __all__ = ["detect_anomaly", "enable_grad", "grad", "gradcheck", "is_grad_enable
 def grad(
     outputs: Tensor,
     inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Any = None,
+    grad_outputs: Tensor | ArrayLike | None = None,
     retain_graph: bool = False,
     create_graph: bool = False,
     allow_unused: bool = False,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minicnn.functional.arguments import are_ints, need_count
 from minicnn.functional.checks import need_float
@@ -84,7 +85,7 @@ class WindowTrace:
         return "\n".join(line.rstrip() for line in [*_forward_lines(self), "", *_backward_lines(self)])
 
 
-def trace_window(conv: Conv2d, image: Any, at: Sequence[int] = (0, 0), channel: int = 0) -> WindowTrace:
+def trace_window(conv: Conv2d, image: Tensor | ArrayLike, at: Sequence[int] = (0, 0), channel: int = 0) -> WindowTrace:
     """A WindowTrace of output `channel` of `conv` at row and column `at`, for one image; its table is printed.
 
     image (C_in, H, W) or (1, C_in, H, W), an array or a Tensor. The numbers are compared with the layer's own results,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minicnn import functional as F
 from minicnn import nn
@@ -268,7 +269,7 @@ def _from_imagenet_to_half() -> nn.Normalize:
     return nn.Normalize(half, [0.5 / std for std in IMAGENET_STD])
 
 
-def auxiliary_loss(outputs: GoogLeNetOutputs | Tensor, target: Any, weight: float = 0.3) -> Tensor:
+def auxiliary_loss(outputs: GoogLeNetOutputs | Tensor, target: Tensor | ArrayLike, weight: float = 0.3) -> Tensor:
     """The cross-entropy of the logits plus `weight` times the cross-entropy of each auxiliary head (section 5).
 
     For `training.fit(model, ..., loss=auxiliary_loss)`. Without auxiliary logits, as in evaluation, the cross-entropy

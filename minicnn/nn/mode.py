@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+
+from minicnn.nn.module import Module
 
 
 @contextlib.contextmanager
-def evaluation_mode(model: Any) -> Iterator[None]:
+def evaluation_mode(model: Module) -> Iterator[None]:
     """While this is open, the model is in evaluation mode; at the end every module returns to its former mode."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minicnn import anomaly
 from minicnn.nn.parameter import Parameter
@@ -197,7 +198,7 @@ class Module:
             raise TypeError(f"parameter {name!r} must be a Parameter or None, but is {type(parameter).__name__}")
         self._store("_parameters", _checked_name(name), parameter)
 
-    def register_buffer(self, name: str, buffer: Any) -> None:
+    def register_buffer(self, name: str, buffer: Tensor | ArrayLike | None) -> None:
         """Own an array that is saved with the module but not trained, such as a running mean; None keeps the name."""
         self._store("_buffers", _checked_name(name), None if buffer is None else Tensor(buffer))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numpy.typing import ArrayLike
 
 from minicnn.tensor import Tensor
 
@@ -15,7 +15,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, requires_grad: bool = True):
+    def __init__(self, data: Tensor | ArrayLike, requires_grad: bool = True):
         super().__init__(data, requires_grad=requires_grad)
 
     def __repr__(self) -> str:
