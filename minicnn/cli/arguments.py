@@ -1,4 +1,4 @@
-"""What commands share: options of one name and one meaning everywhere, and types that turn text into checked values."""
+"""Options that commands share, of one name and one meaning everywhere, and types that turn text into checked values."""
 
 import argparse
 import json
@@ -31,7 +31,7 @@ def add_positional_model(parser: argparse.ArgumentParser, default: str | None = 
 
 
 def named_model(arguments: argparse.Namespace) -> str | None:
-    """The backbone that the command line names, in one of two ways. Raises ValueError if it names two."""
+    """The backbone that the command line names, in one of two ways. Raises ValueError for two names."""
     names = {name for name in (arguments.positional_model, arguments.model) if name is not None}
     if len(names) > 1:
         raise ValueError(f"two backbones are named: {arguments.positional_model} and --model {arguments.model}")
@@ -58,7 +58,7 @@ def add_out(parser: argparse.ArgumentParser, contents: str, default: str | None,
 
 
 def add_image_size(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add --image-size N, the side of square pictures; `default` says in words which side they have without it."""
+    """Add --image-size N, the side of square pictures; `default` tells in words the side without the option."""
     parser.add_argument(
         "--image-size", type=count, metavar="N", help=f"side of the pictures, in pixels (default: {default})"
     )
@@ -86,7 +86,7 @@ def input_shape(arguments: argparse.Namespace, channels: int = 3) -> tuple[int, 
 
 
 def add_num_classes(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add --num-classes N; `default` says in words how many there are without it."""
+    """Add --num-classes N; `default` tells in words the number without the option."""
     parser.add_argument("--num-classes", type=count, metavar="N", help=f"classes of the head (default: {default})")
 
 
@@ -96,7 +96,7 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
-    """Add --threads N; `use_threads` obeys it."""
+    """Add --threads N, for `use_threads`."""
     parser.add_argument("--threads", type=count, metavar="N",
         help="threads of the kernels; results do not depend on the number (default: all)")  # fmt: skip
 
@@ -148,7 +148,7 @@ def fraction(text: str) -> float:
 
 
 def key_and_value(text: str) -> tuple[str, Any]:
-    """("width", 8) of "width=8"; the value is read as JSON, or is plain text if JSON cannot read it."""
+    """("width", 8) of "width=8"; the value is read as JSON, or is plain text if that fails."""
     key, equals, value = text.partition("=")
     if not equals or not key.isidentifier():
         raise argparse.ArgumentTypeError(f"expected KEY=VALUE, such as width=8, but got {text!r}")

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--only", type=sections, default=SECTION_NAMES, metavar="NAMES",
         help=f"some of the sections, with commas between them: {', '.join(SECTION_NAMES)} (default: all)")  # fmt: skip
     add("--algorithm", choices=ALGORITHMS, nargs="+", default=ALGORITHMS,
-        help="convolution algorithms to measure; auto is the one that minicnn chooses (default: all)")  # fmt: skip
+        help="convolution algorithms to measure; auto is minicnn's own choice (default: all)")  # fmt: skip
     add_threads(parser)
     add_out(parser, "results.json and the picture", "bench")
 
@@ -29,13 +29,13 @@ def sections(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in SECTION_NAMES]
     if unknown:
         raise argparse.ArgumentTypeError(
-            f"there is no section {unknown[0]!r}; {did_you_mean(unknown[0], SECTION_NAMES)}"
+            f"no section is called {unknown[0]!r}; {did_you_mean(unknown[0], SECTION_NAMES)}"
         )
     return names
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print, and write results.json and the picture; what was measured before Ctrl-C is kept."""
+    """Measure, print, and write results.json and the picture; the sections before a Ctrl-C are kept."""
     import numba
 
     from minicnn.bench.run import run as run_bench
@@ -56,6 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             run_bench(session, arguments.only, arguments.out, about)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"stopped; what was measured is in {arguments.out}") from None
+            raise KeyboardInterrupt(f"stopped; the measurements so far are in {arguments.out}") from None
     print(f"recorded in {arguments.out}")
     return 0

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write OUT, with the metadata of IN, and with what is known of a file of IN's name."""
+    """Write OUT with the metadata of IN, and with the facts that are known of a file of IN's name."""
     from minicnn.files.atomic import check_writable
     from minicnn.weights import information_of, open_weights, save
     from minicnn.weights.files import check_ending
@@ -36,5 +36,5 @@ def run(arguments: argparse.Namespace) -> int:
     if renamed:
         print(f"'module.' was taken off {len(renamed)} names")
     if file.ignored:
-        print(f"left behind, as no part of the state: {', '.join(sorted(file.ignored))}")
+        print(f"not written, for these are not part of the state: {', '.join(sorted(file.ignored))}")
     return 0

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_data(parser)
     parser.add_argument("--split", choices=SPLITS,
         help="part of the data; all is for folders (default: test, or val for a folder without test)")  # fmt: skip
-    shared.add_model(parser, "the one that the weights are for")
+    shared.add_model(parser, "the backbone of the weights")
     shared.add_image_size(parser, "as the weights say")
     shared.add_batch_size(parser)
     shared.add_quick_limit(parser)
@@ -156,7 +156,7 @@ def _evaluate(
     names = tuple(information.category(k) for k in range(model.num_classes))
     evaluation = Evaluation(names, np.concatenate(targets), np.concatenate(scores))
     if not np.isfinite(evaluation.scores).all():
-        raise ValueError("the network gives no numbers for some pictures; is the file of weights what it should be?")
+        raise ValueError("the network gives NaN or infinity for some pictures: the file of weights may be damaged")
     return evaluation
 
 
@@ -180,7 +180,7 @@ def _batches(
 
 
 def paths_of(dataset: Dataset, of_any_size: bool = False) -> list[Path] | None:
-    """The file of each picture of a folder, with `of_any_size` only of one that does not scale them; else None."""
+    """The file of each picture of a folder, with `of_any_size` only of a folder that does not scale them; else None."""
     from minicnn.data import ImageFolder, Subset
 
     if isinstance(dataset, Subset):
@@ -192,7 +192,7 @@ def paths_of(dataset: Dataset, of_any_size: bool = False) -> list[Path] | None:
 
 
 def _report(evaluation: Evaluation) -> list[str]:
-    """The measures, a line for each class that occurs, and the confusion matrix if it is small."""
+    """The measures, a line for each class that occurs, and a confusion matrix of few classes."""
     measures, shown, confusion = evaluation.measures(), evaluation.shown, evaluation.confusion()
     right, all_pictures = int(np.trace(confusion)), len(evaluation.targets)
     lines = [f"loss {measures['loss']:.4f}, accuracy {measures['accuracy']:.4f} ({right:,} of {all_pictures:,})", ""]

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn export`."""
-    add_positional_model(parser, "the first argument, or the one that the weights are for")
+    add_positional_model(parser, "the first argument, or the backbone of the weights")
     add_weights(parser, "fresh ones")
     parser.add_argument("--onnx", type=Path, required=True, metavar="FILE",
         help="the file to write, for onnxruntime and others")  # fmt: skip
-    add_input(parser, "the one that the weights or the network are made for")
+    add_input(parser, "the size that the weights or the network are made for")
     add_num_classes(parser, "as in the weights, or 1000 for networks for photographs and 10 for those for small images")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the file, and say what is in it."""
+    """Write the file, and name the network and its images."""
     from minicnn.cli.stored_model import load_model
     from minicnn.cli.train_parts import make_model
     from minicnn.export import save_onnx

@@ -1,4 +1,4 @@
-"""`minicnn info`: what a report of a problem or of a measurement should say about the machine."""
+"""`minicnn info`: the facts about the machine that belong into a report of a problem or of a measurement."""
 
 import argparse
 import os
@@ -47,7 +47,7 @@ def gather() -> dict[str, str]:
 
 
 def vector_width() -> int:
-    """How many float32 numbers one vector register of this processor holds; 1 if it is of no known kind."""
+    """How many float32 numbers one vector register of this processor holds; 1 if its kind is not known."""
     from llvmlite.binding import get_host_cpu_features
 
     features = get_host_cpu_features()
@@ -64,7 +64,7 @@ def _processor() -> str:
 
 
 def _threading_layer() -> str:
-    """What runs the threads: omp, workqueue or tbb. Known when a parallel kernel has run, so one is run here."""
+    """The layer that runs the threads: omp, workqueue or tbb. A parallel kernel runs here, so that Numba chooses."""
     import numba
 
     untyped: Any = numba
@@ -89,4 +89,4 @@ def _touch(n: int) -> int:
 def _kernel_folder(disabled: bool, folder: object) -> str:
     if disabled:
         return "none: NUMBA_DISABLE_JIT is set, everything runs in Python"
-    return str(folder) if folder else "no folder can be written: compiled anew at every start"
+    return str(folder) if folder else "no folder can be written: compiled again at every start"

@@ -1,4 +1,4 @@
-"""`minicnn inspect`: what is in a file of weights. Only its table of contents is read, and nothing in it is run."""
+"""`minicnn inspect`: the contents of a file of weights. Only the table of contents is read, and nothing is run."""
 
 import argparse
 import math
@@ -9,28 +9,33 @@ from minicnn.files.plain_text import plain
 if TYPE_CHECKING:
     from minicnn.weights import WeightFile, WeightsInformation
 
-MOST_OF_A_BACKBONE = 5000  # arrays; looking closely at a stranger's million would take minutes
+MOST_OF_A_BACKBONE = 5000  # arrays; to compare a million names with every backbone would take minutes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn inspect`."""
-    from minicnn.cli.arguments import count
+    from minicnn.cli.arguments import add_weights, count
 
     add = parser.add_argument
-    add("file", metavar="FILE", help=".safetensors, .npz, or PyTorch's .pth .pt .ckpt .bin .tar")
+    add("file", metavar="FILE", nargs="?", help="the same as --weights FILE: .safetensors, .npz, or a file of PyTorch")
+    add_weights(parser, "the first argument")
     add("--most", type=count, default=2000, metavar="N", help="show no more than N arrays (default: 2000)")
     add("--check", action="store_true", help="also read every array and compare the checksums there are")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table. A file that is refused still has what its pickle asks for shown."""
+    """Print the table. Of a file that is refused, the names that its pickle asks for are shown."""
+    from minicnn.cli.stored_model import path_of
     from minicnn.weights import information_of, open_weights
     from minicnn.weights.pytorch_names import names_asked_for
 
+    if (arguments.file is None) == (arguments.weights is None):
+        raise ValueError("which file of weights? Name one, as in `minicnn inspect resnet20.PARTWORLD_V1`")
+    path = path_of(arguments.file or arguments.weights)
     try:
-        file = open_weights(arguments.file)
+        file = open_weights(path)
     except ValueError:
-        asked = names_asked_for(arguments.file)
+        asked = names_asked_for(path)
         if asked:
             print("its pickle asks for these, of which nothing was imported or run:")
             print("".join(f"  {plain(name)}{'' if known else '   <- refused'}\n" for name, known in asked), end="")

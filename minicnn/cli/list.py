@@ -15,7 +15,7 @@ KINDS = ("models", "data", "weights")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The argument of `minicnn list`."""
-    parser.add_argument("kind", choices=KINDS, help="what to list")
+    parser.add_argument("kind", choices=KINDS, help="the kind of things to list")
 
 
 def run(arguments: argparse.Namespace) -> int:

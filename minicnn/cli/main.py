@@ -3,7 +3,7 @@
 Each command is a module of this folder with
 
     add_arguments(parser)      its options, added to a parser
-    run(arguments) -> int      what it does; returns the exit code
+    run(arguments) -> int      does the work; returns the exit code
 
 A mistake of the user ends in one line, `minicnn: error: ...`, and exit code 2; `--traceback` shows where the error was
 raised. Warnings are a line each, `minicnn: warning: ...`.
@@ -28,7 +28,7 @@ COMMANDS = {
     "predict": "name the contents of pictures, or of folders of pictures",
     "list": "show the backbones, the data sets or the weights that there are",
     "summary": "show the layers of a backbone: shapes, parameters, multiply-adds, receptive fields",
-    "inspect": "show what is in a file of weights, from any source: nothing in the file is run",
+    "inspect": "show the contents of a file of weights; nothing in the file is run",
     "convert": "write the weights of a file, such as PyTorch's, in another format",
     "export": "write a backbone as a file for other programs",
     "partworld": "draw PartWorld pictures, or measure how well they separate models",

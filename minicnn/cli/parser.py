@@ -29,12 +29,12 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"minicnn: error: {printable(message)} (`{self.prog} --help` tells how it is called)\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """As argparse's, but each parser itself refuses options that it does not know: it can suggest one."""
+        """As argparse's, but each parser itself refuses unknown options, and suggests known ones."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             name = unknown[0].partition("=")[0]
             if name.startswith("-"):
-                self.error(f"there is no option {name}; {did_you_mean(name, self.options)}")
+                self.error(f"{name} is not an option; {did_you_mean(name, self.options)}")
             self.error(f"{name!r} is one argument too many")
         return parsed, unknown
 
@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class HelpWithDefaults(argparse.HelpFormatter):
-    """A formatter that tells the default of each option, unless the option's own text tells it."""
+    """A formatter that adds the default to the text of each option, unless the text has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str:  # argparse's hook, as its own formatters use it
         text = action.help or ""

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", metavar="PICTURE", nargs="+", type=Path,
         help="a picture, or a folder: all pictures in it and in its folders, in the order of names")  # fmt: skip
     shared.add_weights(parser)
-    shared.add_model(parser, "the one that the weights are for")
+    shared.add_model(parser, "the backbone of the weights")
     parser.add_argument("--top", type=shared.count, default=5, metavar="K", help="show the K most probable classes")
     parser.add_argument("--format", choices=FORMATS, default="text",
         help="of the answers: csv has a line for each class shown, json a list of all pictures")  # fmt: skip
@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the most probable classes of each picture.
 
-    A picture that cannot be read is told of. The exit code is 2 if it was named on the command line, or if no picture
-    is left; a broken picture in a folder leaves it at 0.
+    A line tells of each picture that cannot be read. The exit code is 2 if such a picture was named on the command
+    line, or if no picture is left; broken pictures of a folder leave the code at 0.
     """
     from minicnn.cli.preparation import preparation
     from minicnn.cli.stored_model import load_model
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def found(paths: list[Path]) -> Iterator[Path]:
-    """The pictures of a command line: a file as it is named, for a folder all pictures in it, in the order of names.
+    """The pictures of a command line: a named file itself, and all pictures of a folder in the order of names.
 
     Files and folders whose names begin with a dot are left out, and so are files that do not end as pictures do; the
     error output says how many. Raises ValueError for a folder without pictures.
@@ -129,7 +129,9 @@ class Answers:
             scores = self.model(Tensor(image[None]))  # (C, H, W) -> (1, C, H, W) -> (1, classes)
             probabilities = softmax(scores, 1).numpy()[0]
         if not np.isfinite(probabilities).all():
-            raise ValueError(f"{path}: the network gives no numbers for it; is the file of weights what it should be?")
+            raise ValueError(
+                f"{path}: the network gives NaN or infinity for this picture: the file of weights may be damaged"
+            )
         order = probabilities.argsort()[::-1][: self.top]
         return [
             {"class": self.information.category(int(k)), "index": int(k), "probability": float(probabilities[k])}

@@ -1,4 +1,4 @@
-"""How pictures are prepared for a network: as its weights want them, with the channels that it takes."""
+"""How pictures are prepared for a network: as its weights want them, with the network's channels."""
 
 import sys
 from dataclasses import replace
@@ -17,8 +17,8 @@ _REC_601 = (0.299, 0.587, 0.114)  # the weights of red, green and blue in grey, 
 def preparation(model: Backbone, weights: str, image_size: int | None) -> WeightsInformation:
     """The preparation of images for `model`, with another size if `image_size` is given.
 
-    What the weights do not tell is assumed, and the error output says so. Raises ValueError if the network does not
-    take pictures, or if its weights contradict it.
+    A preparation that the weights do not tell is assumed, and the error output says so. Raises ValueError if the
+    network does not take pictures, or if its weights contradict the network.
     """
     channels = model.input_size[0]
     if channels not in (1, 3):
@@ -103,7 +103,7 @@ def _assumed(model: Backbone) -> WeightsInformation:
         mean, std = (round(sum(mean) / 3, 3),), (round(sum(std) / 3, 3),)
     names = imagenet_categories() if side == 224 and model.num_classes == 1000 else ()
     print(
-        "minicnn: the file does not say how images were prepared for it, nor what the classes are; assuming "
+        "minicnn: the file does not say how images were prepared, nor which classes there are; assuming "
         f"resize {resize}, crop {crop}, mean {mean}, std {std}{', and the classes of ImageNet' if names else ''}",
         file=sys.stderr,
     )

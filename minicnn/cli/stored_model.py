@@ -1,4 +1,4 @@
-"""The backbone of a file of weights: what the command line does not give is what the file says of itself."""
+"""The backbone of a file of weights: options that the command line does not give are read from the file."""
 
 import contextlib
 import json
@@ -21,6 +21,7 @@ from minicnn.weights import (
     WeightsInformation,
     downloadable,
     information_of,
+    obtain_pretrained,
     open_weights,
     pretrained,
     shipped,
@@ -30,7 +31,7 @@ from minicnn.weights.files import OF_PYTORCH, SUFFIXES
 
 
 class StoredModel(NamedTuple):
-    """A backbone in evaluation mode, its name, and the size (C, H, W) of the images that it was trained on."""
+    """A backbone in evaluation mode, its name, and the size (C, H, W) of its training images."""
 
     model: Backbone
     name: str
@@ -39,7 +40,7 @@ class StoredModel(NamedTuple):
 
 @dataclass(frozen=True)
 class Described:
-    """Weights before they are loaded: where they are, and the backbone that they are for; None for what is unknown."""
+    """Weights before they are loaded: their place and their backbone; None for a fact that is not known."""
 
     weights: str  # the path of a file, or the name of a set for the backbone `name`
     name: str
@@ -53,9 +54,9 @@ class Described:
 def described(
     weights: str, name: str | None, options: Mapping[str, Any], classes: int | None = None, example: str = ""
 ) -> Described:
-    """The weights, a path or the name of a set; `name`, `options` and `classes` come before what the file says.
+    """The weights, a path or the name of a set; `name`, `options` and `classes` come before those of the file.
 
-    The error output tells which backbone was recognised where nothing names it. Raises ValueError where no backbone is
+    The error output names a backbone that was recognised by its arrays. Raises ValueError where no backbone is
     named or recognised (`example` is how a command line names one), and where the file contradicts itself.
     """
     weights, name = _found(weights, name)
@@ -100,7 +101,7 @@ def load_model(
 
 
 def make_with_weights(about: Described, classes: int, channels: int, seed: int | None = None) -> Backbone:
-    """The backbone for so many classes and input channels, filled as `backbones.create` fills it."""
+    """The backbone for so many classes and input channels, filled by `backbones.create`."""
     try:
         return backbones.create(
             about.name, num_classes=classes, in_chans=channels, weights=about.weights, seed=seed, **about.options
@@ -109,8 +110,16 @@ def make_with_weights(about: Described, classes: int, channels: int, seed: int |
         raise ValueError(f"{about.name} cannot be made with {about.options}: {error}") from error
 
 
+def path_of(weights: str) -> Path:
+    """The file of weights that a path, or the whole name of a set, stands for; torchvision's are downloaded once."""
+    name, _, variant = weights.partition(".")
+    if Path(weights).exists() or weights not in (*shipped(), *downloadable()):
+        return Path(weights)
+    return shipped_path(name, variant) or obtain_pretrained(pretrained(name, variant))
+
+
 def _of_set(name: str, variant: str) -> WeightsInformation | None:
-    """What is known of a set of weights by its name; None for one that the backbone does not have."""
+    """The preparation and the classes of a set of weights; None if the backbone does not have the set."""
     own = shipped_path(name, variant)
     if own is not None:
         with open_weights(own) as file:
@@ -119,13 +128,13 @@ def _of_set(name: str, variant: str) -> WeightsInformation | None:
 
 
 def _is_file(weights: str) -> bool:
-    """True for a path, of a file that may be missing: it exists, ends in .npz or the like, or names a folder too."""
+    """True for the path of a file, which may be missing: it has an ending such as .npz, or a folder's name before."""
     path = Path(weights)
     return path.exists() or path.suffix.lower() in SUFFIXES + OF_PYTORCH or len(path.parts) > 1
 
 
 def _found(weights: str, name: str | None) -> tuple[str, str | None]:
-    """The path or the set, and the backbone if it is named: ("IMAGENET1K_V1", "vgg11") of "vgg11.IMAGENET1K_V1".
+    """The path or the set, and the backbone if one is named: ("IMAGENET1K_V1", "vgg11") of "vgg11.IMAGENET1K_V1".
 
     Raises ValueError for text that is neither, with the names of sets that are close to it.
     """
@@ -141,19 +150,17 @@ def _found(weights: str, name: str | None) -> tuple[str, str | None]:
     if weights in variants:
         if name is not None and f"{name}.{weights}" not in sets:
             settings_of(name)  # raises for an unknown one, and says which there are
-            raise ValueError(
-                f"there are no weights {weights} for {name}; `minicnn list weights` shows all that there are"
-            )
+            raise ValueError(f"{name} does not have weights {weights}; `minicnn list weights` shows all that there are")
         return weights, name
     known = [each.partition(".")[2] if each.partition(".")[0] == name else each for each in sets]
-    raise ValueError(f"there is no file or set of weights {weights!r}; {did_you_mean(weights, known)}")
+    raise ValueError(f"{weights!r} is not a file or a set of weights; {did_you_mean(weights, known)}")
 
 
 def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
-# What `minicnn train` writes into the metadata: whether a value can be right, and what it should be.
+# Keys that `minicnn train` writes into the metadata: a check of the value, and the value that is expected.
 _SAID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": (lambda value: isinstance(value, str), "the name of a backbone"),
     "model_options": (lambda value: isinstance(value, dict), "a dictionary of its options"),
@@ -166,7 +173,7 @@ _SAID: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def _said_by(file: WeightFile) -> dict[str, Any]:
-    """What the metadata of the file tell of its network."""
+    """The metadata of the file about its network, checked."""
     if "checkpoint" in file.metadata:
         raise ValueError(
             f"{file.source} is a checkpoint, to resume a training from; the network alone is in the file "
@@ -182,8 +189,8 @@ def _said_by(file: WeightFile) -> dict[str, Any]:
 
 
 def _check_options(options: dict[str, Any], file: WeightFile) -> None:
-    """Raise ValueError for options of a network that is too large for the arrays in the file: making it could take all
-    memory, before it turned out that they do not fit."""
+    """Raise ValueError for options of a network that is too large for the arrays in the file: such a network could take
+    all memory before the arrays are compared."""
     numbers = re.findall(r"(?<![\d.])\d+", json.dumps(options))  # without the digits after a decimal point
     largest = max([len(file.entries), *(size for shape in file.shapes.values() for size in shape)])
     if len(numbers) > 10 + len(file.entries) or any(len(number) > 9 or int(number) > largest for number in numbers):

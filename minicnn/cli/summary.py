@@ -8,7 +8,7 @@ from minicnn.cli.arguments import add_input, add_num_classes, add_positional_mod
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn summary`."""
     add_positional_model(parser)
-    add_input(parser, "the one that the network is made for")
+    add_input(parser, "the size that the network is made for")
     add_num_classes(parser, "1000 for networks for photographs, 10 for those for small images")
 
 

@@ -1,4 +1,4 @@
-"""minicnn tour: train a small backbone from nothing, look inside, move it to new pictures, and write a page."""
+"""minicnn tour: train a small backbone from nothing, look inside, transfer it to new pictures, and write a page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minicnn.cli.arguments import add_out, add_seed, add_threads, use_threads
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options to `parser`."""
     parser.description = (
-        "Train a small residual backbone on PartWorld, show what each stage has learned, move it to a near and a far "
+        "Train a small residual backbone on PartWorld, show the features of each stage, move it to a near and a far "
         "set of 20 pictures a class, and write DIR/index.html and DIR/results.json."
     )
     parser.add_argument("--quick", action="store_true", help="a smaller network on fewer pictures")

@@ -23,7 +23,7 @@ SCHEDULES = ("cosine", "onecycle", "step", "constant")
 AUGMENTATIONS = ("none", "flip", "crop", "flip+crop")
 HEAD = "the head"  # the value of --freeze without a name; no module can have this name
 SETTINGS, CHECKPOINT, WEIGHTS = "settings.json", "checkpoint.safetensors", "weights.safetensors"
-# What may differ between a run and its continuation, because no bit of the result depends on it.
+# Options that may differ between a run and its continuation, because no bit of the result depends on them.
 NOT_OF_THE_RESULT = (
     "command_line",
     "command",
@@ -41,7 +41,7 @@ NOT_OF_THE_RESULT = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `minicnn train`."""
     add = parser.add_argument
-    shared.add_model(parser, "the one that --weights are for")
+    shared.add_model(parser, "the backbone of --weights")
     shared.add_data(parser)
     shared.add_weights(parser, "fresh ones")
     add("--freeze", nargs="?", const=HEAD, metavar="TO",
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, save, test; 0 when all of it is done."""
+    """Train, save, test; 0 when all is done."""
     settings = {name: value for name, value in vars(arguments).items() if name not in NOT_OF_THE_RESULT}
     settings["lr"] = settings["lr"] or OPTIMIZERS[arguments.optimizer]
     if settings["model"] is None and settings["weights"] is None:
@@ -118,7 +118,7 @@ def train(settings: dict[str, Any], arguments: argparse.Namespace) -> Trained:
     _check_folder(folder, settings, arguments.resume)
     model, data = start.model, start.data
     optimizer = make_optimizer(settings, model)
-    settings_file = make_folder(folder) / SETTINGS  # made here: nothing is left behind by a run that could not begin
+    settings_file = make_folder(folder) / SETTINGS  # made here: a run that could not begin leaves nothing
     write_atomically(settings_file, json.dumps(settings, indent=2).encode() + b"\n")
     records = fit(
         model,
@@ -158,7 +158,7 @@ def train(settings: dict[str, Any], arguments: argparse.Namespace) -> Trained:
 
 
 def _check_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Raise ValueError for a new run in a folder that holds one, and for a resumed one that began otherwise.
+    """Raise ValueError for a new run in a folder with a run, and for a resumed run that began with other options.
 
     Training on is allowed: more epochs than the run had. The user is told how such a run differs from one of that many
     epochs.
@@ -166,7 +166,7 @@ def _check_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
     file = folder / SETTINGS
     settings = json.loads(json.dumps(settings))
     if resume and not file.exists():
-        raise ValueError(f"there is no run to resume in {folder}; leave out --resume to begin one")
+        raise ValueError(f"{folder} holds no run to resume; leave out --resume to begin one")
     if not resume and (folder / CHECKPOINT).exists():
         raise ValueError(f"{folder} holds a run already: add --resume to go on with it, or choose another --out")
     if not resume:

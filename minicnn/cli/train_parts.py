@@ -144,7 +144,7 @@ def model_settings(name: str, given: Mapping[str, Any], side: int | None) -> dic
 
 
 def make_optimizer(settings: dict[str, Any], model: Any) -> optim.Optimizer:
-    """The optimiser by name. Weight decay is for weights: it would only pull biases and norms away from their place."""
+    """The optimiser by name. Only weights decay: biases and norms would be pulled away from their place."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]  # not the frozen ones
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings["weight_decay"]},
@@ -162,7 +162,7 @@ def make_optimizer(settings: dict[str, Any], model: Any) -> optim.Optimizer:
 
 
 def make_schedule(settings: dict[str, Any], optimizer: optim.Optimizer, steps_per_epoch: int) -> Any:
-    """The schedule by name, stepped after every batch; None keeps the learning rate as it is."""
+    """The schedule by name, stepped after every batch; None keeps the learning rate."""
     steps = settings["epochs"] * steps_per_epoch
     name = settings["schedule"]
     if name == "onecycle":

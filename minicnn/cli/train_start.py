@@ -19,7 +19,7 @@ from minicnn.transfer.freezing import freeze
 
 @dataclass(frozen=True)
 class Start:
-    """A model and its data before the first step; `name` and `options` are what makes the model again."""
+    """A model and its data before the first step; `name` and `options` make the model again."""
 
     name: str
     options: dict[str, Any]
@@ -28,7 +28,7 @@ class Start:
 
 
 def make_start(settings: dict[str, Any]) -> Start:
-    """The model and the data that `settings` ask for. The error output tells what was loaded and what is frozen.
+    """The model and the data that `settings` ask for. The error output tells of loaded and frozen arrays.
 
     Raises ValueError for settings that contradict each other, the data, or the weights.
     """

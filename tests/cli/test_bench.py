@@ -116,14 +116,14 @@ def test_what_was_measured_before_ctrl_c_is_kept(tiny, alone, tmp_path, monkeypa
     assert code == 130
     assert [row["operation"] for row in results["sections"]["pool"]] == ["forward", BOTH]
     assert "norm" not in results["sections"]
-    assert "stopped; what was measured is in" in capsys.readouterr().err
+    assert "stopped; the measurements so far are in" in capsys.readouterr().err
 
 
 def test_an_unknown_section_is_named_with_those_that_there_are(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["bench", "--only", "conv,convolution"])
     assert stopped.value.code == 2
-    assert "there is no section 'convolution'; did you mean 'conv'?" in capsys.readouterr().err
+    assert "no section is called 'convolution'; did you mean 'conv'?" in capsys.readouterr().err
 
 
 def test_more_threads_than_there_are_and_an_unknown_algorithm_are_refused(tmp_path, capsys):

@@ -27,7 +27,7 @@ def test_what_is_left_behind_or_renamed_is_told(tmp_path, capsys):
     assert load(tmp_path / "b.npz").keys() == STATE.keys()
     out = capsys.readouterr().out
     assert "'module.' was taken off 2 names" in out
-    assert "left behind, as no part of the state: epoch" in out
+    assert "not written, for these are not part of the state: epoch" in out
 
 
 def test_metadata_go_along(tmp_path):

@@ -95,7 +95,7 @@ def test_the_shipped_network_is_as_good_as_its_card_says(capsys):
     ("options", "complaint"),
     [
         (["--data", "partworld-far"], "classes of partworld-far are not classes of PARTWORLD_V1, such as "),
-        (["--data", "partworl"], "there is no data set or folder 'partworl'; did you mean 'partworld'"),
+        (["--data", "partworl"], "did you mean 'partworld'"),
         (["--data", "partworld", "--split", "all"], "--split all is for folders"),
     ],
 )

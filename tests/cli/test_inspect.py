@@ -1,4 +1,4 @@
-"""`minicnn inspect` shows what is in a file of weights, and survives what a stranger may have put there."""
+"""`minicnn inspect` shows what is in a file of weights, and survives anything that may have been put there."""
 
 import os
 import pickle
@@ -128,3 +128,13 @@ def test_any_file_gives_a_table_or_one_line_of_error(tmp_path, capsys, name, con
     assert code == 2
     assert err.startswith("minicnn: error: ")
     assert err.count("\n") == 1
+
+
+def test_a_set_that_comes_along_is_inspected_by_its_name(capsys):
+    assert main(["inspect", "--weights", "resnet20.PARTWORLD_V1"]) == 0
+    by_option = capsys.readouterr().out
+    assert "names of resnet20" in by_option
+    assert main(["inspect", "resnet20.PARTWORLD_V1"]) == 0
+    assert capsys.readouterr().out == by_option
+    assert main(["inspect"]) == 2
+    assert "which file of weights?" in capsys.readouterr().err

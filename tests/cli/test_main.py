@@ -131,7 +131,7 @@ def test_the_version_is_told(capsys):
     ("argv", "suggestion"),
     [
         (["trian"], "there is no 'trian'; did you mean 'train'?"),
-        (["train", "--data", "partworld", "--modle", "resnet8"], "there is no option --modle; did you mean '--model'?"),
+        (["train", "--data", "partworld", "--modle", "resnet8"], "--modle is not an option; did you mean '--model'?"),
         (["train", "--data", "partworld", "--optimizer", "adm"], "there is no 'adm'; did you mean 'adam' or 'adamw'?"),
         (["list", "model"], "there is no 'model'; did you mean 'models'?"),
         (["lesson", "lsit"], "there is no 'lsit'; did you mean 'list'?"),

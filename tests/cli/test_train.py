@@ -141,7 +141,7 @@ def test_a_folder_is_not_used_for_another_run(finished, capsys, options, complai
 
 def test_there_must_be_a_run_to_resume(tmp_path, capsys):
     assert train(tmp_path / "absent", "--resume") == 2
-    assert "no run to resume" in capsys.readouterr().err
+    assert "holds no run to resume" in capsys.readouterr().err
 
 
 def test_damaged_settings_are_named(tmp_path, capsys):
@@ -283,7 +283,7 @@ def test_a_frozen_run_is_resumed_to_the_same_bits(tmp_path):
             "--freeze keeps layers as they are in --weights, but no weights are given",
         ),
         (["--weights", "PARTWORLD_V1", "--freeze", "layer4"], "has no module 'layer4'; did you mean 'layer"),
-        (["--weights", "PARTWORLD_V1", "--model", "vgg6"], "there are no weights PARTWORLD_V1 for vgg6"),
+        (["--weights", "PARTWORLD_V1", "--model", "vgg6"], "vgg6 does not have weights PARTWORLD_V1"),
         (["--weights", "PARTWORLD_V1", "--set", "widht=2"], "resnet20 has no option 'widht'; did you mean 'width'"),
         ([], "which backbone? Give --model"),
     ],
