@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start_parser.add_argument("lesson", help="a lesson, as 1, or one exercise, as 01a")
     check_parser = actions.add_parser("check", help="check your answers to a lesson's exercises")
     check_parser.add_argument("lesson", help="a lesson, as 1, or one exercise, as 01a")
-    check_parser.add_argument("--hint", action="store_true", help="say how to go on, too; default: only what is wrong")
+    check_parser.add_argument("--hint", action="store_true", help="say how to go on, too, not only what is wrong")
     check_parser.add_argument(
         "--debug",
         action="store_true",
