@@ -6,7 +6,7 @@ from minicnn.data.cifar import CIFAR10, CIFAR100
 from minicnn.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, collate
 from minicnn.data.folder import ImageFolder, Imagenette, read_image
 from minicnn.data.image_set import channel_statistics
-from minicnn.data.loader import DataLoader
+from minicnn.data.loader import DataLoader, ImageBatches
 from minicnn.data.mixing import cutmix, mixup
 from minicnn.data.mnist import KMNIST, MNIST, FashionMNIST
 from minicnn.data.partworld import PartWorld, PartWorldScenes
@@ -29,6 +29,7 @@ __all__ = [
     "DataLoader",
     "Dataset",
     "FashionMNIST",
+    "ImageBatches",
     "ImageFolder",
     "Imagenette",
     "KPerClassSampler",

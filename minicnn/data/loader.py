@@ -11,7 +11,7 @@ in Numba's own threads at once could abort the process), so the training step wo
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,6 +20,14 @@ from minicnn.data.dataset import Dataset, channels_last
 from minicnn.data.sampling import RandomSampler, Sampler, SequentialSampler
 
 Batch = tuple[Any, ...]
+
+
+class ImageBatches(Protocol):
+    """Batches (images (N, C, H, W), targets, ...) and their number: a DataLoader, or a list of such tuples."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class DataLoader:
@@ -102,16 +110,21 @@ class DataLoader:
             raise ValueError(f"start_batch is {start_batch}, but an epoch has only {len(self)} batches")
         # Read here, not in the thread, so that a manual_seed in mid-epoch cannot reach batches made ahead.
         seed = random.get_state()["seed"] if self.seed is None else self.seed
-        epoch, order = self.epoch, self._order(self.epoch, seed)
-        batches = (self._make(order, epoch, batch, seed) for batch in range(start_batch, len(self)))
-        return self._run(ahead(batches, self.prefetch) if self.prefetch else batches, epoch)
+        return self._batches(self._order(self.epoch, seed), self.epoch, start_batch, seed)
 
-    def _run(self, batches: Iterator[Batch], epoch: int) -> Iterator[Batch]:
-        yield from batches
+    def _batches(self, order: np.ndarray, epoch: int, start_batch: int, seed: int) -> Iterator[Batch]:
+        """Batch after batch, then the next epoch's turn. With prefetch=0 a debugger steps from here into `_make`."""
+        numbers = range(start_batch, len(self))
+        if self.prefetch:
+            yield from ahead((self._make(order, epoch, number, seed) for number in numbers), self.prefetch)
+        else:
+            for number in numbers:
+                yield self._make(order, epoch, number, seed)
         if self.epoch == epoch:
             self.epoch += 1
 
     def _order(self, epoch: int, seed: int) -> np.ndarray:
+        """int64 (number of pictures,): the places that this epoch visits, in order."""
         order = np.asarray(self.sampler.indices(epoch, seed))
         if order.dtype.kind not in "iu" or order.min() < 0 or order.max() >= len(self.dataset):
             raise ValueError(
@@ -121,12 +134,12 @@ class DataLoader:
         return order
 
     def _make(self, order: np.ndarray, epoch: int, batch: int, seed: int) -> Batch:
+        """One batch: its places in the data set -> its items as arrays -> transformed pictures."""
         indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
         if self.collate_fn is not None:
-            fields = tuple(self.collate_fn([self.dataset[int(index)] for index in indices]))
+            images, *targets = self.collate_fn([self.dataset[int(index)] for index in indices])
         else:
-            fields = self.dataset.batch(indices)
-        images, *targets = fields
+            images, *targets = self.dataset.batch(indices)
         if self.transform is not None:
             images = self.transform(images, random.stream("augment", epoch, batch, seed=seed))
         if isinstance(images, np.ndarray) and images.ndim == 4:

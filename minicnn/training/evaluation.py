@@ -11,7 +11,7 @@ from minicnn.nn import evaluation_mode
 from minicnn.tensor import Tensor, no_grad
 from minicnn.training.averages import Averages
 from minicnn.training.metrics import accuracy
-from minicnn.training.run import checked_batches
+from minicnn.training.run import checked_batch
 
 Metrics = Mapping[str, Callable[[Any, Any], float]]
 ACCURACY: Metrics = {"accuracy": accuracy}
@@ -28,7 +28,8 @@ def evaluate(
     """
     averages = Averages()
     with evaluation_mode(model), no_grad():
-        for images, *targets in checked_batches(loader):
+        for batch in loader:
+            images, *targets = checked_batch(batch)
             outputs = model(Tensor(images))
             if loss is not None:
                 averages.add("loss", loss(outputs, *map(Tensor, targets)).item(), len(images))
@@ -48,7 +49,8 @@ def predict(model: Any, loader: Iterable) -> tuple[np.ndarray, np.ndarray]:
     """
     outputs, targets = [], []
     with evaluation_mode(model), no_grad():
-        for images, target, *_ in checked_batches(loader):
+        for batch in loader:
+            images, target, *_ = checked_batch(batch)
             outputs.append(model(Tensor(images)).data)
             targets.append(np.asarray(target))
     if not outputs:

@@ -15,7 +15,7 @@ import numpy as np
 import minicnn.functional as F
 from minicnn import random
 from minicnn.tensor import Tensor
-from minicnn.training.run import count_batches, epoch_batches
+from minicnn.training.run import checked_batch, count_batches, epoch_batches
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def _trial(
     shares = [group["lr"] / largest or 1.0 for group in optimizer.param_groups]
     average, least = 0.0, np.inf
     model.train()
-    for step, (rate, (images, *targets)) in enumerate(zip(rates, _endless(loader), strict=False)):
+    for step, (rate, batch) in enumerate(zip(rates, _endless(loader), strict=False)):
+        images, *targets = checked_batch(batch)
         random.set_position(0, step)
         for group, share in zip(optimizer.param_groups, shares, strict=True):
             group["lr"] = float(rate) * share

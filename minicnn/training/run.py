@@ -1,7 +1,7 @@
 """A run of training: everything that changes while it goes on, and so everything that a checkpoint must hold."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,12 +43,12 @@ class Run:
 
         Raises ValueError if the loader gives fewer batches than its length.
         """
-        number, expected = self.batch, len(self.loader)
-        for batch in itertools.islice(epoch_batches(self.loader, self.epoch, number), expected - number):
-            yield number, batch
-            number += 1
-        if number < expected:
-            raise ValueError(f"the loader has a length of {expected} batches, but gave only {number} in this epoch")
+        given, expected = self.batch, len(self.loader)
+        for number, batch in zip(range(given, expected), epoch_batches(self.loader, self.epoch, given), strict=False):
+            yield number, checked_batch(batch)
+            given = number + 1
+        if given < expected:
+            raise ValueError(f"the loader has a length of {expected} batches, but gave only {given} in this epoch")
 
     def group_size(self, batch: int, accumulate: int) -> int:
         """How many batches make the step to which this one belongs: fewer than `accumulate` at the end of an epoch."""
@@ -60,23 +60,22 @@ def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[tuple]:
     """The batches of epoch `epoch` from number `start` on. A plain list of batches is the same in every epoch."""
     if hasattr(loader, "set_epoch"):
         loader.set_epoch(epoch)
-        return checked_batches(loader.iterate(start_batch=start))
-    return checked_batches(itertools.islice(iter(loader), start, None))
+        return loader.iterate(start_batch=start)
+    return itertools.islice(iter(loader), start, None)
 
 
-def checked_batches(batches: Iterable) -> Iterator[tuple]:
-    """The same batches. Raises TypeError for what is no (images, targets), ValueError for a batch without pictures."""
-    for batch in batches:
-        if not isinstance(batch, (tuple, list)) or len(batch) < 2 or not all(map(_has_rows, batch[:2])):
-            parts = [_shape(part) for part in batch] if isinstance(batch, (tuple, list)) else _shape(batch)
-            raise TypeError(
-                "a batch must be (images, targets), both with a batch axis, but the loader gave "
-                f"{type(batch).__name__} {parts}; DataLoader(TensorDataset(images, labels), batch_size=...) "
-                "makes such batches"
-            )
-        if not len(batch[0]):
-            raise ValueError(f"the loader gave a batch without pictures: images have the shape {_shape(batch[0])}")
-        yield tuple(batch)
+def checked_batch(batch: Any) -> tuple:
+    """The same batch as a tuple. Raises TypeError unless it is (images, targets), ValueError if it has no pictures."""
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2 or not all(map(_has_rows, batch[:2])):
+        parts = [_shape(part) for part in batch] if isinstance(batch, (tuple, list)) else _shape(batch)
+        raise TypeError(
+            "a batch must be (images, targets), both with a batch axis, but the loader gave "
+            f"{type(batch).__name__} {parts}; DataLoader(TensorDataset(images, labels), batch_size=...) "
+            "makes such batches"
+        )
+    if not len(batch[0]):
+        raise ValueError(f"the loader gave a batch without pictures: images have the shape {_shape(batch[0])}")
+    return tuple(batch)
 
 
 def _has_rows(part: Any) -> bool:
