@@ -168,6 +168,7 @@ class ConcatDataset(Dataset):
 def collate(items: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, ...]:
     """One array for each field of the items: pictures (C, H, W) -> (B, C, H, W), float32; integers -> int64.
 
+    uint8 pictures are brought to [0, 1]. A field in which any item has a fraction is float32 for all of them.
     Raises ValueError if pictures differ in size, TypeError if a field is not a number or an array.
     """
     return tuple(_stack(list(field), position) for position, field in enumerate(zip(*items, strict=True)))
@@ -195,6 +196,11 @@ def handed_out(array: np.ndarray) -> np.ndarray:
     if array.dtype != np.uint8:
         return array
     return np.divide(array, np.float32(255), dtype=np.float32)
+
+
+def _handed_out_item(array: np.ndarray) -> np.ndarray:
+    """One item's field: a uint8 picture (C, H, W) becomes float32 in [0, 1], as a TensorDataset's pictures do."""
+    return handed_out(array) if array.ndim == 3 else array
 
 
 def _stored(array: Any, position: int) -> np.ndarray:
@@ -225,7 +231,7 @@ def channels_last(images: np.ndarray, dtype: Any = None) -> np.ndarray:
 
 
 def _stack(values: list[Any], position: int) -> np.ndarray:
-    arrays = [np.asarray(value) for value in values]
+    arrays = [_handed_out_item(np.asarray(value)) for value in values]
     if any(array.dtype.kind not in "buif" for array in arrays):
         kinds = sorted({type(value).__name__ for value in values})
         raise TypeError(
@@ -239,7 +245,7 @@ def _stack(values: list[Any], position: int) -> np.ndarray:
             "array; resize pictures to one size (ImageFolder(size=...), in a command --image-size), or give "
             "DataLoader a collate_fn"
         )
-    dtype = np.float32 if arrays[0].dtype.kind == "f" else np.int64
+    dtype = np.float32 if any(array.dtype.kind == "f" for array in arrays) else np.int64
     stacked = layout.empty((len(arrays), *shapes[0]), dtype)  # B x (C, H, W) -> (B, C, H, W)
     for place, array in enumerate(arrays):
         stacked[place] = array

@@ -41,9 +41,10 @@ class DataLoader:
     seed        of order and augmentation; None means the seed of `minicnn.manual_seed` when an epoch begins
     prefetch    how many batches to make ahead, in one background thread; 0 makes each when it is asked for
 
-    `for images, labels in loader` runs epoch `loader.epoch` and, if it reaches the end, moves on to the next: a loop
-    that is left early (a peek at one batch) is repeated. A training loop says `loader.set_epoch(epoch)` first, and
-    resumes in mid-epoch with `loader.iterate(start_batch=k)`. Leaving an iteration early ends its thread.
+    `for images, labels in loader` runs epoch `loader.epoch`, and the next iteration is that of the next epoch: each
+    iterator has an order of its own, also in zip(loader, loader) and after a loop that was left early. A training loop
+    calls `loader.set_epoch(epoch)` first, and resumes in mid-epoch with `loader.iterate(start_batch=k)`, which leaves
+    `loader.epoch` as it is. Leaving an iteration early ends its thread.
 
     Raises TypeError for what is no Dataset, and ValueError for an empty data set, batch_size or prefetch out of range,
     shuffle together with a sampler, a sampler with a place outside the data set, or drop_last with fewer pictures than
@@ -98,7 +99,9 @@ class DataLoader:
         self.epoch = _whole_number("epoch", epoch, 0)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self.iterate()
+        batches = self.iterate()
+        self.epoch += 1
+        return batches
 
     def iterate(self, start_batch: int = 0) -> Iterator[Batch]:
         """The batches of epoch `self.epoch` from number `start_batch` on: the same bits as a full epoch has there.
@@ -113,15 +116,13 @@ class DataLoader:
         return self._batches(self._order(self.epoch, seed), self.epoch, start_batch, seed)
 
     def _batches(self, order: np.ndarray, epoch: int, start_batch: int, seed: int) -> Iterator[Batch]:
-        """Batch after batch, then the next epoch's turn. With prefetch=0 a debugger steps from here into `_make`."""
+        """Batch after batch. With prefetch=0 a debugger steps from here into `_make`."""
         numbers = range(start_batch, len(self))
         if self.prefetch:
             yield from ahead((self._make(order, epoch, number, seed) for number in numbers), self.prefetch)
         else:
             for number in numbers:
                 yield self._make(order, epoch, number, seed)
-        if self.epoch == epoch:
-            self.epoch += 1
 
     def _order(self, epoch: int, seed: int) -> np.ndarray:
         """int64 (number of pictures,): the places that this epoch visits, in order."""

@@ -9,7 +9,7 @@ from minicnn.training.history import append_record, read_history, start_history
 from minicnn.training.interruption import TrainingInterrupted
 from minicnn.training.learning_rate_finder import LearningRateCurve, lr_find
 from minicnn.training.loss_surface import loss_surface, random_direction
-from minicnn.training.metrics import accuracy, confusion_matrix, topk_accuracy
+from minicnn.training.metrics import accuracy, binary_accuracy, confusion_matrix, topk_accuracy
 from minicnn.training.run import Run
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "TrainingInterrupted",
     "accuracy",
     "append_record",
+    "binary_accuracy",
     "confusion_matrix",
     "evaluate",
     "fit",

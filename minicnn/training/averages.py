@@ -1,5 +1,7 @@
 """Means over an epoch, gathered batch by batch."""
 
+from typing import Any
+
 
 class Averages:
     """Sums of named values, each weighted by a number of pictures. Kept in Python floats (64 bits)."""
@@ -8,9 +10,17 @@ class Averages:
         self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
 
-    def add(self, name: str, mean: float, count: int) -> None:
-        """Add a mean over `count` pictures."""
-        self.sums[name] = self.sums.get(name, 0.0) + mean * count
+    def add(self, name: str, mean: Any, count: int) -> None:
+        """Add a mean over `count` pictures: a number of Python or NumPy, or a Tensor or array of one value.
+
+        Raises TypeError, naming the value, if `mean` is something else.
+        """
+        try:
+            number = float(mean.item() if hasattr(mean, "item") else mean)
+        except (TypeError, ValueError, RuntimeError) as error:
+            found = f"{type(mean).__name__} {getattr(mean, 'shape', '')}".strip()
+            raise TypeError(f"{name!r} must be one number for a batch, its mean, but is {found}") from error
+        self.sums[name] = self.sums.get(name, 0.0) + number * count
         self.counts[name] = self.counts.get(name, 0) + count
 
     def means(self) -> dict[str, float]:

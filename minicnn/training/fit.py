@@ -19,7 +19,7 @@ from minicnn.training.checkpoint import load_checkpoint, save_checkpoint
 from minicnn.training.early_stopping import EarlyStopping
 from minicnn.training.evaluation import ACCURACY, Metrics, evaluate
 from minicnn.training.finite_checks import check_loss, check_weights
-from minicnn.training.history import append_record, start_history
+from minicnn.training.history import append_record, plain_values, start_history
 from minicnn.training.interruption import CtrlC, TrainingInterrupted
 from minicnn.training.progress import advance, epoch_line, progress_bar
 from minicnn.training.run import Run, count_batches, epoch_batches
@@ -42,6 +42,7 @@ class StepSettings:
 def _train_epoch(run: Run, settings: StepSettings) -> Iterator[None]:
     """Train on the batches of the present epoch that are still to come; pauses after every step of the optimiser."""
     run.model.train()
+    sizes: list[int] = []  # pictures in each batch of the present step
     for batch, (images, *targets) in run.remaining_batches():
         random.set_position(run.epoch, batch)  # dropout and mixing draw the same numbers when this step is repeated
         if settings.mix is not None:
@@ -50,17 +51,28 @@ def _train_epoch(run: Run, settings: StepSettings) -> Iterator[None]:
         outputs = run.model(Tensor(images))
         loss = settings.loss(outputs, *map(Tensor, targets))
         check_loss(loss, run.epoch, batch, run.optimizer)
-        (
-            loss / run.group_size(batch, settings.accumulate)
-        ).backward()  # gradients of a group add up to those of its mean
+        # Gradients add up: those of a step to the mean over its pictures, if all its batches are as large as the first.
+        sizes.append(len(images))
+        (loss * (sizes[-1] / sizes[0]) / run.group_size(batch, settings.accumulate)).backward()
 
         run.averages.add("loss", loss.item(), len(images))
         for name, metric in settings.metrics.items():
             run.averages.add(name, metric(outputs, targets[0]), len(images))
         run.batch = batch + 1
         if run.batch % settings.accumulate == 0 or run.batch == len(run.loader):
+            _scale_gradients(run, sizes[0] * len(sizes) / sum(sizes))
             _update(run, settings)
+            sizes.clear()
             yield
+
+
+def _scale_gradients(run: Run, factor: float) -> None:
+    """Multiply all gradients by `factor`, which is 1 unless the batches of a step differ in size."""
+    if factor != 1:
+        for group in run.optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    np.multiply(parameter.grad.data, factor, out=parameter.grad.data)
 
 
 def _update(run: Run, settings: StepSettings) -> None:
@@ -112,10 +124,11 @@ def fit(
     schedule           stepped after every "epoch" or, with schedule_every="step", after every step of the optimiser
     validation         a loader to measure on after every epoch, in evaluation mode
     max_gradient_norm  gradients are scaled down to this norm before a step
-    accumulate         this many batches make one step; the memory of one, the gradient of all
+    accumulate         this many batches make one step; the memory of one, the gradient of all, in which every picture
+                       counts the same (batch norm still sees one batch at a time)
     ema                a moving average of the weights: then this is what is validated
     early_stopping     an EarlyStopping; at the end the model has the weights of its best epoch, if it kept them
-    callbacks          called with the Run after every epoch, before it is saved
+    callbacks          called with the Run after every epoch, before it is saved; may add numbers and text to its record
     checkpoint         a .safetensors file, written after every epoch, after every `checkpoint_every` batches (rounded
                        up to a whole step), and on Ctrl-C
     resume             go on from `checkpoint`, with the same bits as if the run had never stopped; from the start if
@@ -153,6 +166,7 @@ def fit(
             _finish_epoch(run, settings, validation, started)
             for callback in callbacks:
                 callback(run)
+            run.records[-1].update(plain_values(run.records[-1]))  # a callback may have added what JSON cannot hold
             _save(run, checkpoint)
             if history is not None:
                 append_record(history, run.records[-1])

@@ -1,16 +1,22 @@
 """The record of a run as JSON lines: one epoch a line, written when the epoch ends.
 
+JSON has no NaN and no infinity: such a value is written as null, which `read_history` returns as None.
+
 A line is appended in one write, so a process that dies leaves whole lines and at most one torn one at the end. A
 resumed run first takes the file back to the lines of its checkpoint; so no epoch ever stands in it twice.
 """
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minicnn.files.atomic import write_atomically
+from minicnn.tensor import Tensor
 
 
 def append_record(path: str | os.PathLike, record: dict[str, Any]) -> None:
@@ -42,5 +48,25 @@ def read_history(path: str | os.PathLike) -> list[dict[str, Any]]:
     return records
 
 
+def plain_values(value: Any) -> Any:
+    """The same value in Python's own types: numbers, lists and dictionaries; whatever is none of these, as text."""
+    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        return (value.data if isinstance(value, Tensor) else value).tolist()
+    if isinstance(value, Mapping):
+        return {str(name): plain_values(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_values(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _finite(value: Any) -> Any:
+    """A plain value with None for each number that is not finite."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _line(record: dict[str, Any]) -> bytes:
-    return json.dumps(record).encode() + b"\n"
+    return json.dumps(_finite(plain_values(record)), allow_nan=False).encode() + b"\n"

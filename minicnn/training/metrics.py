@@ -15,10 +15,28 @@ from minicnn.tensor import Tensor
 def accuracy(outputs: Any, targets: Any) -> float:
     """The share of places, 0 to 1, at which the highest score (the first, on a tie) is that of the target.
 
-    Raises ValueError if the shapes don't fit or there is nothing to count.
+    Raises ValueError if the shapes don't fit, there is nothing to count, or the outputs are not scores of classes: a
+    single column, or targets of the outputs' shape that are not probabilities. `binary_accuracy` is for one column.
     """
     scores, labels = _scores_and_labels(outputs, targets)
     return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+def binary_accuracy(outputs: Any, targets: Any) -> float:
+    """The share of places, 0 to 1, at which a score is above 0 exactly if its target is 1.
+
+    Scores and targets, 0 or 1, have the same number of values: (N,), (N, 1) or several yes-or-no answers (N, K).
+    The scores are those for `binary_cross_entropy_with_logits`; subtract 0.5 from probabilities first.
+    Raises ValueError if the numbers of values differ, there is nothing to count, or a target is neither 0 nor 1.
+    """
+    scores, labels = _array(outputs), _array(targets)
+    if scores.size != labels.size or scores.shape[:1] != labels.shape[:1] or not labels.size:
+        raise ValueError(
+            f"outputs {scores.shape} and targets {labels.shape} must have the same number of values, not 0"
+        )
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("targets must be 0 or 1, but hold other values; for a regression pass metrics={}")
+    return float(np.mean((scores.reshape(-1) > 0) == (labels.reshape(-1) == 1)))
 
 
 def topk_accuracy(outputs: Any, targets: Any, k: int = 5) -> float:
@@ -68,7 +86,17 @@ def _scores_and_labels(outputs: Any, targets: Any) -> tuple[np.ndarray, np.ndarr
     scores, labels = _array(outputs[0] if isinstance(outputs, tuple) else outputs), _array(targets)
     if scores.ndim < 2:
         raise ValueError(f"outputs must be scores (N, K) or (N, K, ...), but have the shape {scores.shape}")
+    if scores.shape[1] == 1:
+        raise ValueError(
+            f"accuracy needs a score for each class, but the outputs have one column, {scores.shape}; for two classes "
+            "by one score pass metrics={'accuracy': training.binary_accuracy}, for a regression metrics={}"
+        )
     if labels.shape == scores.shape and labels.dtype.kind == "f":
+        if labels.size and not (labels.min() >= 0 and np.allclose(labels.sum(axis=1), 1, atol=1e-3)):
+            raise ValueError(
+                f"targets {labels.shape} of the outputs' shape must be probabilities that add to 1 over the classes, "
+                "but are other numbers; for a regression, or several classes a picture, pass metrics={} or your own"
+            )
         labels = labels.argmax(axis=1)
     if labels.shape != (scores.shape[0], *scores.shape[2:]):
         raise ValueError(

@@ -155,3 +155,29 @@ def test_collate_refuses_what_has_no_common_shape():
         collate([(np.zeros((3, 4, 4)), 0), (np.zeros((3, 4, 5)), 1)])
     with pytest.raises(TypeError, match=r"field 1 of the items \(dict\).*collate_fn"):
         collate([(np.zeros((3, 4, 4)), {"boxes": 1})])
+
+
+@pytest.mark.parametrize("values", [(1, 2.5, 0.5), (2.5, 1, 0.5), (np.int64(1), np.float32(2.5), True)])
+def test_a_batch_keeps_the_fractions_of_every_item(values):
+    (stacked,) = collate([(value,) for value in values])
+    assert stacked.dtype == np.float32
+    assert stacked.tolist() == [float(value) for value in values]
+
+
+def test_whole_numbers_stay_whole():
+    (labels,) = collate([(1,), (np.uint8(200),), (True,)])
+    assert labels.dtype == np.int64
+    assert labels.tolist() == [1, 200, 1]
+
+
+def test_uint8_pictures_of_ones_own_arrive_as_a_tensor_datasets_do():
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2) * 10
+    images, masks = collate([(picture, picture[0]) for picture in pixels])
+    np.testing.assert_array_equal(images, TensorDataset(pixels).batch([0, 1])[0])
+    assert masks.dtype == np.int64  # (H, W) are labels, one a pixel
+    assert masks.max() == 150
+
+
+def test_uint8_and_float_pictures_mix_on_one_scale():
+    images, _ = collate([(np.full((1, 2, 2), 51, np.uint8), 0), (np.full((1, 2, 2), 0.5, np.float32), 1)])
+    np.testing.assert_allclose(images[:, 0, 0, 0], [0.2, 0.5], rtol=1e-6)

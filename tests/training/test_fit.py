@@ -14,7 +14,7 @@ import tqdm.std
 import minicnn.functional as F
 from minicnn import Tensor, nn, optim, random
 from minicnn.data import DataLoader, TensorDataset, mixup
-from minicnn.training import EarlyStopping, accuracy, evaluate, fit, read_history
+from minicnn.training import EarlyStopping, accuracy, binary_accuracy, evaluate, fit, read_history
 from tests.training.parts import bits, dataset, loader, sgd, small_model, without_seconds
 
 
@@ -121,6 +121,72 @@ def test_the_last_group_of_an_epoch_is_a_mean_too():
     batches = [(np.full((1, 1), 1.0, np.float32), np.zeros((1, 1)))] * 5
     fit(model, batches, Watch([parameter], lr=0), epochs=1, accumulate=2, loss=lambda y, t: y.sum() * 6, metrics={})
     assert seen == [6, 6, 6]
+
+
+@pytest.mark.parametrize(("sizes", "accumulate"), [((8, 4), 2), ((5, 5, 2), 3), ((1, 11), 2), ((3, 5, 4), 4)])
+def test_every_picture_of_a_step_counts_the_same_in_batches_of_any_size(sizes, accumulate):
+    def model():
+        random.manual_seed(1)
+        return nn.Sequential(nn.Flatten(), nn.Linear(30, 3))
+
+    images, labels = dataset(12).batch(np.arange(12))
+    at_once, in_parts = model(), model()
+    fit(at_once, [(images, labels)], sgd(at_once), epochs=1)
+    ends = np.cumsum(sizes)
+    parts = [(images[end - size : end], labels[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+    fit(in_parts, parts, sgd(in_parts), epochs=1, accumulate=accumulate, max_gradient_norm=1e6)
+    for one, other in zip(at_once.parameters(), in_parts.parameters(), strict=True):
+        np.testing.assert_allclose(one.data, other.data, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "value", [np.float32(0.25), np.float64(0.25), np.array([0.25]), Tensor(np.float32(0.25)), 0.25]
+)
+def test_a_metric_may_return_any_kind_of_number(tmp_path, value):
+    model, file = small_model(), tmp_path / "a.safetensors"
+    options = {"metrics": {"m": lambda outputs, targets: value}, "history": tmp_path / "a.jsonl", "checkpoint": file}
+    records = fit(model, loader(), sgd(model), epochs=1, **options)
+    assert records[0]["m"] == 0.25
+    assert type(records[0]["m"]) is float
+    assert read_history(tmp_path / "a.jsonl") == records
+
+
+@pytest.mark.parametrize("value", [np.ones(3), "high", None, [0.5], Tensor(np.ones(2, np.float32))])
+def test_a_metric_that_is_not_a_number_is_named_in_the_first_batch(value):
+    model = small_model()
+    before = bits(model)
+    with pytest.raises(TypeError, match=f"'m' must be one number for a batch, its mean, but is {type(value).__name__}"):
+        fit(model, loader(), sgd(model), epochs=1, metrics={"m": lambda outputs, targets: value})
+    assert bits(model)["6.bias"] == before["6.bias"]
+
+
+def test_a_callback_may_add_numpy_numbers_tensors_and_anything_that_has_a_text(tmp_path):
+    def note(run):
+        added = {
+            "a": np.float32(0.5),
+            "b": np.arange(2),
+            "c": Tensor(np.ones(1)),
+            "d": {3: (1, np.int8(2))},
+            "e": tmp_path,
+        }
+        run.records[-1].update(added)
+
+    model = small_model()
+    files = {"history": tmp_path / "a.jsonl", "checkpoint": tmp_path / "a.safetensors"}
+    record = fit(model, loader(), sgd(model), epochs=1, callbacks=[note], **files)[0]
+    assert [record[name] for name in "abcde"] == [0.5, [0, 1], [1.0], {"3": [1, 2]}, str(tmp_path)]
+    assert read_history(files["history"]) == [record]
+
+
+def test_outputs_of_one_column_have_no_accuracy_by_the_highest_score():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(30, 1))
+    images, _ = dataset(8).batch(np.arange(8))
+    answers = (np.arange(8) % 2)[:, None].astype(np.float32)
+    for use in (lambda **more: fit(model, [(images, answers)], sgd(model), epochs=1, **more), lambda **more: evaluate(
+        model, [(images, answers)], **more)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"one column, \(8, 1\).*binary_accuracy.*metrics=\{\}"):
+            use(loss=F.binary_cross_entropy_with_logits)
+        use(loss=F.binary_cross_entropy_with_logits, metrics={"accuracy": binary_accuracy})
 
 
 def test_gradients_are_clipped_to_the_norm_asked_for():

@@ -1,5 +1,8 @@
 """History files: whole lines, no line twice, a torn line forgiven."""
 
+import json
+
+import numpy as np
 import pytest
 
 from minicnn.training import append_record, read_history, start_history
@@ -38,3 +41,16 @@ def test_another_line_that_is_no_json_is_named(tmp_path):
         read_history(path)
     with pytest.raises(FileNotFoundError):
         read_history(tmp_path / "absent.jsonl")
+
+
+def test_a_line_is_json_whatever_the_numbers_are(tmp_path):
+    path = tmp_path / "history.jsonl"
+    append_record(
+        path, {"epoch": 1, "a": float("nan"), "b": [1.5, float("inf")], "c": np.float32(-np.inf), "d": {"e": 2}}
+    )
+
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    json.loads(path.read_text(), parse_constant=refuse)
+    assert read_history(path) == [{"epoch": 1, "a": None, "b": [1.5, None], "c": None, "d": {"e": 2}}]

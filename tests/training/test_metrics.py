@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicnn import Tensor
-from minicnn.training import accuracy, confusion_matrix, topk_accuracy
+from minicnn.training import accuracy, binary_accuracy, confusion_matrix, topk_accuracy
 
 SCORES = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [0.0, 5.0, 1.0], [2.0, 1.0, 0.0]], np.float32)
 LABELS = np.array([0, 1, 1, 2])  # ranks of the target: 1, 2, 1, 3
@@ -73,3 +73,38 @@ def test_labels_out_of_range_are_named():
         confusion_matrix(LABELS, LABELS)
     with pytest.raises(ValueError, match="k must be between 1 and the number of classes, 3"):
         topk_accuracy(SCORES, LABELS, k=4)
+
+
+@pytest.mark.parametrize("targets", [np.zeros(4, int), np.zeros((4, 1)), np.ones((4, 1), np.float32)])
+def test_one_column_is_refused_wherever_the_highest_score_would_decide(targets):
+    scores = np.linspace(-1, 1, 4)[:, None]
+    for measure in (accuracy, lambda outputs, labels: topk_accuracy(outputs, labels, 1), confusion_matrix):
+        with pytest.raises(ValueError, match=r"one column, \(4, 1\).*binary_accuracy"):
+            measure(scores, targets)
+
+
+@pytest.mark.parametrize("targets", [[[1.0, 1.0], [0.0, 0.0]], [[2.0, -1.0], [0.5, 0.5]], [[3.2, 4.0], [1.0, 0.0]]])
+def test_targets_that_are_no_probabilities_are_refused(targets):
+    with pytest.raises(ValueError, match=r"must be probabilities that add to 1.*regression.*several classes"):
+        accuracy(np.eye(2), np.array(targets))
+
+
+def test_binary_accuracy_is_the_share_on_the_right_side_of_zero():
+    scores = np.array([-2.0, 0.0, 3.0, 0.5])
+    assert binary_accuracy(scores, np.array([0, 0, 1, 0])) == 0.75
+    assert binary_accuracy(Tensor(scores[:, None]), Tensor(np.array([0, 1, 1, 1]))) == 0.75
+    assert binary_accuracy(scores.reshape(2, 2), np.array([[1.0, 0.0], [1.0, 1.0]])) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("scores", "targets", "complaint"),
+    [
+        (np.zeros(3), np.zeros(4), r"outputs \(3,\) and targets \(4,\)"),
+        (np.zeros((2, 3)), np.zeros((3, 2)), r"outputs \(2, 3\) and targets \(3, 2\)"),
+        (np.zeros(0), np.zeros(0), r"outputs \(0,\)"),
+        (np.zeros(2), np.array([0.3, 1.0]), "0 or 1, but hold other values"),
+    ],
+)
+def test_binary_accuracy_names_what_does_not_fit(scores, targets, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        binary_accuracy(scores, targets)
