@@ -1,5 +1,6 @@
 """The parts of `minicnn train`: loaders, model, optimiser and schedule, made from settings given by name."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from minicnn.cli.arguments import PREDICTION_BATCH
 from minicnn.data import DataLoader, ImageFolder, channel_statistics, create, stratified_split
 from minicnn.data import list as known_sets
 from minicnn.data.dataset import Dataset
+from minicnn.data.folder import split_folder
 from minicnn.data.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip
 from minicnn.files.suggestions import did_you_mean
 from minicnn.weights import WeightsInformation
@@ -51,6 +53,8 @@ def make_data(settings: dict[str, Any], normalization: Normalization | None = No
     pictures of several sizes without an image size to bring them to.
     """
     train_set, validation_set = make_split(settings, "train"), make_split(settings, "val")
+    if settings["data"] not in known_sets():
+        _check_folder(settings["data"], train_set, validation_set)
     image_shape = train_set[0][0].shape
     if normalization is None or len(normalization[0]) != image_shape[0]:
         normalization = _statistics(train_set)
@@ -72,9 +76,32 @@ def make_data(settings: dict[str, Any], normalization: Normalization | None = No
     return Data(train, evaluation(validation_set), make_test, train_set.classes, image_shape, mean, std)
 
 
+def _check_folder(data: str, train_set: Dataset, validation_set: Dataset) -> None:
+    """Refuse, before the first epoch, a folder that would only fail after it.
+
+    Raises ValueError for a single class, and for a broken picture among those to train and to validate on.
+    """
+    if len(train_set.classes) < 2:
+        raise ValueError(f"{data} holds one class only, {train_set.classes[0]!r}: there is nothing to learn")
+    for pictures in (train_set, validation_set):
+        for index in range(len(pictures)):
+            pictures[index]  # read here once, and kept
+
+
 def has_test(data: str) -> bool:
-    """True if the data set has test pictures: a folder need not have them."""
-    return data in known_sets() or (Path(data).expanduser() / "test").is_dir()
+    """True if the data set has test pictures: a folder need not have them.
+
+    Warns of a test folder without class folders, whose pictures have no labels.
+    """
+    if data in known_sets():
+        return True
+    folder = split_folder(Path(data).expanduser(), "test")
+    if folder is None:
+        return False
+    labelled = any(path.is_dir() for path in folder.iterdir())
+    if not labelled:
+        warnings.warn(f"{folder} holds no class folders: its pictures have no labels and are not used", stacklevel=2)
+    return labelled
 
 
 def make_split(settings: Mapping[str, Any], split: str | None) -> Dataset:

@@ -1,7 +1,9 @@
 """ImageFolder: a data set from folders of picture files, one folder a class; and Imagenette, which comes so."""
 
 import os
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,8 +16,15 @@ from minicnn.data.split import stratified_split
 from minicnn.files.archive import extract
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-IGNORED = ("thumbs.db", "desktop.ini")  # what file managers leave behind, as are names that begin with a dot
-NAMES_OF_VAL = ("val", "valid", "validation")
+# What file managers and archives leave behind, besides names that begin with a dot; in lower case.
+IGNORED = ("thumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin", "lost+found")
+# The folders of a split, by their names in lower case: capitals don't matter.
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+_SPLIT_WORDS = {word for words in SPLIT_FOLDERS.values() for word in words}
 
 
 class ImageFolder(Dataset):
@@ -23,16 +32,20 @@ class ImageFolder(Dataset):
 
     size    None hands out each picture as it is; an int or (H, W) fits it when it is read: the shorter side is resized
             to fill the size (bilinear, antialiased), then the centre is cut out. A batch needs one size.
-    split   None takes all of `root`. With folders `root/train` (and `root/val`, `root/test`) a split is its folder.
-            Without such a folder, "val" is a fixed share of the pictures of every class, and "train" the rest.
+    split   None takes all of `root`. With folders `root/train` (and `root/val`, `root/test`) a split is its folder;
+            `Training`, `valid`, `TEST` and the like are understood. Without such a folder, "val" is a fixed share of
+            the pictures of every class, and "train" the rest.
     held_out  that share
 
     Classes are the folder names in alphabetical order. Grey, palette and transparent pictures become RGB, and photos
     are turned as their camera says. A picture is read when it is first asked for and kept as uint8: later epochs are
     fast.
 
-    Raises FileNotFoundError if `root` is missing, ValueError if it has no classes, a class no picture, or a class
-    folder a file that is no picture; and, when it is read, for a broken picture; each names the path.
+    A single class is warned of: nothing can be learned from it, and `root` may be one folder too high.
+
+    Raises FileNotFoundError if `root` is missing, ValueError if it has no classes, a class no picture, a class folder a
+    file that is no picture, or if the classes have names of splits; and, when it is read, for a broken picture; each
+    names the path.
     """
 
     def __init__(
@@ -211,22 +224,29 @@ def _of_split(root: Path, split: str | None, held_out: float) -> tuple[tuple[str
     """Class names, paths and labels of the pictures of a split."""
     if split is None:
         return _scan(root)
-    by_folder = {"train": ["train"], "val": list(NAMES_OF_VAL), "test": ["test"]}
-    has_folders = (root / "train").is_dir()
-    own = find(by_folder.get(check_split(split, f"the folder {root}", tuple(by_folder)), []), [root])
-    if split == "test" and (own is None or not has_folders):
+    check_split(split, f"the folder {root}", tuple(SPLIT_FOLDERS))
+    folders = {name: split_folder(root, name) for name in SPLIT_FOLDERS}
+    train, own = folders["train"], folders[split]
+    if split == "test" and (own is None or train is None):
         raise ValueError(f"split 'test' needs folders {root / 'train'} and {root / 'test'}; ask for 'train' or 'val'")
-    val_is_apart = has_folders and find(NAMES_OF_VAL, [root]) is not None
-    if has_folders and own is not None and (split != "train" or val_is_apart):
+    if train is not None and own is not None and (split != "train" or folders["val"] is not None):
         classes, paths, labels = _scan(own)
-        _check_same_classes(classes, root / "train")
+        _check_same_classes(classes, train)
         return classes, paths, labels
-    classes, paths, labels = _scan(root / "train" if has_folders else root)
-    val, train = stratified_split(labels, [held_out, 1.0 - held_out], seed=0)
-    chosen = val if split == "val" else train
+    classes, paths, labels = _scan(root if train is None else train)
+    val, rest = stratified_split(labels, [held_out, 1.0 - held_out], seed=0)
+    chosen = val if split == "val" else rest
     if len(chosen) == 0:
         raise ValueError(f"split {split!r} of {root} would be empty: {len(labels)} pictures, held_out {held_out}")
     return classes, [paths[index] for index in chosen], labels[chosen]
+
+
+def split_folder(root: Path, split: str) -> Path | None:
+    """The folder of a split in `root`. A folder `train` without folders in it is a class: trains, in pictures."""
+    names = SPLIT_FOLDERS[split]
+    found = sorted((path for path in _folders(root) if path.name.lower() in names), key=lambda path: path.name)
+    found.sort(key=lambda path: names.index(path.name.lower()))
+    return next((path for path in found if split != "train" or _folders(path)), None)
 
 
 def _check_same_classes(classes: tuple[str, ...], train: Path) -> None:
@@ -235,11 +255,21 @@ def _check_same_classes(classes: tuple[str, ...], train: Path) -> None:
         raise ValueError(f"the classes {list(classes)} of a split differ from those of {train}: {list(expected)}")
 
 
+def _folders(root: Path) -> list[Path]:
+    """The folders in `root`, in alphabetical order, without hidden ones."""
+    return sorted(path for path in root.iterdir() if path.is_dir() and not _ignored(path))
+
+
 def _class_names(root: Path) -> tuple[str, ...]:
-    names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names = tuple(path.name for path in _folders(root))
     if not names:
         raise ValueError(f"{root} holds no folders: pictures must lie in one folder per class, {root}/CLASS/PICTURE")
-    return tuple(names)
+    if all(_SPLIT_WORDS & set(re.split(r"[^a-z]+", name.lower())) for name in names):
+        raise ValueError(
+            f"the folders {', '.join(names)} in {root} have names of splits, not of classes: give a split "
+            "(split='train' reads the folder 'train'), name the folders train, val and test, or give the path of one"
+        )
+    return names
 
 
 def _scan(root: Path) -> tuple[tuple[str, ...], list[Path], np.ndarray]:
@@ -247,7 +277,7 @@ def _scan(root: Path) -> tuple[tuple[str, ...], list[Path], np.ndarray]:
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        files = sorted(path for path in (root / name).rglob("*") if path.is_file() and not _ignored(path))
+        files = sorted(_pictures_and_others(root / name))
         strangers = [path for path in files if path.suffix.lower() not in EXTENSIONS]
         if strangers:
             raise ValueError(
@@ -258,7 +288,30 @@ def _scan(root: Path) -> tuple[tuple[str, ...], list[Path], np.ndarray]:
             raise ValueError(f"class folder {root / name} holds no pictures; remove it or fill it")
         paths += files
         labels += [label] * len(files)
+    if len(classes) == 1:
+        _warn_of_one_class(root / classes[0])
     return classes, paths, np.array(labels, dtype=np.int64)
+
+
+def _pictures_and_others(folder: Path) -> Iterator[Path]:
+    """All files in `folder` and below, without hidden ones and those in hidden folders."""
+    for path in folder.iterdir():
+        if _ignored(path):
+            continue
+        if path.is_dir():
+            yield from _pictures_and_others(path)
+        elif path.is_file():
+            yield path
+
+
+def _warn_of_one_class(folder: Path) -> None:
+    inner = [path.name for path in _folders(folder)]
+    advice = f"if {', '.join(inner[:3])} in it are the classes, give {folder}" if inner else "give a folder per class"
+    warnings.warn(
+        f"{folder.parent} holds one class only, {folder.name!r}: every answer will be right, and nothing is learned; "
+        f"{advice}",
+        stacklevel=5,
+    )
 
 
 def _ignored(path: Path) -> bool:

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minicnn import Tensor, backbones, no_grad
 from minicnn.cli import train_parts
@@ -313,3 +314,44 @@ def test_a_short_run_has_no_warm_up():
     optimizer = optim.SGD(Linear(1, 1).parameters(), lr=0.1)
     train_parts.make_schedule({"epochs": 2, "schedule": "cosine", "lr": 0.1}, optimizer, steps_per_epoch=1)
     assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+# Folders of pictures: refused before the first epoch
+
+
+def picture_folder(root, *parts, count=6):
+    for part in parts:
+        for level, name in enumerate(("cat", "dog")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.fromarray(np.full((16, 16, 3), 100 * level + number, np.uint8)).save(folder / f"{number}.png")
+
+
+def train_on_folder(root):
+    options = ["--model", "resnet8", "--data", str(root), "--epochs", "1", "--batch-size", "4", "--quiet"]
+    return main(["train", *options, "--out", str(root / "run")])
+
+
+def test_a_broken_validation_picture_is_found_before_the_first_epoch(tmp_path, capsys):
+    picture_folder(tmp_path, "train", "val")
+    (tmp_path / "val" / "dog" / "5.png").write_bytes(b"")
+    assert train_on_folder(tmp_path) == 2
+    assert "5.png is a broken picture" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_single_class_is_refused(tmp_path, capsys):
+    picture_folder(tmp_path, "set")
+    with pytest.warns(UserWarning, match="one class only"):
+        assert train_on_folder(tmp_path) == 2
+    assert "holds one class only, 'set'" in capsys.readouterr().err
+
+
+def test_test_pictures_without_labels_are_left_alone_with_a_word(tmp_path):
+    picture_folder(tmp_path, "train")
+    (tmp_path / "test").mkdir()
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "test" / "1.png")
+    with pytest.warns(UserWarning, match=r"test holds no class folders.*not used"):
+        assert train_on_folder(tmp_path) == 0
+    assert (tmp_path / "run" / "weights.safetensors").exists()

@@ -143,6 +143,7 @@ def test_train_without_val_gives_a_share_of_itself(tmp_path):
     assert [len(ImageFolder(tmp_path, split)) for split in ("train", "val", "test")] == [12, 3, 9]
 
 
+@pytest.mark.filterwarnings("ignore:.*holds one class only")
 def test_splits_with_other_classes_are_refused(tmp_path):
     save(tmp_path / "train" / "cat" / "0.png", (0, 0, 0))
     save(tmp_path / "val" / "dog" / "0.png", (0, 0, 0))
@@ -155,6 +156,7 @@ def test_an_unknown_split_names_those_there_are(root):
         ImageFolder(root, "all")
 
 
+@pytest.mark.filterwarnings("ignore:.*holds one class only")
 def test_a_share_that_leaves_nothing_is_refused(tmp_path):
     save(tmp_path / "cat" / "0.png", (0, 0, 0))
     with pytest.raises(ValueError, match=r"split 'val' .* would be empty: 1 pictures"):
@@ -245,3 +247,61 @@ def test_imagenette_is_fetched_unpacked_and_split(server, unplugged):
     assert all("/val/" in path.as_posix() for path in sets["test"].paths)
     assert [path.name for path in unplugged.iterdir()] == ["imagenette2-160"]
     assert sets["test"].batch([0, 1])[0].shape == (2, 3, 8, 8)
+
+
+# Folders as people have them
+
+
+def cats_and_dogs(folder, count=5):
+    for name in ("cat", "dog"):
+        for place in range(count):
+            save(folder / name / f"{place}.png", COLOURS[name])
+
+
+@pytest.mark.parametrize(
+    "names", [("Train", "Val", "Test"), ("TRAIN", "VALID", "TEST"), ("training", "validation", "testing")]
+)
+def test_names_of_splits_in_capitals_and_other_forms_are_understood(tmp_path, names):
+    for name, count in zip(names, (5, 2, 3), strict=True):
+        cats_and_dogs(tmp_path / name, count)
+    datasets = [ImageFolder(tmp_path, split) for split in ("train", "val", "test")]
+    assert [len(dataset) for dataset in datasets] == [10, 4, 6]
+    assert {dataset.classes for dataset in datasets} == {("cat", "dog")}
+
+
+@pytest.mark.parametrize("names", [("seg_train", "seg_test"), ("train_images", "val-images"), ("train", "test")])
+def test_splits_are_never_taken_for_classes(tmp_path, names):
+    for name in names:
+        cats_and_dogs(tmp_path / name)
+    with pytest.raises(ValueError, match=r"have names of splits, not of classes.*split='train'"):
+        ImageFolder(tmp_path)
+    if names[0] != "train":
+        with pytest.raises(ValueError, match=f"{min(names)}, {max(names)} in .* have names of splits"):
+            ImageFolder(tmp_path, "train")
+
+
+def test_pictures_of_trains_are_a_class(tmp_path):
+    for name in ("car", "train"):
+        save(tmp_path / name / "0.png", (0, 0, 0))
+    assert ImageFolder(tmp_path).classes == ("car", "train")
+    assert ImageFolder(tmp_path, "train", held_out=0.5).classes == ("car", "train")
+
+
+@pytest.mark.parametrize("hidden", [".ipynb_checkpoints", "@eaDir", "__MACOSX", ".git"])
+def test_hidden_folders_are_passed_over_at_every_depth(tmp_path, hidden):
+    cats_and_dogs(tmp_path)
+    for place in (tmp_path, tmp_path / "cat", tmp_path / "cat" / "siamese"):
+        save(place / hidden / "deeper" / "0.png", (0, 0, 0))
+    save(tmp_path / "cat" / "siamese" / "1.png", (0, 0, 0))
+    dataset = ImageFolder(tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    assert np.bincount(dataset.labels).tolist() == [6, 5]
+
+
+def test_one_class_is_warned_of_and_the_folder_below_is_named(tmp_path):
+    cats_and_dogs(tmp_path / "set")
+    with pytest.warns(UserWarning, match=r"one class only, 'set'.*if cat, dog in it are the classes, give .*set"):
+        ImageFolder(tmp_path)
+    save(tmp_path / "kaggle" / "images" / "0.png", (0, 0, 0))
+    with pytest.warns(UserWarning, match=r"one class only, 'images'.*give a folder per class"):
+        ImageFolder(tmp_path / "kaggle")
