@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_mosaic
+from minicnn.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, literal, new_mosaic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,9 @@ def _accuracies(axes: Any, results: Mapping[str, Sequence[float]]) -> None:
         axes.plot([min(accuracies), max(accuracies)], [row, row], color=colour, linewidth=1.0)
         axes.plot(np.mean(accuracies), row, markersize=size, **marks)
         axes.plot(accuracies, [row] * len(accuracies), markersize=3.5, markerfacecolor="white", **marks)
-        text = axes.text(0.02, row - 0.22, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8.5)
+        text = axes.text(
+            0.02, row - 0.22, literal(name), transform=axes.get_yaxis_transform(), va="bottom", fontsize=8.5
+        )
         text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8})
     axes.set(ylim=(len(results) - 0.6, -0.75), xlabel="accuracy on new pictures")
     axes.set_yticks([])
@@ -68,7 +70,7 @@ def _side_view(axes: Any, name: str, windows: Sequence[int]) -> None:
     labels = ["image", *(f"behind {window}x{window}" for window in windows)]
     for level, label in enumerate(labels):
         axes.text(-widest / 2 - 0.3, level, label, ha="right", va="center", fontsize=8)
-    axes.set_title(f"{name}: one result sees {sides[0]}x{sides[0]} pixels", fontsize=9)
+    axes.set_title(f"{literal(name)}: one result sees {sides[0]}x{sides[0]} pixels", fontsize=9)
     axes.set(xlim=(-widest / 2 - 3.6, widest / 2 + 0.2), ylim=(-0.5, len(sides) - 0.5))
     axes.axis("off")
 
@@ -113,7 +115,7 @@ def _branches(axes: Any, name: str, in_channels: int, branches: Sequence[Branch]
         _box(axes, x_out, stacked + last / 2, last)
         axes.text(x_out + _BOX + 0.1, stacked + last / 2, f"{cost:.1f} M", va="center", fontsize=8)
         stacked, top = stacked + last, top + _GAP + height
-    axes.set_title(f"{name}: {sum(cost for _, cost in branches):.1f} million multiply-adds", fontsize=9)
+    axes.set_title(f"{literal(name)}: {sum(cost for _, cost in branches):.1f} million multiply-adds", fontsize=9)
     axes.set(xlim=(-0.1, x_out + _BOX + 0.75), ylim=(bottom + 10, -10))
     axes.axis("off")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.figures.style import BLUE, GREY, ORANGE, new_figure, new_mosaic, show_image
+from minicnn.figures.style import BLUE, GREY, ORANGE, literal, new_figure, new_mosaic, show_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +69,7 @@ def _curves(axes: Any, histories: Mapping[str, Sequence[Any]], key: str, chance:
         epochs = [record["epoch"] for record in runs[0]]
         values = np.array([[record[key] for record in records] for records in runs])  # (S, E)
         axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=line["color"], alpha=0.25, linewidth=0)
-        axes.plot(epochs, values.mean(axis=0), label=name, **line)
+        axes.plot(epochs, values.mean(axis=0), label=literal(name), **line)
     axes.axhline(chance, color="black", linestyle=":", linewidth=1.2, label="chance")
     axes.set_xlabel("epoch")
     axes.set_ylim(bottom=0)
@@ -83,7 +83,7 @@ def _bars(axes: Any, accuracies: Mapping[str, Mapping[str, Sequence[float]]], ch
     for k, (network, fill) in enumerate(zip(networks, _FILLS, strict=False)):
         places = np.arange(len(accuracies)) + (k - (len(networks) - 1) / 2) * width
         of_seeds = np.array([accuracies[form][network] for form in accuracies])  # (forms, S)
-        axes.bar(places, of_seeds.mean(axis=1), width * 0.9, label=network, **fill)
+        axes.bar(places, of_seeds.mean(axis=1), width * 0.9, label=literal(network), **fill)
         axes.plot(
             places, of_seeds, linestyle="none", marker="o", color="white", markeredgecolor="black", markersize=3.5
         )
@@ -91,7 +91,7 @@ def _bars(axes: Any, accuracies: Mapping[str, Mapping[str, Sequence[float]]], ch
             axes.text(place, values.max() + 0.03, f"{values.mean():.2f}", ha="center", fontsize=8)
     axes.axhline(chance, color="black", linestyle=":", linewidth=1.2)
     axes.set_title("Accuracy on test pictures", fontsize=10)
-    axes.set_xticks(range(len(accuracies)), list(accuracies))
+    axes.set_xticks(range(len(accuracies)), list(map(literal, accuracies)))
     axes.set(ylabel="share of right answers", ylim=(0, 1.02))
     axes.grid(axis="x", visible=False)
     axes.legend(fontsize=8, loc="upper right", frameon=False)
@@ -110,9 +110,9 @@ def _confusion(axes: Any, counts: np.ndarray, classes: Sequence[str], title: str
             shade = "white" if value > 0.5 else "black"
             axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=shade, fontsize=7)
     axes.set_xticks(range(len(classes)))
-    axes.set_yticks(range(len(classes)), [f"{name}  {k}" for k, name in enumerate(classes)])
+    axes.set_yticks(range(len(classes)), [f"{literal(name)}  {k}" for k, name in enumerate(classes)])
     axes.tick_params(labelsize=7.5, length=0)
-    axes.set_title(title, fontsize=10)
+    axes.set_title(literal(title), fontsize=10)
     axes.set_xlabel("taken for class")
     axes.annotate("true class", (0, 1), (-4, 4), "axes fraction", "offset points", ha="right", fontsize=9)
     axes.grid(False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minicnn.figures.style import BLUE, GREY, ORANGE, VERMILION, new_figure
+from minicnn.figures.style import BLUE, GREY, ORANGE, VERMILION, literal, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,8 +40,8 @@ def probe_curves(
         one.plot(positions, curves["trained"], color=BLUE, marker="o", label="trained")
         one.plot(positions, curves["untrained"], color=ORANGE, marker="s", linestyle="--", label="untrained")
         one.axhline(chance[level], color=GREY, linestyle=":", linewidth=1.2, label="chance")
-        one.set(title=level, ylim=(0, 1.03))
-        one.set_xticks(positions, stages, rotation=45, ha="right")
+        one.set(title=literal(level), ylim=(0, 1.03))
+        one.set_xticks(positions, list(map(literal, stages)), rotation=45, ha="right")
     axes[0, 0].set_ylabel("probe accuracy")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
@@ -58,10 +58,12 @@ def transfer_bars(results: Mapping[str, Mapping[str, float]], chance: float) -> 
         colour, hatch = fills[k % len(fills)]
         heights = [results[target][method] for target in results]
         places = np.arange(len(results)) + (k - (len(methods) - 1) / 2) * width
-        bars = one.bar(places, heights, width * 0.92, color=colour, hatch=hatch, edgecolor="white", label=method)
+        bars = one.bar(
+            places, heights, width * 0.92, color=colour, hatch=hatch, edgecolor="white", label=literal(method)
+        )
         one.bar_label(bars, fmt="%.2f", fontsize=7.5, padding=1)
     one.axhline(chance, color="black", linestyle=":", linewidth=1, label="chance")
-    one.set_xticks(range(len(results)), list(results))
+    one.set_xticks(range(len(results)), list(map(literal, results)))
     one.set(ylabel="accuracy on new pictures", ylim=(0, 1.08))
     one.grid(axis="x", visible=False)
     figure.legend(*one.get_legend_handles_labels(), loc="outside right center", fontsize=8)

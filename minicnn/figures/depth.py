@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_mosaic
+from minicnn.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, literal, new_mosaic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ def _by_depth(axes: Any, losses: Mapping[str, Mapping[int, np.ndarray]], control
             axes.plot([depth] * len(runs), runs[:, -1], ".", color="white", zorder=3, **_SEED)
     name, depth, runs = control
     mark: Any = {"marker": "^", "markersize": 7, "markeredgecolor": "black", "linestyle": "none"}
-    axes.plot([depth], [runs[:, -1].mean()], color=GREY, label=name, **mark)
+    axes.plot([depth], [runs[:, -1].mean()], color=GREY, label=literal(name), **mark)
     axes.set_title("Loss in the last epoch", fontsize=10)
     axes.set_ylim(0, 1.5 * axes.get_ylim()[1])  # room for the legend
     axes.set_xlabel("layers")
@@ -109,7 +109,7 @@ def _surface(axes: Any, surface: np.ndarray, offsets: np.ndarray, title: str) ->
     lines = axes.contour(offsets, offsets, surface.T, levels, colors="black", linewidths=0.6)
     axes.clabel(lines, levels[: 3 * len(levels) // 4 : 3], fontsize=6.5, fmt="%g")  # the highest are cut by the edges
     axes.plot(0, 0, "+", color="white", markersize=8, markeredgewidth=1.5)
-    axes.set_title(f"{title}: slice of the\nloss, lines {spacing:g} apart", fontsize=10)
+    axes.set_title(f"{literal(title)}: slice of the\nloss, lines {spacing:g} apart", fontsize=10)
     axes.set(xlabel="steps along one direction", aspect="equal")
     axes.set_xticks([-1, 0, 1])
     axes.set_yticks([-1, 0, 1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn.figures.graph import fill_with_graph
-from minicnn.figures.style import LINES, new_mosaic
+from minicnn.figures.style import LINES, literal, new_mosaic
 from minicnn.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def autograd_figure(
     """
     figure, axes = new_mosaic([["graph", "check"], ["graph", "training"]], (7.4, 5.8), width_ratios=(1.45, 1))
     for (name, shares), style in zip(differences.items(), LINES, strict=False):
-        axes["check"].plot(steps, np.maximum(shares, 1e-15), label=name, **style)
+        axes["check"].plot(steps, np.maximum(shares, 1e-15), label=literal(name), **style)
     axes["check"].set(xscale="log", yscale="log", xlabel="step h", ylim=(1e-15, 10))
     _titled(axes["check"], "Backward against differences", "share by which they differ")
     for (name, values), style in zip(losses.items(), LINES, strict=False):
-        axes["training"].plot(every * np.arange(1, len(values) + 1), values, label=name, **style)
+        axes["training"].plot(every * np.arange(1, len(values) + 1), values, label=literal(name), **style)
     axes["training"].set(xlabel="training step")
     _titled(axes["training"], "Training with either", "cross-entropy (nats)")
     axes["graph"].set_title("The graph of one loss; numbers: order of backward", fontsize=10)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.figures.style import new_figure
+from minicnn.figures.style import literal, new_figure
 from minicnn.tensor import Node, Tensor, run_backward, topological_order
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def fill_with_graph(
         order = f"{number}. " if numbered else ""
         boxes[node] = axes.text(
             *places[node],
-            f"{order}{called.get(node, node.name)}{where}\n{shape}\n{norm}",
+            literal(f"{order}{called.get(node, node.name)}{where}\n{shape}\n{norm}"),
             ha="center",
             va="center",
             fontsize=7,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minicnn.figures.style import new_figure, show_image
+from minicnn.figures.style import literal, new_figure, show_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def image_sheet(images: np.ndarray, labels: np.ndarray, classes: Sequence[str], 
                 show_image(axes[row, column], np.squeeze(images[chosen[column]].transpose(1, 2, 0)), cmap="gray")
             else:
                 axes[row, column].axis("off")
-        axes[row, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+        axes[row, 0].set_ylabel(literal(name), rotation=0, ha="right", va="center", fontsize=8)
     return figure
 
 
@@ -54,7 +54,7 @@ def filter_grid(weight: np.ndarray, columns: int = 8, title: str = "") -> Figure
         else:
             one.axis("off")
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(literal(title), fontsize=10)
     return figure
 
 
@@ -76,5 +76,5 @@ def feature_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], channels: in
                 one.axis("off")
                 continue
             show_image(one, activation[strongest[column]], f"ch {strongest[column]}", cmap="magma")
-        axes[row, 1].set_ylabel(f"{name}\n{activation.shape[1]}x{activation.shape[2]}", fontsize=8)
+        axes[row, 1].set_ylabel(f"{literal(name)}\n{activation.shape[1]}x{activation.shape[2]}", fontsize=8)
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.figures.style import LINES, new_mosaic, show_image
+from minicnn.figures.style import LINES, literal, new_mosaic, show_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,13 +69,13 @@ def _curves(
     measured: tuple[np.ndarray, Mapping[str, np.ndarray]],
 ) -> None:
     for (name, curve), line in zip(answers.items(), LINES, strict=False):
-        axes.plot(angles, curve, label=f"{name}, drawn edges", **line)
+        axes.plot(angles, curve, label=f"{literal(name)}, drawn edges", **line)
     places, points = measured
     styles = zip(points.items(), LINES, _MARKERS, strict=False)
     for (name, values), line, (marker, size) in styles:
         style: Any = {"color": line["color"], "marker": marker, "markersize": size}
         style |= {"markeredgecolor": "black", "linestyle": "none"}
-        axes.plot(places, values, label=f"{name}, PartWorld strokes", **style)
+        axes.plot(places, values, label=f"{literal(name)}, PartWorld strokes", **style)
     axes.set_title("Answers by the direction of the edge", fontsize=10)
     axes.set_ylabel("answer (share of the largest)")
     axes.set(xlabel="direction (degrees: 0 lying, 45 rising, 90 standing, 135 falling)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minicnn.figures.kernels import draw_kernel, framed
-from minicnn.figures.style import BLUE, GREY, LINES, VERMILION, new_mosaic
+from minicnn.figures.style import BLUE, GREY, LINES, VERMILION, literal, new_mosaic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ def learning_figure(
 def _falling(axes: Any, curves: Mapping[str, np.ndarray], title: str, unit: str) -> None:
     """Curves by the number of steps, both axes logarithmic; step 0 stands at the left edge."""
     for (name, curve), style in zip(curves.items(), LINES, strict=False):
-        axes.plot(np.maximum(np.arange(len(curve)), 0.5), np.maximum(curve, 1e-12), label=name, **style)
+        axes.plot(np.maximum(np.arange(len(curve)), 0.5), np.maximum(curve, 1e-12), label=literal(name), **style)
     axes.set(xscale="log", yscale="log", xlabel="steps taken", ylim=(1e-8, None))
     axes.set_xticks([0.5, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
     axes.minorticks_off()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.figures.style import BLUE, VERMILION, new_mosaic, show_image
+from minicnn.figures.style import BLUE, VERMILION, literal, new_mosaic, show_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +87,9 @@ def _nested_squares(one: Any, picture: np.ndarray, fields: Mapping[str, Effectiv
         one.add_patch(
             Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor="white", **style)
         )
-        lines.append(Line2D([], [], color="white", label=f"{name}: {bottom - top} x {right - left} pixels", **style))
+        lines.append(
+            Line2D([], [], color="white", label=f"{literal(name)}: {bottom - top} x {right - left} pixels", **style)
+        )
         edges.append((top, left, bottom, right))
     (top, left), (bottom, right) = np.min(edges, axis=0)[:2], np.max(edges, axis=0)[2:]
     one.set(xlim=(left - 1, right), ylim=(bottom, top - 1))
@@ -110,7 +112,7 @@ def _effective_map(one: Any, field: EffectiveField, title: str) -> None:
     enlarged = np.kron(np.pad(field.in_use, 1), np.ones((8, 8)))  # (H, W) -> (8*(H + 2), 8*(W + 2))
     extent = (-1.5, field.map.shape[1] + 0.5, field.map.shape[0] + 0.5, -1.5)
     one.contour(enlarged, [0.5], colors=[VERMILION], linewidths=1.2, extent=extent, origin="upper")
-    one.set_title(f"{title}\nuses {field.width:.1f} of {bottom - top}", fontsize=8)
+    one.set_title(f"{literal(title)}\nuses {field.width:.1f} of {bottom - top}", fontsize=8)
 
 
 def _growth(one: Any, growth: Mapping[str, Sequence[float]]) -> None:

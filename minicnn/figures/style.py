@@ -37,6 +37,11 @@ _STYLE: Any = {
 }
 
 
+def literal(text: Any) -> str:
+    """The text for matplotlib, drawn as it is: a dollar sign in a name would begin a formula."""
+    return str(text).replace("$", r"\$")
+
+
 def new_figure(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, np.ndarray]:
     """A Figure of `size` inches (width, height) and its axes, always a (rows, columns) array."""
     import matplotlib
@@ -68,4 +73,4 @@ def show_image(axes: Any, image: np.ndarray, title: str = "", **options: Any) ->
     for spine in axes.spines.values():
         spine.set_visible(False)
     if title:
-        axes.set_title(title, fontsize=8)
+        axes.set_title(literal(title), fontsize=8)

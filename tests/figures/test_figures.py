@@ -416,3 +416,36 @@ def test_a_slice_is_drawn_with_its_first_direction_to_the_right():
     figure = depth_figure(losses, ("control", 8, np.array([[2.0]])), gradients, {"plain": surface}, offsets)
     shades = figure.axes[2].collections[0].get_array().reshape(3, 3)  # [y, x]
     np.testing.assert_array_equal(shades, [[-1, 0, 1]] * 3)
+
+
+# Names that matplotlib would read as formulas
+
+ODD_NAMES = ["$5 and $10", r"$\bad$", "a$b_{$c", r"\frac", "x_y^2", "100 %"]
+
+
+def drawn_texts(figure):
+    """All texts of a figure, as matplotlib draws them: without the marks that switch formulas off."""
+    from matplotlib.text import Text
+
+    figure.savefig(io.BytesIO(), format="svg")
+    texts = [text._preprocess_math(text.get_text()) for text in figure.findobj(Text)]
+    return "\n".join(text for text, is_formula in texts if not is_formula)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_names_are_drawn_as_they_are(name):
+    pictures = np.random.default_rng(0).random((4, 3, 8, 8)).astype(np.float32)
+    leaf = Tensor(np.ones(3), requires_grad=True)
+    stages = {"trained": [0.5, 0.6], "untrained": [0.1, 0.2]}
+    for figure in (
+        confusion_figure(np.eye(2, dtype=int), [name, "b"]),
+        image_sheet(pictures, np.array([0, 1, 0, 1]), [name, "b"], per_class=2),
+        feature_maps(pictures[0], {name: pictures[0]}, channels=2),
+        filter_grid(pictures, title=name),
+        draw_graph((leaf * leaf).sum(), names={name: leaf}),
+        probe_curves({"a": stages}, [name, "b"], {"a": 0.1}),
+        probe_curves({name: stages}, ["a", "b"], {name: 0.1}),
+        transfer_bars({name: {"frozen": 0.5}}, 0.1),
+        transfer_bars({"near": {name: 0.5}}, 0.1),
+    ):
+        assert name in drawn_texts(figure)
