@@ -5,6 +5,9 @@ many that don't wait for each other keep it busy: here CHAINS vectors, each mult
 again and again. No memory is read in the loop, so no program of multiply-adds is faster.
 """
 
+# Numba infers the types of compiled functions; llvmlite has none.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
 from __future__ import annotations
 
 import numpy as np

@@ -38,7 +38,8 @@ def create(name: str, split: str = "train", **options: Any) -> Dataset:
     if name in PARTWORLD_FAMILIES:
         return PartWorld(split=split, family=PARTWORLD_FAMILIES[name], **options)
     if name in REAL_SETS:
-        return REAL_SETS[name](split=split, **options)
+        result: Dataset = REAL_SETS[name](split=split, **options)
+        return result
     if os.sep in name or Path(name).expanduser().is_dir():
         return ImageFolder(name, split=split, **options)
     raise ValueError(

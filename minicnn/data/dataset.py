@@ -195,7 +195,8 @@ def handed_out(array: np.ndarray) -> np.ndarray:
     """Stored values as a user gets them: uint8 pictures become float32 in [0, 1], in the memory order they have."""
     if array.dtype != np.uint8:
         return array
-    return np.divide(array, np.float32(255), dtype=np.float32)
+    result: np.ndarray = np.divide(array, np.float32(255), dtype=np.float32)
+    return result
 
 
 def _handed_out_item(array: np.ndarray) -> np.ndarray:
@@ -213,7 +214,8 @@ def _stored(array: Any, position: int) -> np.ndarray:
         )
     if array.ndim == 4 and array.dtype.kind in "uf":
         return channels_last(array, np.uint8 if array.dtype == np.uint8 else np.float32)
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64, copy=False)
+    result: np.ndarray = array.astype(np.float32 if array.dtype.kind == "f" else np.int64, copy=False)
+    return result
 
 
 def channels_last(images: np.ndarray, dtype: Any = None) -> np.ndarray:

@@ -20,7 +20,7 @@ from pathlib import Path
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and of silence in the middle of a file
 
 
-def data_folders(root: str | os.PathLike | None = None) -> list[Path]:
+def data_folders(root: str | os.PathLike[str] | None = None) -> list[Path]:
     """The folders that are searched, first to last; a download goes to the last one."""
     if root is not None:
         return [Path(root).expanduser()]

@@ -50,7 +50,7 @@ class ImageFolder(Dataset):
 
     def __init__(
         self,
-        root: str | os.PathLike,
+        root: str | os.PathLike[str],
         split: str | None = None,
         size: int | tuple[int, int] | None = None,
         held_out: float = 0.2,
@@ -129,7 +129,7 @@ class Imagenette(ImageFolder):
         self,
         split: str = "train",
         size: int | tuple[int, int] = 128,
-        root: str | os.PathLike | None = None,
+        root: str | os.PathLike[str] | None = None,
         download: bool = True,
         sources: Sequence[str] | None = None,
     ):
@@ -146,7 +146,9 @@ class Imagenette(ImageFolder):
             self._labels = self._labels[chosen]
             self._kept = [None] * len(self.paths)
 
-    def _folder(self, split: str, root: str | os.PathLike | None, download: bool, sources: tuple[str, ...]) -> Path:
+    def _folder(
+        self, split: str, root: str | os.PathLike[str] | None, download: bool, sources: tuple[str, ...]
+    ) -> Path:
         folders = data_folders(root)
         found = find([self.subfolder], folders)
         if found is not None:
@@ -161,7 +163,7 @@ class Imagenette(ImageFolder):
         return folder
 
 
-def read_image(path: str | os.PathLike, size: int | tuple[int, int] | None = None) -> np.ndarray:
+def read_image(path: str | os.PathLike[str], size: int | tuple[int, int] | None = None) -> np.ndarray:
     """uint8 (H, W, 3) of the picture file at `path`, fitted to `size` as ImageFolder does it.
 
     Raises ValueError, naming the path, if the file is broken, cut short or no picture.
@@ -176,7 +178,7 @@ def read_image(path: str | os.PathLike, size: int | tuple[int, int] | None = Non
     return np.asarray(picture)
 
 
-def open_image(path: str | os.PathLike) -> Any:
+def open_image(path: str | os.PathLike[str]) -> Any:
     """The picture at `path` as Pillow has it, in RGB and turned as the camera says; 4 bytes a pixel of memory.
 
     Raises as `read_image` does.

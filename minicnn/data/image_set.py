@@ -47,7 +47,7 @@ class ImageSet(TensorDataset):
     def __init__(
         self,
         split: str = "train",
-        root: str | os.PathLike | None = None,
+        root: str | os.PathLike[str] | None = None,
         download: bool = True,
         sources: Sequence[str] | None = None,
     ):

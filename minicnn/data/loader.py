@@ -181,7 +181,7 @@ def ahead(batches: Iterator[Batch], depth: int) -> Iterator[Batch]:
         thread.join()
 
 
-def _work(batches: Iterator[Batch], ready: queue.Queue, stop: threading.Event) -> None:
+def _work(batches: Iterator[Batch], ready: queue.Queue[Any], stop: threading.Event) -> None:
     try:
         for batch in batches:
             ready.put((batch, None))
@@ -192,7 +192,7 @@ def _work(batches: Iterator[Batch], ready: queue.Queue, stop: threading.Event) -
         ready.put((_END, error))
 
 
-def _get(ready: queue.Queue) -> Any:
+def _get(ready: queue.Queue[Any]) -> Any:
     """The next entry. Waits in short turns: on Windows a wait without end could not be interrupted by Ctrl-C."""
     while True:
         try:
@@ -201,7 +201,7 @@ def _get(ready: queue.Queue) -> Any:
             continue
 
 
-def _drain(ready: queue.Queue) -> None:
+def _drain(ready: queue.Queue[Any]) -> None:
     while True:
         try:
             ready.get_nowait()

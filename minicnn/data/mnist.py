@@ -113,4 +113,5 @@ def _read_npz(path: Path, axes: int) -> np.ndarray:
     if len(arrays) != 1 or arrays[0].ndim != axes or arrays[0].dtype != np.uint8:
         found = [f"{array.dtype} {array.shape}" for array in arrays]
         raise ValueError(f"{path} should hold one uint8 array with {axes} axes, but holds {found}")
-    return arrays[0]
+    result: np.ndarray = arrays[0]
+    return result

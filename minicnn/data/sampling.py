@@ -125,4 +125,5 @@ def class_balanced_weights(labels: Sequence[int] | np.ndarray) -> np.ndarray:
 
 def _uniform(generator: np.random.Generator, count: int) -> np.ndarray:
     """float64 (count,) in 0 < u < 1 from raw words, the same for every NumPy version."""
-    return ((generator.bit_generator.random_raw(count) >> np.uint64(11)) + 0.5) * 2.0**-53
+    result: np.ndarray = ((generator.bit_generator.random_raw(count) >> np.uint64(11)) + 0.5) * 2.0**-53
+    return result

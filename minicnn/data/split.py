@@ -68,7 +68,8 @@ def _check_labels_array(labels: Any) -> np.ndarray:
         raise ValueError(
             f"expected a Dataset or integer labels of shape (N,), but got dtype {labels.dtype} and shape {labels.shape}"
         )
-    return labels
+    result: np.ndarray = labels
+    return result
 
 
 def _counts(sizes: Sequence[int | float], total: int) -> list[int]:

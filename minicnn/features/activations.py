@@ -57,8 +57,8 @@ def extract(
     return {tap: np.concatenate(arrays) for tap, arrays in pieces.items()}
 
 
-def _keep_output(seen: dict[str, np.ndarray], tap: str):
-    def hook(module: Module, inputs: tuple, output: Any) -> None:
+def _keep_output(seen: dict[str, np.ndarray], tap: str) -> Callable[..., None]:
+    def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
         if not isinstance(output, Tensor):
             raise ValueError(f"tap {tap!r} puts out {type(output).__name__}; tap the modules inside it")
         seen[tap] = output.data
@@ -68,7 +68,8 @@ def _keep_output(seen: dict[str, np.ndarray], tap: str):
 
 def average_pool(maps: np.ndarray, pictures: slice) -> np.ndarray:
     """The mean of every channel over the picture: (N, C, h, w) -> (N, C)."""
-    return maps.mean(axis=(2, 3), dtype=np.float64)
+    result: np.ndarray = maps.mean(axis=(2, 3), dtype=np.float64)
+    return result
 
 
 def pool_under_masks(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -85,4 +86,5 @@ def pool_under_masks(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     weights = blocks.mean(axis=(3, 5), dtype=np.float64).reshape(n, k, h * w)
     pixels = maps.transpose(0, 2, 3, 1).reshape(n, h * w, c)  # (N, C, h, w) -> (N, h*w, C)
     total = weights.sum(axis=2, keepdims=True)
-    return weights @ pixels / np.maximum(total, 1e-12)  # (N, K, h*w) @ (N, h*w, C) -> (N, K, C)
+    result: np.ndarray = weights @ pixels / np.maximum(total, 1e-12)  # (N, K, h*w) @ (N, h*w, C) -> (N, K, C)
+    return result

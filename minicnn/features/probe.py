@@ -24,7 +24,8 @@ class LinearProbe:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """The most likely class of each row: (N, D) -> (N,) int64."""
-        return (((features - self.mean) / self.scale) @ self.weight + self.bias).argmax(axis=1)
+        result: np.ndarray = (((features - self.mean) / self.scale) @ self.weight + self.bias).argmax(axis=1)
+        return result
 
     def accuracy(self, features: np.ndarray, labels: np.ndarray) -> float:
         """The share of rows whose most likely class is their label."""

@@ -98,7 +98,7 @@ def receptive_fields(model: Module, input_shape: Sequence[int]) -> dict[str, Lay
     found: dict[str, LayerField] = {}
 
     def note(path: str) -> Any:
-        def hook(module: Module, inputs: tuple, output: Any) -> None:
+        def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
             result = output[0] if isinstance(output, tuple) else output
             if not isinstance(result, Tensor):
                 return
@@ -214,7 +214,7 @@ def _output_of(model: Module, layer: str, images: Tensor) -> Tensor:
     """What module `layer` puts out for a batch of images, with the graph behind it."""
     kept: list[Tensor] = []
 
-    def keep(module: Module, inputs: tuple, output: Any) -> None:
+    def keep(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
         kept.append(output[0] if isinstance(output, tuple) else output)
 
     with evaluation_mode(model), enable_grad(), model.get_submodule(layer).register_forward_hook(keep):

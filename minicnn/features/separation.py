@@ -140,7 +140,7 @@ def _logistic(pictures: Pictures, features_of: Callable[[PartWorld], np.ndarray]
 def _best_mlp(pictures: Pictures, seed: int, epochs: int) -> dict[str, Any]:
     """Train the whole grid, keep what is best on the validation split, and score only that on the test split."""
     best: dict[str, Any] = {"validation": -1.0}
-    chosen = None
+    chosen: Any = None  # a Module, after the first of the grid
     for hidden in MLP_HIDDEN:
         for rate in MLP_RATES:
             model = mlp(hidden)

@@ -127,7 +127,8 @@ def _backward(one: Any, trace: WindowTrace, top: float) -> float:
     notes += [] if trace.bias is None else [f"bias[{trace.channel}] receives 1"]
     text = "\n".join(textwrap.fill(note, 24, subsequent_indent="   ") for note in notes)
     one.text(lefts[1] + columns * cell + 0.18, top + rows * cell / 2, text, fontsize=8, va="center")
-    return top + rows * cell + 0.15
+    result: float = top + rows * cell + 0.15
+    return result
 
 
 def _heading(one: Any, text: str, rest: str, top: float) -> float:

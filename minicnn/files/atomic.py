@@ -21,7 +21,7 @@ _ADVICE = {
 }
 
 
-def write_atomically(path: str | os.PathLike, content: bytes | bytearray | memoryview) -> None:
+def write_atomically(path: str | os.PathLike[str], content: bytes | bytearray | memoryview) -> None:
     """Write `content` to `path`, whole or not at all.
 
     The bytes go to a temporary file in the same folder and are forced to the disk before that file takes the name in
@@ -44,7 +44,7 @@ def write_atomically(path: str | os.PathLike, content: bytes | bytearray | memor
         raise
 
 
-def check_writable(path: str | os.PathLike) -> None:
+def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise the OSError of `write_atomically` now, not after minutes of work, if a file cannot be written to `path`.
 
     What the file holds stays as it is; if there is none, there is none afterwards.
@@ -59,7 +59,7 @@ def check_writable(path: str | os.PathLike) -> None:
         _remove(temporary)
 
 
-def make_folder(path: str | os.PathLike) -> Path:
+def make_folder(path: str | os.PathLike[str]) -> Path:
     """The folder `path`, made if it isn't there, with those above it. Raises OSError with the path and what to do."""
     folder = Path(path)
     try:
@@ -75,7 +75,7 @@ def make_folder(path: str | os.PathLike) -> Path:
     return folder
 
 
-def _target_and_temporary(path: str | os.PathLike) -> tuple[Path, Path]:
+def _target_and_temporary(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     target = Path(os.path.realpath(path))  # a symbolic link stays one: the file that it stands for is replaced
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "cannot write a file here, this is a folder: add a file name", str(path))
@@ -105,7 +105,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _explained(error: OSError, path: str | os.PathLike, needed: int, folder: Path) -> OSError:
+def _explained(error: OSError, path: str | os.PathLike[str], needed: int, folder: Path) -> OSError:
     code = error.errno or errno.EIO
     try:
         free = f", free: {shutil.disk_usage(folder).free:,} bytes"

@@ -60,7 +60,11 @@ QUICK = Size("resnet8", 16, 4_000, 4, 1_000, 500, 6, 12)
 
 
 def run_tour(
-    out: str | os.PathLike, size: Size = FULL, seed: int = 0, say: Callable[[str], Any] = print, progress: bool = True
+    out: str | os.PathLike[str],
+    size: Size = FULL,
+    seed: int = 0,
+    say: Callable[[str], Any] = print,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """The results, after writing them to `out`/results.json and as a page to `out`/index.html.
 
@@ -137,7 +141,8 @@ def _loader(dataset: PartWorld) -> DataLoader:
 
 def stages_of(model: Any) -> list[str]:
     """The dotted names of the stages at which the ladder is climbed, from the bottom up."""
-    return model.feature_info.module_name()
+    result: list[str] = model.feature_info.module_name()
+    return result
 
 
 def climb_ladder(model: Module, untrained: Module, scored_on: PartWorld, size: Size, seed: int) -> dict[str, Any]:

@@ -30,10 +30,10 @@ class Averages:
     def __bool__(self) -> bool:
         return bool(self.counts)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """The sums and counts as plain values."""
         return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
         self.sums, self.counts = dict(state["sums"]), dict(state["counts"])

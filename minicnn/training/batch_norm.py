@@ -7,14 +7,14 @@ batches with the weights at rest gives the statistics that belong to these weigh
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
 
-from minicnn.nn import evaluation_mode
+from minicnn.data.loader import Batch, ImageBatches
+from minicnn.nn import Module, evaluation_mode
 from minicnn.nn.normalization import BatchNorm2d
 from minicnn.tensor import Tensor, no_grad
 
 
-def reestimate_batch_norm(model: Any, loader: Iterable, batches: int | None = None) -> None:
+def reestimate_batch_norm(model: Module, loader: ImageBatches | Iterable[Batch], batches: int | None = None) -> None:
     """Set the running statistics of each batch norm that is not frozen to the mean over `batches` batches (None: all).
 
     Everything else stays as it is: weights, modes, momentum; dropout is off meanwhile. Does nothing to a model without

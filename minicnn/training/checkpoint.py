@@ -18,7 +18,7 @@ _FORMAT = 1
 _ENTRIES = ("model", "parts", "states", "epoch", "batch", "batches_in_epoch", "seconds", "records", "random")
 
 
-def save_checkpoint(run: Run, path: str | os.PathLike) -> None:
+def save_checkpoint(run: Run, path: str | os.PathLike[str]) -> None:
     """Write the whole state of `run` to `path` (.safetensors). Raises OSError if that cannot be done."""
     arrays = {f"model.{name}": array for name, array in run.model.state_dict().items()}
     skeletons = {}
@@ -40,7 +40,7 @@ def save_checkpoint(run: Run, path: str | os.PathLike) -> None:
     save(arrays, path, metadata)
 
 
-def load_checkpoint(run: Run, path: str | os.PathLike) -> None:
+def load_checkpoint(run: Run, path: str | os.PathLike[str]) -> None:
     """Bring `run`, made of the same parts, and the random streams to the state in `path`.
 
     Raises FileNotFoundError if there is no such file, and ValueError if it is damaged, is no checkpoint, or is one of
@@ -71,7 +71,7 @@ def load_checkpoint(run: Run, path: str | os.PathLike) -> None:
     random.set_state(metadata["random"])
 
 
-def _check_model(run: Run, weights: dict[str, Any], metadata: dict[str, Any], path: str | os.PathLike) -> None:
+def _check_model(run: Run, weights: dict[str, Any], metadata: dict[str, Any], path: str | os.PathLike[str]) -> None:
     there = {name: array.shape for name, array in weights.items()}
     here = {name: array.shape for name, array in run.model.state_dict().items()}
     differences = [
@@ -88,7 +88,7 @@ def _check_model(run: Run, weights: dict[str, Any], metadata: dict[str, Any], pa
         )
 
 
-def _check_parts(run: Run, metadata: dict[str, Any], path: str | os.PathLike) -> None:
+def _check_parts(run: Run, metadata: dict[str, Any], path: str | os.PathLike[str]) -> None:
     here = {name: type(part).__name__ for name, part in run.stateful_parts().items()}
     there = metadata["parts"]
     for name in {**there, **here}:
@@ -98,7 +98,7 @@ def _check_parts(run: Run, metadata: dict[str, Any], path: str | os.PathLike) ->
             )
 
 
-def _check_optimizer(run: Run, state: dict[str, Any], path: str | os.PathLike) -> None:
+def _check_optimizer(run: Run, state: dict[str, Any], path: str | os.PathLike[str]) -> None:
     there = [len(group["params"]) for group in state["param_groups"]]
     here = [len(group["params"]) for group in run.optimizer.param_groups]
     if there != here:

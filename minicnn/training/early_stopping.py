@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.nn import Module
+
 
 class EarlyStopping:
     """Says when to stop: after `patience` epochs in a row without an improvement by more than `min_delta`.
@@ -43,7 +45,7 @@ class EarlyStopping:
         """True once patience is at its end."""
         return self.epochs_without >= self.patience
 
-    def update(self, record: dict[str, Any], model: Any) -> bool:
+    def update(self, record: dict[str, Any], model: Module) -> bool:
         """Look at the record of one epoch; True if the run should end now.
 
         Raises ValueError if the record has no entry `monitor`.
@@ -61,7 +63,7 @@ class EarlyStopping:
             self.epochs_without += 1
         return self.should_stop
 
-    def restore(self, model: Any) -> None:
+    def restore(self, model: Module) -> None:
         """Give the model the weights of its best epoch, if they were kept."""
         if self.best_weights is not None:
             model.load_state_dict(self.best_weights)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 import minicnn.functional as F
-from minicnn.nn import evaluation_mode
+from minicnn.data.loader import Batch, ImageBatches
+from minicnn.nn import Module, evaluation_mode
 from minicnn.tensor import Tensor, no_grad
 from minicnn.training.averages import Averages
 from minicnn.training.metrics import accuracy
@@ -18,7 +19,10 @@ ACCURACY: Metrics = {"accuracy": accuracy}
 
 
 def evaluate(
-    model: Any, loader: Iterable, loss: Callable | None = F.cross_entropy, metrics: Metrics = ACCURACY
+    model: Module,
+    loader: ImageBatches | Iterable[Batch],
+    loss: Callable[..., Any] | None = F.cross_entropy,
+    metrics: Metrics = ACCURACY,
 ) -> dict[str, float]:
     """{"loss": ..., "accuracy": ...}: the mean over all pictures of `loader`.
 
@@ -42,7 +46,7 @@ def evaluate(
     return averages.means()
 
 
-def predict(model: Any, loader: Iterable) -> tuple[np.ndarray, np.ndarray]:
+def predict(model: Module, loader: ImageBatches | Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
     """(outputs, targets) of all pictures, in the loader's order: scores (N, K) and labels (N,) for a classifier.
 
     Raises ValueError if the loader is empty.
@@ -68,7 +72,9 @@ class TopLosses:
     targets: np.ndarray
 
 
-def top_losses(model: Any, loader: Iterable, k: int = 9, loss: Callable = F.cross_entropy) -> TopLosses:
+def top_losses(
+    model: Module, loader: ImageBatches | Iterable[Batch], k: int = 9, loss: Callable[..., Any] = F.cross_entropy
+) -> TopLosses:
     """The k pictures (all, if there are fewer) on which a classifier is most wrong. `loss` must offer reduction="none".
 
     Raises ValueError if the loader is empty or k is below 1.

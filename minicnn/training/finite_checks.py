@@ -1,8 +1,10 @@
 """Stopping where numbers went wrong: a loss, or weights, that are not finite any more."""
 
-from typing import Any
-
 import numpy as np
+
+from minicnn.nn import Module
+from minicnn.optim import Optimizer
+from minicnn.tensor import Tensor
 
 _ADVICE = (
     "try a smaller learning rate, a warm-up or max_gradient_norm=1.0; to see where it begins, run the step inside "
@@ -10,7 +12,7 @@ _ADVICE = (
 )
 
 
-def check_loss(value: Any, epoch: int, batch: int, optimizer: Any) -> float:
+def check_loss(value: Tensor, epoch: int, batch: int, optimizer: Optimizer) -> float:
     """The loss as a float. Raises FloatingPointError if it is not finite, ValueError if it is not a single number."""
     if value.data.size != 1:
         raise ValueError(f"the loss must be one number, but has the shape {value.shape}; use reduction='mean'")
@@ -23,7 +25,7 @@ def check_loss(value: Any, epoch: int, batch: int, optimizer: Any) -> float:
     return loss
 
 
-def check_weights(model: Any, epoch: int) -> None:
+def check_weights(model: Module, epoch: int) -> None:
     """Raises FloatingPointError, naming it, if a parameter or buffer is not finite: it must not reach a checkpoint."""
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.dtype.kind == "f" and not np.isfinite(tensor.data).all():

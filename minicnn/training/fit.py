@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import numpy as np
 
 import minicnn.functional as F
 from minicnn import random
-from minicnn.optim import ReduceLROnPlateau, clip_grad_norm_
+from minicnn.data.loader import ImageBatches
+from minicnn.nn import Module
+from minicnn.optim import Optimizer, ReduceLROnPlateau, clip_grad_norm_
 from minicnn.tensor import Tensor
 from minicnn.training.averages import Averages
 from minicnn.training.checkpoint import load_checkpoint, save_checkpoint
@@ -24,16 +26,16 @@ from minicnn.training.interruption import CtrlC, TrainingInterrupted
 from minicnn.training.progress import advance, epoch_line, progress_bar
 from minicnn.training.run import Run, count_batches, epoch_batches
 
-PathLike = str | os.PathLike
+PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class StepSettings:
     """What happens in a step, the same from the first to the last; the arguments of `fit` with these names."""
 
-    loss: Callable
+    loss: Callable[..., Any]
     metrics: Metrics
-    mix: Callable | None
+    mix: Callable[..., Any] | None
     accumulate: int
     max_gradient_norm: float | None
     schedule_every: str
@@ -90,17 +92,17 @@ def _update(run: Run, settings: StepSettings) -> None:
 
 
 def fit(
-    model: Any,
-    loader: Any,
-    optimizer: Any,
+    model: Module,
+    loader: ImageBatches,
+    optimizer: Optimizer,
     *,
     epochs: int,
-    loss: Callable = F.cross_entropy,
+    loss: Callable[..., Any] = F.cross_entropy,
     metrics: Metrics = ACCURACY,
-    mix: Callable | None = None,
+    mix: Callable[..., Any] | None = None,
     schedule: Any = None,
     schedule_every: str = "epoch",
-    validation: Iterable | None = None,
+    validation: ImageBatches | None = None,
     max_gradient_norm: float | None = None,
     accumulate: int = 1,
     ema: Any = None,
@@ -178,7 +180,7 @@ def fit(
     return run.records
 
 
-def _finish_epoch(run: Run, settings: StepSettings, validation: Iterable | None, started: float) -> None:
+def _finish_epoch(run: Run, settings: StepSettings, validation: ImageBatches | None, started: float) -> None:
     """Measure, write the epoch's record, and move to the start of the next epoch."""
     check_weights(run.model, run.epoch)
     record = {"epoch": run.epoch + 1, **run.averages.means()}
@@ -219,7 +221,7 @@ def _stop_if(pressed: bool, run: Run, checkpoint: PathLike | None) -> None:
         )
 
 
-def _check_parts(model: Any, optimizer: Any, settings: StepSettings, schedule: Any) -> None:
+def _check_parts(model: Module, optimizer: Optimizer, settings: StepSettings, schedule: Any) -> None:
     if not hasattr(optimizer, "param_groups"):
         raise TypeError(
             f"optimizer must be one of minicnn.optim, such as SGD(model.parameters()), but is {optimizer!r}"
@@ -235,7 +237,7 @@ def _check_parts(model: Any, optimizer: Any, settings: StepSettings, schedule: A
         raise ValueError("ReduceLROnPlateau watches the loss of an epoch: leave schedule_every at 'epoch'")
 
 
-def _check_early_stopping(early_stopping: EarlyStopping | None, validation: Iterable | None) -> None:
+def _check_early_stopping(early_stopping: EarlyStopping | None, validation: ImageBatches | None) -> None:
     """Said before the first epoch: after it, that epoch would be lost."""
     if early_stopping is not None and validation is None and early_stopping.monitor.startswith("validation_"):
         raise ValueError(
@@ -245,7 +247,12 @@ def _check_early_stopping(early_stopping: EarlyStopping | None, validation: Iter
 
 
 def _check_arguments(
-    loader: Any, epochs: int, settings: StepSettings, checkpoint: PathLike | None, every: int | None, resume: bool
+    loader: ImageBatches,
+    epochs: int,
+    settings: StepSettings,
+    checkpoint: PathLike | None,
+    every: int | None,
+    resume: bool,
 ) -> None:
     count_batches(loader)
     if not isinstance(epochs, (int, np.integer)):

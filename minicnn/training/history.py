@@ -19,7 +19,7 @@ from minicnn.files.atomic import write_atomically
 from minicnn.tensor import Tensor
 
 
-def append_record(path: str | os.PathLike, record: dict[str, Any]) -> None:
+def append_record(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
     """Add one line to the file, and see it onto the disk. Raises OSError if the file cannot be written."""
     with open(path, "ab") as file:
         file.write(_line(record))
@@ -27,12 +27,12 @@ def append_record(path: str | os.PathLike, record: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def start_history(path: str | os.PathLike, records: Sequence[dict[str, Any]]) -> None:
+def start_history(path: str | os.PathLike[str], records: Sequence[dict[str, Any]]) -> None:
     """Make the file hold exactly these records: none for a new run, those of the checkpoint for a resumed one."""
     write_atomically(path, b"".join(map(_line, records)))
 
 
-def read_history(path: str | os.PathLike) -> list[dict[str, Any]]:
+def read_history(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The records in the file, one an epoch. A torn last line, as a killed process leaves it, is left out.
 
     Raises FileNotFoundError if there is no such file and ValueError, with the line's number, for a line that is no

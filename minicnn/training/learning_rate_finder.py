@@ -14,6 +14,9 @@ import numpy as np
 
 import minicnn.functional as F
 from minicnn import random
+from minicnn.data.loader import Batch, ImageBatches
+from minicnn.nn import Module
+from minicnn.optim import Optimizer
 from minicnn.tensor import Tensor
 from minicnn.training.run import checked_batch, count_batches, epoch_batches
 
@@ -29,11 +32,11 @@ class LearningRateCurve:
 
 
 def lr_find(
-    model: Any,
-    loader: Any,
-    optimizer: Any,
+    model: Module,
+    loader: ImageBatches,
+    optimizer: Optimizer,
     *,
-    loss: Callable = F.cross_entropy,
+    loss: Callable[..., Any] = F.cross_entropy,
     start: float = 1e-6,
     end: float = 10.0,
     steps: int = 100,
@@ -70,10 +73,10 @@ def lr_find(
 
 
 def _trial(
-    model: Any,
-    loader: Any,
-    optimizer: Any,
-    loss: Callable,
+    model: Module,
+    loader: ImageBatches,
+    optimizer: Optimizer,
+    loss: Callable[..., Any],
     rates: np.ndarray,
     smoothing: float,
     stop_factor: float,
@@ -102,7 +105,7 @@ def _trial(
             return
 
 
-def _endless(loader: Any) -> Iterator[tuple]:
+def _endless(loader: ImageBatches) -> Iterator[Batch]:
     """Epoch after epoch."""
     return itertools.chain.from_iterable(epoch_batches(loader, epoch) for epoch in itertools.count())
 
@@ -120,7 +123,7 @@ def _suggestion(rates: np.ndarray, smoothed: np.ndarray, smoothing: float) -> fl
 
 
 @contextlib.contextmanager
-def _everything_restored(model: Any, loader: Any, optimizer: Any) -> Iterator[None]:
+def _everything_restored(model: Module, loader: Any, optimizer: Optimizer) -> Iterator[None]:
     """Whatever training changes is, after this, as it was before."""
     tensors = [*model.parameters(), *model.buffers()]
     arrays = [tensor.data.copy(order="K") for tensor in tensors]

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 import minicnn.functional as F
+from minicnn.nn import Module
 from minicnn.random import next_stream
 from minicnn.tensor import Tensor, no_grad
 
 
-def random_direction(model: Any, generator: np.random.Generator | None = None) -> list[np.ndarray]:
+def random_direction(model: Module, generator: np.random.Generator | None = None) -> list[np.ndarray]:
     """A random step for every parameter, in their order: each filter's step is as long as the filter itself.
 
     A filter is what makes one output: weight[o] of a convolution or a linear layer. Without this scale, slices of two
@@ -37,13 +38,13 @@ def random_direction(model: Any, generator: np.random.Generator | None = None) -
 
 
 def loss_surface(
-    model: Any,
+    model: Module,
     images: np.ndarray,
     targets: np.ndarray,
     first: Sequence[np.ndarray],
     second: Sequence[np.ndarray],
     offsets: np.ndarray,
-    loss: Callable = F.cross_entropy,
+    loss: Callable[..., Any] = F.cross_entropy,
 ) -> np.ndarray:
     """The loss on one batch where the weights are moved by a * first + b * second, for a and b in offsets: (A, A).
 

@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from minicnn.data.loader import Batch, ImageBatches
+from minicnn.nn import Module
+from minicnn.optim import Optimizer
 from minicnn.training.averages import Averages
+from minicnn.training.early_stopping import EarlyStopping
 
 
 @dataclass
@@ -15,12 +19,12 @@ class Run:
     Callbacks of `fit` get it after every epoch: `records[-1]` is the record of that epoch.
     """
 
-    model: Any
-    optimizer: Any
-    loader: Any
+    model: Module
+    optimizer: Optimizer
+    loader: ImageBatches
     schedule: Any = None
     ema: Any = None
-    early_stopping: Any = None
+    early_stopping: EarlyStopping | None = None
     epoch: int = 0
     batch: int = 0
     seconds: float = 0.0  # spent on the present epoch before the run was resumed
@@ -29,16 +33,17 @@ class Run:
     records: list[dict[str, Any]] = field(default_factory=list)  # one for each finished epoch
 
     @property
-    def evaluated_model(self) -> Any:
+    def evaluated_model(self) -> Module:
         """The model to measure and to use: the moving average of the weights, where one is kept."""
-        return self.model if self.ema is None else self.ema.module
+        average: Module | None = None if self.ema is None else self.ema.module
+        return self.model if average is None else average
 
     def stateful_parts(self) -> dict[str, Any]:
         """The parts with a `state_dict`, by name; those that this run goes without are left out."""
         names = ("optimizer", "schedule", "ema", "early_stopping", "averages")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
-    def remaining_batches(self) -> Iterator[tuple[int, tuple]]:
+    def remaining_batches(self) -> Iterator[tuple[int, Batch]]:
         """(number, batch) of the present epoch, from the first batch that was not trained on.
 
         Raises ValueError if the loader gives fewer batches than its length.
@@ -56,15 +61,16 @@ class Run:
         return min(accumulate, len(self.loader) - first)
 
 
-def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[tuple]:
+def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[Batch]:
     """The batches of epoch `epoch` from number `start` on. A plain list of batches is the same in every epoch."""
     if hasattr(loader, "set_epoch"):
         loader.set_epoch(epoch)
-        return loader.iterate(start_batch=start)
+        batches: Iterator[Batch] = loader.iterate(start_batch=start)
+        return batches
     return itertools.islice(iter(loader), start, None)
 
 
-def checked_batch(batch: Any) -> tuple:
+def checked_batch(batch: Any) -> Batch:
     """The same batch as a tuple. Raises TypeError unless it is (images, targets), ValueError if it has no pictures."""
     if not isinstance(batch, (tuple, list)) or len(batch) < 2 or not all(map(_has_rows, batch[:2])):
         parts = [_shape(part) for part in batch] if isinstance(batch, (tuple, list)) else _shape(batch)

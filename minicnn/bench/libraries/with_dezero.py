@@ -50,7 +50,7 @@ def _channels_first(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))  # (N, H, W, C) -> (N, C, H, W)
 
 
-class LeNet5(dezero.Model):
+class LeNet5(dezero.Model):  # type: ignore[misc]  # dezero has no types
     """Two convolutions and three linear layers, as minicnn's lenet5."""
 
     def __init__(self) -> None:

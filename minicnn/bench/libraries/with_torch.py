@@ -67,7 +67,7 @@ def _convolution(case: Convolution, memory_format: Any) -> Runs:
 
     def both() -> None:
         image.grad = kernel.grad = None
-        F.conv2d(image, kernel, None, stride, padding).backward(gradient)
+        F.conv2d(image, kernel, None, stride, padding).backward(gradient)  # type: ignore[no-untyped-call]
 
     return {
         FORWARD: lambda: F.conv2d(x, weight, None, stride, padding),
@@ -129,7 +129,7 @@ def _training(case: Network, memory_format: Any) -> Callable[[], float]:
     def step() -> float:
         optimizer.zero_grad()
         loss = F.cross_entropy(model(images), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
 

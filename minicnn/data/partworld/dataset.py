@@ -87,7 +87,8 @@ class PartWorld(TensorDataset):
 
     def masks(self, index: int) -> np.ndarray:
         """Where the parts in slots 0, 1, 2 of one picture are: (3, H, W) bool."""
-        return self.truth([index]).part_masks[0]
+        result: np.ndarray = self.truth([index]).part_masks[0]
+        return result
 
     def truth(self, indices: Sequence[int] | np.ndarray) -> PartTruth:
         """Everything true of the pictures at `indices` (B,), made from one stored byte a pixel and the factors."""

@@ -9,6 +9,9 @@ or sine, and no fastmath: without it Numba does not contract a product and a sum
 gives the same bytes, and so does Python with NUMBA_DISABLE_JIT=1, where `@compile` leaves these functions as they are.
 """
 
+# Numba infers the types of compiled functions.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
 import math
 
 import numpy as np

@@ -90,7 +90,7 @@ def picture_parameters(
     return PictureParameters(ground, strokes, _DIRECTIONS[orientation], objects, parts, kinds, counts), factors
 
 
-def _ground(bits: np.ndarray, size: int):
+def _ground(bits: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Ground, strokes and orientation of N pictures from their first draws (N, 32)."""
     n = len(bits)
     ground = np.empty((n, 6))
@@ -112,7 +112,7 @@ def _ground(bits: np.ndarray, size: int):
     return ground, strokes, orientation, {"orientation": orientation, "noise": noise}
 
 
-def _fills(bits: np.ndarray, family: Family):
+def _fills(bits: np.ndarray, family: Family) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Colour and texture of the objects from their draws (N, M, 32)."""
     hue = choices(bits[..., 5], len(_HUES))
     texture = choices(bits[..., 6], len(family.textures))
@@ -130,7 +130,9 @@ def _fills(bits: np.ndarray, family: Family):
     return fills, kind, {"hue": hue, "texture": texture, "contrast": contrast, "period": period}
 
 
-def _bodies(bits: np.ndarray, labels: np.ndarray, family: Family, unit: float):
+def _bodies(
+    bits: np.ndarray, labels: np.ndarray, family: Family, unit: float
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Where the parts lie about an object's centre, and how they are turned, from its draws (N, M, 32)."""
     mirrored = choices(bits[..., 0], 2)
     mirror = 1.0 - 2.0 * mirrored
@@ -156,13 +158,15 @@ def _bodies(bits: np.ndarray, labels: np.ndarray, family: Family, unit: float):
     return offsets, turns, mirror, scale * (RADIUS * unit), factors
 
 
-def _turn(tangent: np.ndarray):
+def _turn(tangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cosine and sine of a turn, from the tangent of half of it: no trigonometric function, whose last bit may vary."""
     square = tangent * tangent
     return (1.0 - square) / (1.0 + square), 2.0 * tangent / (1.0 + square)
 
 
-def _places(bits: np.ndarray, offsets: np.ndarray, reach: np.ndarray, size: int, wanted: np.ndarray):
+def _places(
+    bits: np.ndarray, offsets: np.ndarray, reach: np.ndarray, size: int, wanted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centres (N, M) of the objects, anywhere they fit whole and free of those before them, and how many found a place.
 
     `reach` (N, M) is how far a part stretches from its centre.

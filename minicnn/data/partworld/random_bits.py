@@ -23,13 +23,15 @@ def random_bits(seed: int, stream: int, indices: np.ndarray, count: int) -> np.n
 
 def choices(bits: np.ndarray, count: int) -> np.ndarray:
     """Whole numbers 0 ... count - 1 from the upper half of each draw: int64, same shape."""
-    return ((bits >> np.uint64(32)) % np.uint64(count)).astype(np.int64)
+    result: np.ndarray = ((bits >> np.uint64(32)) % np.uint64(count)).astype(np.int64)
+    return result
 
 
 def between(bits: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
     """Evenly spread numbers in [low, high) from the upper 53 bits of each draw: float64, same shape."""
     fraction = (bits >> np.uint64(11)).astype(np.float64) / 9007199254740992.0  # 2**53, so the quotient is exact
-    return low + fraction * (high - low)
+    result: np.ndarray = low + fraction * (high - low)
+    return result
 
 
 def noise_draws(size: int) -> int:

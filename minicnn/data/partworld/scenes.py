@@ -7,7 +7,8 @@ import numpy as np
 
 from minicnn.data.dataset import Dataset, check_index, handed_out
 from minicnn.data.partworld.composition import HUES, ORIENTATIONS, family_named
-from minicnn.data.partworld.dataset import CHUNK, STROKE, check_request, check_whole, draw, mask_boxes, stream_number
+from minicnn.data.partworld.dataset import CHUNK, check_request, check_whole, draw, mask_boxes, stream_number
+from minicnn.data.partworld.drawing import STROKE
 from minicnn.data.partworld.parameters import draws_needed, picture_parameters
 from minicnn.data.partworld.random_bits import choices, noise_draws, random_bits
 from minicnn.kernels import layout

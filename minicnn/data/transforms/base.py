@@ -49,7 +49,8 @@ class Transform:
             raise ValueError(f"{name} takes a picture (C, H, W) or a batch (B, C, H, W), but got {images.shape}")
         if images.dtype.kind != "f":
             raise TypeError(f"{name} takes floats, but got {images.dtype}; put ToFloat() before it")
-        return images
+        result: np.ndarray = images
+        return result
 
 
 class Compose:

@@ -79,7 +79,8 @@ class ColorJitter(Transform):
 
 def adjust_brightness(pixels: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Pixels (B, H, W, C) times factors (B, 1, 1, 1), in [0, 1]: 0 is black."""
-    return np.clip(pixels * factors, 0, 1)
+    result: np.ndarray = np.clip(pixels * factors, 0, 1)
+    return result
 
 
 def adjust_contrast(pixels: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -123,7 +124,8 @@ def grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def _blend(pixels: np.ndarray, other: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    return np.clip(factors * pixels + (1 - factors) * other, 0, 1)
+    result: np.ndarray = np.clip(factors * pixels + (1 - factors) * other, 0, 1)
+    return result
 
 
 _ADJUST = {

@@ -28,7 +28,7 @@ class Cutout(Transform):
         chosen = generator.random(batch) < self.p
         tops = generator.integers(0, height, batch) - self.size[0] // 2
         lefts = generator.integers(0, width, batch) - self.size[1] // 2
-        result = pixels.copy()
+        result: np.ndarray = pixels.copy()
         for place in np.flatnonzero(chosen):
             top, left = int(tops[place]), int(lefts[place])
             result[place, max(top, 0) : top + self.size[0], max(left, 0) : left + self.size[1]] = self.fill
@@ -78,7 +78,7 @@ class RandomErasing(Transform):
         heights, widths = np.rint(np.sqrt(area * ratio)).astype(int), np.rint(np.sqrt(area / ratio)).astype(int)
         where = generator.random((batch, 2))
         fits = (heights < height) & (widths < width)
-        result = pixels.copy()
+        result: np.ndarray = pixels.copy()
         for place in np.flatnonzero(chosen & fits.any(axis=1)):
             attempt = fits[place].argmax()
             h, w = int(heights[place, attempt]), int(widths[place, attempt])

@@ -19,7 +19,7 @@ class RandomHorizontalFlip(Transform):
         self.p = probability(p)
 
     def apply(self, pixels: np.ndarray, generator: Any) -> np.ndarray:
-        result = pixels.copy()
+        result: np.ndarray = pixels.copy()
         for place in np.flatnonzero(generator.random(len(pixels)) < self.p):
             result[place] = pixels[place, :, ::-1]
         return result
@@ -136,7 +136,8 @@ class Resize(Transform):
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.maximum(1 - np.abs(x), 0)
+    result: np.ndarray = np.maximum(1 - np.abs(x), 0)
+    return result
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
@@ -157,11 +158,13 @@ def resampling_matrix(size: int, new_size: int, interpolation: str) -> np.ndarra
     kernel = _FILTERS[interpolation]
     if kernel is None:
         nearest = (2 * np.arange(new_size) + 1) * size // (2 * new_size)  # floor((i + 0.5) * scale), without rounding
-        return (np.arange(size) == nearest[:, np.newaxis]).astype(np.float32)
+        taken: np.ndarray = (np.arange(size) == nearest[:, np.newaxis]).astype(np.float32)
+        return taken
     centres = (np.arange(new_size) + 0.5) * scale  # of the new pixels, in old pixels
     # Shrinking widens the filter to cover every old pixel; enlarging keeps it one pixel wide.
     weights = kernel((np.arange(size) + 0.5 - centres[:, np.newaxis]) / max(scale, 1.0))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    result: np.ndarray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return result
 
 
 def _pad(pixels: np.ndarray, padding: tuple[int, int], mode: str, fill: float) -> np.ndarray:
