@@ -1,1 +1,1 @@
-"""What `minicnn bench` measures: kernels, steps, memory and first use, beside other libraries where installed."""
+"""The measurements of `minicnn bench`: kernels, steps, memory and first use, beside other libraries where installed."""

@@ -1,4 +1,4 @@
-"""What is measured: convolutions, other layers and whole networks, each a small record that can go to a process.
+"""The measured cases: convolutions, other layers and whole networks, each a small record that can go to a process.
 
 Every case makes its arrays from the same stream, so that all libraries get the same numbers.
 """
@@ -108,7 +108,7 @@ class Layer:
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """What is timed; batch norm computes something else in a training step than in evaluation."""
+        """The timed operations; batch norm computes something else in a training step than in evaluation."""
         return (FORWARD, BOTH)
 
     def arrays(self) -> Iterator[np.ndarray]:
@@ -122,7 +122,7 @@ class Layer:
 
 
 def layers(F: Any) -> dict[str, Callable[..., Any]]:
-    """What each kind of layer computes, given a batch norm layer and its inputs.
+    """The computation of each kind of layer, given a batch norm layer and its inputs.
 
     F is the module of functions of minicnn or PyTorch, which have the same names: both compute the same.
     """

@@ -1,11 +1,11 @@
-"""What a convolution costs before anyone measures it: multiply-adds, and numbers moved, counted from its loops.
+"""The cost of a convolution before any measurement: multiply-adds, and numbers moved, counted from its loops.
 
 *Moved* is a number that a loop takes from an array into a register or puts back, whichever cache or memory holds the
-array. It is what a rung of the ladder can save: a plain loop moves two numbers for each multiply-add, while a tile of
-R x V sums in registers needs R + V numbers for R * V multiply-adds.
+array. This traffic is the saving of a rung of the ladder: a plain loop moves two numbers for each multiply-add, while a
+tile of R x V sums in registers needs R + V numbers for R * V multiply-adds.
 
 Counts are those of the forward product without bias, as GFLOP/s are: windows at the border count as whole ones, though
-most loops skip what lies outside. Tables of places, integers all, are not counted.
+most loops skip the places outside. Tables of places, integers all, are not counted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BYTES = 4  # of a float32
 
 @dataclass(frozen=True)
 class Work:
-    """What the whole of a convolution takes: multiply-adds of its products, and numbers moved for them."""
+    """The work of a whole convolution: multiply-adds of its products, and numbers moved for them."""
 
     multiply_adds: float
     moved: float
@@ -36,7 +36,7 @@ class Work:
 
 
 def count_work(case: Convolution, algorithm: str) -> Work:
-    """The Work of `case` by the algorithm of that name; Python's loops do what those of "reference" do.
+    """The Work of `case` by the algorithm of that name; Python's loops do the same as those of "reference".
 
     Raises ValueError for a name that is none of them.
     """
@@ -65,7 +65,7 @@ def _reference(case: Convolution) -> Work:
 def _im2col(case: Convolution) -> Work:
     """Patches are gathered, multiplied, and the product is copied to its place.
 
-    The inner loop of the matrix product is the BLAS library's; it is counted as if its tile were that of `direct`.
+    The inner loop of the matrix product is the BLAS library's; counted with the tile of `direct`.
     """
     positions, taps, channels = _sizes(case)
     products, outputs = positions * taps * channels, positions * channels
@@ -74,7 +74,7 @@ def _im2col(case: Convolution) -> Work:
 
 
 def _direct(case: Convolution) -> Work:
-    """Weights are packed once; each tile of outputs is stored when it is done."""
+    """Weights are packed once; each finished tile of outputs is stored."""
     positions, taps, channels = _sizes(case)
     products = positions * taps * channels
     outputs = (1 + 1 / ROWS) * positions * channels  # stored; and a tile begins with one line of sums

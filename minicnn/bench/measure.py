@@ -1,13 +1,13 @@
-"""One case, measured in all libraries: rows of seconds, which are what the record and the tables are made of.
+"""One case, measured in all libraries: rows of seconds, of which the record and the tables are made.
 
 A row is a dictionary:
 
-    case, operation     what was measured, in words
+    case, operation     the measured case and operation, in words
     shape               the fields of the case
     seconds             {variant: {median, min, max, calls, and the batch where it was only a part of the case's}}
-    GFLOP/s             of convolutions: {variant: rate of the plain algorithm, whatever the variant computed}
+    GFLOP/s             of convolutions: {variant: rate of the plain algorithm, for every variant}
     ratio               seconds of PyTorch's better layout over minicnn's own choice; absent without both
-    failed              {library: why it could not do the case}; absent if all could
+    failed              {library: the reason of its failure}; absent if all could
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _rates(case: Convolution, operation: str, seconds: dict[str, dict[str, float
 
 
 def median(row: Row, variant: str) -> float | None:
-    """The median seconds of a variant, if it was measured."""
+    """The median seconds of a variant, None without a measurement."""
     timing = row["seconds"].get(variant)
     return None if timing is None else timing["median"]
 

@@ -24,7 +24,7 @@ IMPORTS = {
 
 
 class LibraryError(RuntimeError):
-    """A library could not do what it was asked to."""
+    """A library could not run a command."""
 
 
 class LibraryProcess:

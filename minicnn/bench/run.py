@@ -1,4 +1,4 @@
-"""The whole run: section after section, printed and saved as it goes, so that Ctrl-C costs only what is under way."""
+"""The whole run: section after section, printed and saved one by one, so that Ctrl-C costs only the present section."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def run(
 ) -> dict[str, Any]:
     """Measure the sections, write results.json and the picture into the folder `out`, and return the results.
 
-    `about` goes into the record as it is: command, versions, machine.
-    Raises OSError if the folder can't be written, LibraryError if minicnn itself fails.
+    `about` goes into the record unchanged: command, versions, machine. Raises OSError if the folder can't be written,
+    LibraryError if minicnn itself fails.
     """
     make_folder(out)
     begin = time.perf_counter()
@@ -46,7 +46,7 @@ def run(
 
 
 def save(results: dict[str, Any], session: Session, begin: float, out: Path) -> None:
-    """Write results.json as it stands."""
+    """Write the present results.json."""
     results["seconds"] = round(time.perf_counter() - begin, 1)
     for row in (row for rows in results["sections"].values() for row in rows):
         session.left_out.update({f"{library}, {row['case']}": why for library, why in row.get("failed", {}).items()})

@@ -70,7 +70,7 @@ def inference(session: Session) -> Iterator[Row]:
 
 
 def memory(session: Session) -> Iterator[Row]:
-    """Peak memory of training steps, in a fresh process each: bytes above what was resident before the model."""
+    """Peak memory of training steps, in a fresh process each: bytes above those resident before the model."""
     for case in NETWORKS[1:2] if session.quick else NETWORKS:
         _compile_kernels(session, case)
         peaks = {}

@@ -1,4 +1,4 @@
-"""A run of the bench while it goes on: its settings, and the libraries' processes, started when first asked for."""
+"""The state of a run of the bench: its settings, and the libraries' processes, started when first asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from minicnn.bench.timing import FULL, Plan
 
 @dataclass
 class Session:
-    """A context manager: at its end the processes are over. `left_out` says what was not measured, and why."""
+    """A context manager: at its end the processes are over. `left_out` names the parts that were not measured, and the
+    reasons."""
 
     threads: int
     algorithms: Sequence[str]
@@ -29,7 +30,7 @@ class Session:
         return [library for library in libraries if library not in self.left_out]
 
     def process(self, library: str) -> LibraryProcess:
-        """The process of a library. Raises LibraryError if it can't be started."""
+        """The process of a library. Raises LibraryError if the process can't be started."""
         if library not in self._running:
             self._running[library] = LibraryProcess(library, self.threads)
         return self._running[library]

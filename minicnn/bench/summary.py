@@ -19,7 +19,7 @@ PEERS = ("dezero", "mygrad")
 
 
 def summarise(sections: dict[str, list[Row]]) -> dict[str, Any]:
-    """What the record says besides the rows. A number that can't be had is left out."""
+    """The parts of the record besides the rows. A number that can't be had is left out."""
     summary: dict[str, Any] = {}
     convolutions = sections.get("conv", [])
     if any("ratio" in row for row in convolutions):

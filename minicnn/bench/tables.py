@@ -26,7 +26,7 @@ HEADINGS = {
 
 
 def lines(section: str, rows: Iterator[Row], keep: Callable[[Row], None]) -> Iterator[str]:
-    """The lines of a section's table. Each row is given to `keep` as it arrives."""
+    """The lines of a section's table. Each row is given to `keep` at once."""
     yield f"\n{HEADINGS[section]}"
     if section == "conv":
         yield from _convolution_lines(rows, keep)
@@ -91,7 +91,7 @@ def _peers_line(row: Row) -> str:
 
 
 def summary_lines(summary: dict[str, Any], left_out: dict[str, str]) -> list[str]:
-    """The last lines: what the rows come to, and what was not measured."""
+    """The last lines: a summary of the rows, and the parts that were not measured."""
     result = [""]
     for name, operations in summary.get("convolution against PyTorch", {}).items():
         for operation, numbers in operations.items():

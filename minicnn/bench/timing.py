@@ -78,7 +78,7 @@ def interleave(
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
-    """Median, least and most of the seconds, and how many there are: what is recorded of a timing."""
+    """Median, least and most of the seconds, and their number: the record of a timing."""
     return {
         "median": statistics.median(seconds),
         "min": min(seconds),

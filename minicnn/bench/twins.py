@@ -1,6 +1,6 @@
 """minicnn's networks built of torch.nn: same layers, same names of parameters. Imported only where torch is measured.
 
-Each function returns a torch Module that loads what `state_dict()` of the backbone of the same name gives.
+Each function returns a torch Module that loads the `state_dict()` of the backbone of the same name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The process that a library is measured in: it waits for commands, and answers each.
+"""The process in which a library is measured: waits for commands, and answers each.
 
 Each library has a process of its own. In one process they would share an allocator and one OpenMP library, whichever
 was loaded first, and then the one would run with the other's settings. `process.py` is the other end of the pipe.
@@ -6,7 +6,7 @@ was loaded first, and then the one would run with the other's settings. `process
 A library is a module of `libraries/`, with
 
     start(threads)                   use that many threads
-    variants(case) -> names          what it has for a case: algorithms, memory layouts; empty if it can't do it
+    variants(case) -> names          the variants for a case: algorithms, memory layouts; empty if it can't do it
     prepare(case, variant)           {operation: function without arguments}, with inputs made and laid out
 """
 
@@ -53,7 +53,7 @@ class Worker:
         return list(self._runs)
 
     def call(self, key: tuple[str, str]) -> Any:
-        """What one run returns: a loss, logits, or nothing that matters."""
+        """The result of one run: a loss, logits, or nothing of use."""
         return self._runs[key]()
 
     def time(self, key: tuple[str, str], plan: Plan) -> list[float]:
@@ -81,7 +81,7 @@ def peak_resident_bytes() -> int:
 
 
 def _from_status(name: str) -> int:
-    """A number of bytes from /proc, 0 where there is no such file."""
+    """A number of bytes from /proc, 0 where the file does not exist."""
     try:
         with open("/proc/self/status", encoding="ascii") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name + ":"))

@@ -24,7 +24,7 @@ PARTWORLD_FAMILIES = {"partworld": "base", "partworld-near": "near", "partworld-
 
 
 def list() -> builtins.list[str]:
-    """The names that `create` knows; beside these it takes the path of a folder of pictures."""
+    """The names that `create` knows; the path of a folder of pictures works as well."""
     return [*PARTWORLD_FAMILIES, *REAL_SETS]
 
 
@@ -33,7 +33,7 @@ def create(name: str, split: str = "train", **options: Any) -> Dataset:
 
         create("cifar10", "val")    create("partworld-near", size=200)    create("my/photos", "train", size=64)
 
-    Raises ValueError if the name is neither, naming the nearest; and what the class raises.
+    Raises ValueError if the name is neither, naming the nearest; and the errors of the class.
     """
     if name in PARTWORLD_FAMILIES:
         return PartWorld(split=split, family=PARTWORLD_FAMILIES[name], **options)
@@ -43,5 +43,5 @@ def create(name: str, split: str = "train", **options: Any) -> Dataset:
     if os.sep in name or Path(name).expanduser().is_dir():
         return ImageFolder(name, split=split, **options)
     raise ValueError(
-        f"there is no data set or folder {name!r}; {did_you_mean(name, list())} (or give the path of a folder)"
+        f"no data set or folder is called {name!r}; {did_you_mean(name, list())} (or give the path of a folder)"
     )

@@ -10,7 +10,7 @@ from minicnn.files import safe_pickle
 
 
 class _Type(safe_pickle.Buildable):
-    """What stands for `numpy.dtype("u1", False, True)`. Only numbers are let through."""
+    """The stand-in for `numpy.dtype("u1", False, True)`. Only numbers are let through."""
 
     def __init__(self, code: Any, *options: Any):
         code = code.decode() if isinstance(code, bytes) else code
@@ -25,7 +25,7 @@ class _Type(safe_pickle.Buildable):
 
 
 class _Array(safe_pickle.Buildable):
-    """What stands for an array: an empty one, until BUILD hands over (version, shape, dtype, order, bytes)."""
+    """The stand-in for an array: an empty one, until BUILD hands over (version, shape, dtype, order, bytes)."""
 
     def __init__(self, kind: Any, shape: Any, code: Any):
         self.values = np.empty(0, np.uint8)
@@ -48,8 +48,8 @@ ALLOWED = {
 def read_batch(path: Path) -> dict[str, Any]:
     """The dictionary in the pickle at `path`, with its byte-string keys as text; arrays and lists as values.
 
-    Raises ValueError if the pickle asks for anything but NumPy arrays (naming what, and not running it), is damaged or
-    cut short, or is not a dictionary.
+    Raises ValueError if the pickle asks for anything but NumPy arrays (named, and not run), is damaged or cut short, or
+    is not a dictionary.
     """
     content = path.read_bytes()
     try:

@@ -17,7 +17,7 @@ from minicnn.kernels import layout
 
 
 class Dataset:
-    """What a data set offers. A subclass writes `__len__` and `__getitem__`; the rest follows from these two.
+    """The base class of data sets. A subclass writes `__len__` and `__getitem__`; the rest follows from these two.
 
     A subclass that holds arrays overrides `batch` and `labels`, which are slow here: they visit the items one by one.
     `__getitem__` raises IndexError past the end, so that a `for` loop over the data set stops there.
@@ -47,7 +47,7 @@ class TensorDataset(Dataset):
     uint8 arrays with four axes are pictures (N, C, H, W): kept as uint8, handed out as float32 in [0, 1]. Other floats
     are handed out as float32, other integers as int64. The name is torch's; the arrays are NumPy's.
 
-    Raises TypeError for what is neither numbers nor booleans, ValueError if the lengths differ or a label is outside
+    Raises TypeError for arrays of neither numbers nor booleans; ValueError if the lengths differ or a label is outside
     the classes.
     """
 
@@ -64,7 +64,7 @@ class TensorDataset(Dataset):
 
     @property
     def images(self) -> np.ndarray:
-        """The first array as it is stored: pictures (N, C, H, W), uint8 if they came as uint8."""
+        """The first array as stored: pictures (N, C, H, W), uint8 if they were given as uint8."""
         return self.arrays[0]
 
     @property
@@ -124,7 +124,7 @@ class Subset(Dataset):
 class ConcatDataset(Dataset):
     """The items of several data sets, one after the other. Labels are not renumbered: the classes must be the same.
 
-    Raises ValueError if there is no data set, or if their classes differ.
+    Raises ValueError if `datasets` is empty, or if the classes differ.
     """
 
     def __init__(self, datasets: Sequence[Dataset]):
@@ -219,9 +219,9 @@ def _stored(array: Any, position: int) -> np.ndarray:
 
 
 def channels_last(images: np.ndarray, dtype: Any = None) -> np.ndarray:
-    """(N, C, H, W) with channels-last memory: itself if it is so already, else a copy.
+    """(N, C, H, W) with channels-last memory: the same array if possible, else a copy.
 
-    Unlike `layout.as_channels_last` this copy is not counted: a data set makes it once, not a training step.
+    Unlike `layout.as_channels_last` this copy is not counted: data sets make a copy once, training steps don't.
     """
     dtype = images.dtype if dtype is None else dtype
     if layout.is_channels_last(images) and images.dtype == dtype:

@@ -69,9 +69,9 @@ def obtain(
 ) -> Path:
     """The path of `file` in one of `folders`; if it is in none, it is downloaded into the last one.
 
-    `purpose` says in an error what the file is needed for. Nothing is left behind by a download that fails or is
-    interrupted. Raises FileNotFoundError if no source served the file whole, saying what each did and where the file
-    may be put by hand; OSError if the folder cannot be written.
+    `purpose` says in an error why the file is needed. A download that fails or is interrupted leaves nothing. Raises
+    FileNotFoundError if no source served the file whole, with the answer of each source and the folder for the file;
+    OSError if the folder cannot be written.
     """
     found = find([file.name], [folder / file.subfolder for folder in folders])
     if found is not None:
@@ -86,7 +86,7 @@ def obtain(
 
 
 def _fetch(file: RemoteFile, url: str, folder: Path, timeout: tuple[float, float]) -> str | None:
-    """Downloads `url` into `folder`; what went wrong at the other end, or None."""
+    """Downloads `url` into `folder`; the failure of the source, or None."""
     import pooch
     from requests.exceptions import RequestException
 

@@ -16,7 +16,7 @@ from minicnn.data.split import stratified_split
 from minicnn.files.archive import extract
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-# What file managers and archives leave behind, besides names that begin with a dot; in lower case.
+# Files and folders of file managers and archives, besides names that begin with a dot; in lower case.
 IGNORED = ("thumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin", "lost+found")
 # The folders of a split, by their names in lower case: capitals don't matter.
 SPLIT_FOLDERS = {
@@ -30,8 +30,8 @@ _SPLIT_WORDS = {word for words in SPLIT_FOLDERS.values() for word in words}
 class ImageFolder(Dataset):
     """The pictures of `root/CLASS/**/*.jpg` (and other formats) as (image float32 (3, H, W) in [0, 1], label).
 
-    size    None hands out each picture as it is; an int or (H, W) fits it when it is read: the shorter side is resized
-            to fill the size (bilinear, antialiased), then the centre is cut out. A batch needs one size.
+    size    None keeps the size of each picture; an int or (H, W) fits each picture at its first use: the shorter side
+            is resized to fill the size (bilinear, antialiased), then the centre is cut out. A batch needs one size.
     split   None takes all of `root`. With folders `root/train` (and `root/val`, `root/test`) a split is its folder;
             `Training`, `valid`, `TEST` and the like are understood. Without such a folder, "val" is a fixed share of
             the pictures of every class, and "train" the rest.
@@ -41,10 +41,10 @@ class ImageFolder(Dataset):
     are turned as their camera says. A picture is read when it is first asked for and kept as uint8: later epochs are
     fast.
 
-    A single class is warned of: nothing can be learned from it, and `root` may be one folder too high.
+    A single class is warned of: nothing can be learned, and `root` may be one folder too high.
 
-    Raises FileNotFoundError if `root` is missing, ValueError if it has no classes, a class no picture, a class folder a
-    file that is no picture, or if the classes have names of splits; and, when it is read, for a broken picture; each
+    Raises FileNotFoundError if `root` is missing; ValueError if `root` has no classes, a class has no pictures, a class
+    folder holds other files, the classes have names of splits, or, at its first use, a picture is broken. Each error
     names the path.
     """
 
@@ -59,7 +59,9 @@ class ImageFolder(Dataset):
         self.split = split
         self.size = _size_pair(size)
         if not self.root.is_dir():
-            raise FileNotFoundError(f"there is no folder {self.root}; it should hold one folder of pictures per class")
+            raise FileNotFoundError(
+                f"the folder {self.root} does not exist; there should be one folder of pictures per class"
+            )
         if not 0 < held_out < 1:
             raise ValueError(f"held_out is a share of the pictures between 0 and 1, but is {held_out}")
         self.classes, self.paths, self._labels = _of_split(self.root, split, held_out)
@@ -83,7 +85,7 @@ class ImageFolder(Dataset):
         return handed_out(pixels).transpose(0, 3, 1, 2), self._labels[np.asarray(indices, dtype=np.int64)]
 
     def _pixels(self, index: int) -> np.ndarray:
-        """uint8 (H, W, 3), from memory if it was read before."""
+        """uint8 (H, W, 3), from memory after the first time."""
         pixels = self._kept[index]
         if pixels is None:
             pixels = self._kept[index] = read_image(self.paths[index], self.size)
@@ -100,7 +102,7 @@ class Imagenette(ImageFolder):
     """Ten easily told classes of ImageNet photographs: 9,469 to train (1,000 of them "val") and 3,925 for the test.
 
     `size` is that of the pictures handed out; the files have a shorter side of 160. Splits are those of
-    `minicnn.data.image_set`; "test" is what the archive calls val. Looked for in the subfolder `imagenette2-160`, as
+    `minicnn.data.image_set`; "test" is the folder val of the archive. Looked for in the subfolder `imagenette2-160`, as
     the archive `imagenette2-160.tgz`, or fetched. `mean` and `std` are ImageNet's. github.com/fastai/imagenette.
     """
 
@@ -164,7 +166,7 @@ class Imagenette(ImageFolder):
 
 
 def read_image(path: str | os.PathLike[str], size: int | tuple[int, int] | None = None) -> np.ndarray:
-    """uint8 (H, W, 3) of the picture file at `path`, fitted to `size` as ImageFolder does it.
+    """uint8 (H, W, 3) of the picture file at `path`, fitted to `size` as in ImageFolder.
 
     Raises ValueError, naming the path, if the file is broken, cut short or no picture.
     """
@@ -179,7 +181,7 @@ def read_image(path: str | os.PathLike[str], size: int | tuple[int, int] | None 
 
 
 def open_image(path: str | os.PathLike[str]) -> Any:
-    """The picture at `path` as Pillow has it, in RGB and turned as the camera says; 4 bytes a pixel of memory.
+    """The picture at `path` as an object of Pillow, in RGB and turned as the camera says; 4 bytes a pixel of memory.
 
     Raises as `read_image` does.
     """
@@ -280,10 +282,10 @@ def _scan(root: Path) -> tuple[tuple[str, ...], list[Path], np.ndarray]:
     labels: list[int] = []
     for label, name in enumerate(classes):
         files = sorted(_pictures_and_others(root / name))
-        strangers = [path for path in files if path.suffix.lower() not in EXTENSIONS]
-        if strangers:
+        others = [path for path in files if path.suffix.lower() not in EXTENSIONS]
+        if others:
             raise ValueError(
-                f"{strangers[0]} is no picture ({len(strangers)} such files in class {name!r}); "
+                f"{others[0]} is not a picture ({len(others)} such files in class {name!r}); "
                 f"remove it, or use one of {', '.join(EXTENSIONS)}"
             )
         if not files:

@@ -21,7 +21,7 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
     contents = _read(path)
     if len(contents) < 4 + 4 * axes or contents[:4] != bytes((0, 0, UINT8, axes)):
         raise ValueError(
-            f"{path} is no idx file of uint8 with {axes} axes: it should begin with 00 00 08 {axes:02x}, "
+            f"{path} is not an idx file of uint8 with {axes} axes: it should begin with 00 00 08 {axes:02x}, "
             f"but begins with {contents[:4].hex(' ') or 'nothing'}"
         )
     sizes = tuple(int(size) for size in np.frombuffer(contents, ">u4", axes, offset=4))

@@ -1,4 +1,4 @@
-"""What MNIST, CIFAR and their kin have in common: splits, checks, and pictures kept in memory as uint8.
+"""The common part of MNIST, CIFAR and similar sets: splits, checks, and pictures kept in memory as uint8.
 
     "train"     the training pictures without those of "val"
     "val"       a fixed part of the training pictures, the same share of each class: choose and tune on it
@@ -23,7 +23,7 @@ SPLITS = ("train", "val", "trainval", "test")
 
 
 class ImageSet(TensorDataset):
-    """Base of the sets that fit in memory. A subclass says what it holds, and reads the files of a split in `read`.
+    """Base of the sets that fit in memory. A subclass describes its contents, and reads the files of a split in `read`.
 
     root       a folder to search and to download to, instead of MINICNN_DATA and the cache (see minicnn.data.download)
     download   False never touches the network
@@ -32,8 +32,8 @@ class ImageSet(TensorDataset):
     `images` (N, C, H, W) uint8, `labels` (N,) int64, `classes`; `mean` and `std` are those of a channel over all
     training pictures, as `channel_statistics(TheSet("trainval"))` gives them.
 
-    Raises ValueError for an unknown split or files that do not hold what they should, FileNotFoundError if files are
-    neither here nor to be had.
+    Raises ValueError for an unknown split or files with other contents than expected; FileNotFoundError if files are
+    neither here nor can be downloaded.
     """
 
     class_names: ClassVar[tuple[str, ...]]

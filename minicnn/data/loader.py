@@ -1,11 +1,12 @@
 """DataLoader: batches of a data set, in a seeded order, made a little ahead of time by one background thread.
 
-Nothing about a batch depends on when it is made: its pictures are keyed by (seed, "shuffle", epoch), its augmentation
-by (seed, "augment", epoch, batch). Hence neither the depth of the prefetch nor a resume in mid-epoch changes a bit.
+A batch does not depend on the time when the batch is made: its pictures are keyed by (seed, "shuffle", epoch), its
+augmentation by (seed, "augment", epoch, batch). Hence neither the depth of the prefetch nor a resume in mid-epoch
+changes a bit.
 
 The background thread runs data set, transform and collate_fn: NumPy, Pillow and serial code. Nothing in this package
-calls a parallel Numba kernel from it, and neither should a transform of yours: kernels take turns (two Python threads
-in Numba's own threads at once could abort the process), so the training step would wait for it.
+calls a parallel Numba kernel from that thread, and neither should a transform of yours: kernels take turns (two Python
+threads in Numba's own threads at once could abort the process), so the training step would wait for it.
 """
 
 import queue
@@ -34,7 +35,7 @@ class DataLoader:
     """Batches (images float32 (N, C, H, W) in channels-last memory, labels int64 (N,)) of `dataset`.
 
     shuffle     every picture once an epoch, in an order keyed by (seed, epoch); else in the order of the data set
-    sampler     what to visit instead: a Sampler, or a row of indices; not together with shuffle
+    sampler     the pictures to visit instead: a Sampler, or a row of indices; not together with shuffle
     drop_last   leave out a last batch that is smaller than batch_size
     transform   called as transform(images, generator) on each batch, float32 (B, C, H, W), before it is handed out
     collate_fn  makes a batch from a list of items, for items that are not arrays of one shape
@@ -46,9 +47,9 @@ class DataLoader:
     calls `loader.set_epoch(epoch)` first, and resumes in mid-epoch with `loader.iterate(start_batch=k)`, which leaves
     `loader.epoch` as it is. Leaving an iteration early ends its thread.
 
-    Raises TypeError for what is no Dataset, and ValueError for an empty data set, batch_size or prefetch out of range,
-    shuffle together with a sampler, a sampler with a place outside the data set, or drop_last with fewer pictures than
-    one batch. What goes wrong in the thread is raised where the batch is asked for, with its own traceback.
+    Raises TypeError unless `dataset` is a Dataset; ValueError for an empty data set, batch_size or prefetch out of
+    range, shuffle together with a sampler, a sampler with a place outside the data set, or drop_last with fewer
+    pictures than one batch. An error in the thread is raised where the batch is asked for, with its own traceback.
     """
 
     def __init__(
@@ -188,7 +189,7 @@ def _work(batches: Iterator[Batch], ready: queue.Queue[Any], stop: threading.Eve
             if stop.is_set():
                 return
         ready.put((_END, None))
-    except BaseException as error:  # whatever it is, it belongs to the caller, who would wait for ever otherwise
+    except BaseException as error:  # whatever it is, it belongs to the caller, who would wait without end otherwise
         ready.put((_END, error))
 
 

@@ -1,4 +1,4 @@
-"""Which pictures an epoch visits, and in what order. A sampler has a length and gives the indices of one epoch.
+"""Which pictures an epoch visits, and in which order. A sampler has a length and gives the indices of one epoch.
 
     sampler.indices(epoch, seed)   int64 (len(sampler),)
 
@@ -15,7 +15,7 @@ from minicnn.data.split import k_per_class, shuffled
 
 
 class Sampler:
-    """What `DataLoader(sampler=...)` asks of a sampler: a length, and the indices of an epoch."""
+    """The interface for `DataLoader(sampler=...)`: a length, and the indices of an epoch."""
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must define __len__")
@@ -97,7 +97,7 @@ class WeightedRandomSampler(Sampler):
 
 
 class KPerClassSampler(Sampler):
-    """`k` pictures of every class of `labels` (N,) an epoch, drawn anew each time and mixed.
+    """`k` pictures of every class of `labels` (N,) an epoch, drawn again each time and mixed.
 
     Raises ValueError if a class has fewer than k pictures.
     """

@@ -90,7 +90,8 @@ def _counts(sizes: Sequence[int | float], total: int) -> list[int]:
 
 
 def _proportional(count: int, remaining: np.ndarray) -> np.ndarray:
-    """`count` shared out over classes in proportion to what each has left; the largest remainders get the odd ones."""
+    """`count` shared out over classes in proportion to the remaining pictures of each; the largest remainders get the
+    odd ones."""
     if count == 0:
         return np.zeros_like(remaining)
     whole, rest = np.divmod(count * remaining, remaining.sum())

@@ -1,4 +1,4 @@
-"""The microscope: what the stages of a network see, and what can be read from them.
+"""The microscope: what the stages of a network see, and how much can be read from them.
 
 activations      the outputs of named modules; pooled over pictures or under masks
 receptive_field  the receptive field of every layer, exact, and effective as gradients measure it

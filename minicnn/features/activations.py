@@ -1,4 +1,4 @@
-"""Activations of named modules inside a model: `extract` runs the model and hands over what the taps put out.
+"""Activations of named modules inside a model: `extract` runs the model and returns the outputs of the taps.
 
 The hooks are context managers: whatever happens inside, they are gone afterwards.
 """
@@ -25,12 +25,12 @@ def extract(
     reduce: Reduce | None = None,
     batch_size: int = 250,
 ) -> dict[str, np.ndarray]:
-    """A dictionary from tap to what that module puts out for `images` (N, C, H, W): evaluation mode, no gradients.
+    """A dictionary from tap to the output of that module for `images` (N, C, H, W): evaluation mode, no gradients.
 
     `taps` are dotted module names ("layer2", "features.3"). Whole activations, (N, C, h, w), are large; `reduce(maps,
-    pictures)` may shrink each batch's, given the slice of pictures that it covers, before the next one is computed.
-    Raises ValueError for a name that the model does not have, for a module that does not run in evaluation or puts out
-    more than one map, and for no images at all; TypeError for taps that are no list of names.
+    pictures)` may shrink each batch's, given the slice of its pictures, before the next batch is computed. Raises
+    ValueError for a name that the model does not have, for a module that does not run in evaluation or puts out more
+    than one map, and for no images at all; TypeError for taps that are not a list of names.
     """
     if isinstance(taps, str):
         raise TypeError(f"taps must be a list of module names, but is text: write [{taps!r}]")
@@ -40,7 +40,7 @@ def extract(
     names = dict(model.named_modules())
     unknown = [tap for tap in taps if tap not in names]
     if unknown:
-        raise ValueError(f"taps {unknown} are no modules of this model; it has {[name for name in names if name]}")
+        raise ValueError(f"taps {unknown} are not modules of this model; it has {[name for name in names if name]}")
     pieces: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
     with evaluation_mode(model), no_grad():
         for start in range(0, len(images), batch_size):

@@ -1,6 +1,6 @@
-"""The feature ladder, first rungs: what each stage of a backbone makes linearly readable, level by level.
+"""The feature ladder, first rungs: the levels that are linearly readable at each stage of a backbone.
 
-PartWorld says of every picture what is true at each level, so each level can be probed where it is:
+PartWorld gives the ground truth of every picture at each level, so each level can be probed in its place:
 
     level         label                          features pooled over
     orientation   of strokes and stripes         the whole picture
@@ -9,7 +9,8 @@ PartWorld says of every picture what is true at each level, so each level can be
     part          which part this is             that part (three samples a picture)
     object        arrangement of the parts       the whole picture
 
-A global average hides colours and textures, which sit on the object only, behind the ground; hence the masks.
+A global average hides colours and textures, which are on the object only, in the average of the whole picture; hence
+the masks.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def probe_ladder(
 ) -> dict[str, list[float]]:
     """For each level, the test accuracy of a linear probe on each of `stages` (dotted module names of `model`).
 
-    `normalize` turns images (N, 3, H, W) of 0..1 into what the model was trained on. Probes are fitted on `train`.
+    `normalize` brings images (N, 3, H, W) of 0..1 to the scale that the model was trained on. Probes are fitted on
+    `train`.
     """
     features = {}
     for name, dataset in (("train", train), ("test", test)):

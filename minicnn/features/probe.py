@@ -1,7 +1,8 @@
 """Linear probes: how much of a property can be read off a layer by a linear classifier (Alain & Bengio 2016).
 
-A probe is a multinomial logistic regression on features that stay as they are. Its accuracy says what the layer makes
-*linearly* readable. It means little alone: compare it with the same probe on an untrained network and on raw pixels.
+A probe is a multinomial logistic regression on features that stay as they are. Its accuracy measures how much is
+*linearly* readable at the layer. This number means little alone: compare the accuracy with the same probe on an
+untrained network and on raw pixels.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """How far does one value of a feature map see? In theory, by the windows of the layers; in effect, by gradients.
 
-The theoretical receptive field is the smallest square around all pixels that can change the value at all. It follows
-from kernels, strides and padding alone, and holds for any weights. The effective receptive field is the part of it that
-matters: how much does the value change when a pixel changes a little? That is a gradient, and depends on the weights.
-Luo et al. found it to be a blob in the middle of the theoretical field, whose width grows like the square root of the
-number of layers where the theoretical one grows like their number.
-Source: Luo, Li, Urtasun and Zemel, "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks"
-(2016); for the arithmetic, nn/receptive_field.py.
+The theoretical receptive field is the smallest square around all pixels that can change the value at all. This field
+follows from kernels, strides and padding alone, and is the same for any weights. The effective receptive field is the
+part of it that matters: how much does the value change when a pixel changes a little? That is a gradient, and depends
+on the weights. Luo et al. found it to be a blob in the middle of the theoretical field, whose width grows like the
+square root of the number of layers where the theoretical one grows like their number. Source: Luo, Li, Urtasun and
+Zemel, "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks" (2016); for the arithmetic,
+nn/receptive_field.py.
 """
 
 from __future__ import annotations
@@ -55,16 +55,17 @@ class LayerField:
 
     @property
     def stride(self) -> tuple[int | Fraction, int | Fraction]:
-        """Pixels from what a place sees to what its neighbour sees (also called jump)."""
+        """Pixels between the fields of two neighbouring places (also called jump)."""
         return self.down.stride, self.across.stride
 
     @property
     def first_centre(self) -> tuple[float, float]:
-        """The middle of what the place in the upper left corner sees; the first pixel has its own at (0, 0)."""
+        """The middle of the field of the place in the upper left corner; the first pixel has its own at (0, 0)."""
         return self.down.first_centre, self.across.first_centre
 
     def box(self, row: int, column: int) -> tuple[int, int, int, int]:
-        """(top, left, bottom, right) of what the place at `row`, `column` sees; bottom and right are the first beyond.
+        """(top, left, bottom, right) of the field of the place at `row`, `column`; bottom and right are the first
+        beyond.
 
         It may reach over the edges of the image, into the padding.
         """
@@ -82,10 +83,10 @@ def receptive_fields(model: Module, input_shape: Sequence[int]) -> dict[str, Lay
     """A dictionary from a module's path to its LayerField, for images of `input_shape` (C, H, W), in order of the pass.
 
     Blocks are there beside their layers ("layer1" beside "layer1.0.conv1"); for a module that is called more than once,
-    the last call counts. One forward pass over zeros, in evaluation mode; what is left and right of a layer in the
-    graph tells about branches and sums. Normalisation over whole images is passed over (see nn/tracing.py).
-    Raises ValueError for a shape that is not (C, H, W), and for a network that calls a window as a function
-    (F.max_pool2d in place of nn.MaxPool2d), because its graph does not tell the window.
+    the last call counts. One forward pass over zeros, in evaluation mode; the places before and after a layer in the
+    graph tell about branches and sums. Normalisation over whole images is passed over (see nn/tracing.py). Raises
+    ValueError for a shape that is not (C, H, W), and for a network that calls a window as a function (F.max_pool2d in
+    place of nn.MaxPool2d), because its graph does not tell the window.
     """
     if not isinstance(model, Module):
         raise TypeError(f"receptive_fields takes a model and the shape of its images, but got a {type(model).__name__}")
@@ -169,9 +170,9 @@ def effective_field(
     For each of `images` (N, C, H, W), a random normal gradient is put on all channels of that place, 0 on all others,
     and sent back to the image; with one channel, that is the paper's gradient of 1 times a random number. The map is
     the root of the mean square over images, summed over colours, divided by its maximum. (The paper divides by the
-    centre, where its maps peak; behind a stride the peak may be beside it.) Evaluation mode; no `.grad` is touched.
-    Raises ValueError for images that are not (N, C, H, W), a layer that is not there or whose output is no map, a place
-    outside of it, and where no gradient reaches any pixel.
+    centre, where its maps peak; after a stride the peak may be beside the centre.) Evaluation mode; no `.grad` is
+    touched. Raises ValueError for images that are not (N, C, H, W), a layer that does not exist or whose output is not
+    a map, a place outside of the map, and where no gradient reaches any pixel.
     """
     images = np.asarray(images)
     if images.ndim != 4 or len(images) == 0:
@@ -211,7 +212,7 @@ def _checked_place(field: LayerField, place: tuple[int, int] | None) -> tuple[in
 
 
 def _output_of(model: Module, layer: str, images: Tensor) -> Tensor:
-    """What module `layer` puts out for a batch of images, with the graph behind it."""
+    """The output of module `layer` for a batch of images, with its graph."""
     kept: list[Tensor] = []
 
     def keep(module: Module, inputs: tuple[Any, ...], output: Any) -> None:

@@ -1,17 +1,17 @@
-"""PartWorld's separation: which kinds of model can learn it, and which can't. The claim behind the data set, measured.
+"""PartWorld's separation: which kinds of model can learn it, and which can't. The claim of the data set, measured.
 
 A data set for teaching how features go from low to high level must not yield to a model that has no such features. So
 each of these is trained on the same pictures, with its settings chosen on a validation split, and scored once on the
 test split:
 
-    lists     logistic regression on the true lists of parts, colours and textures: what counting can do
+    lists     logistic regression on the true lists of parts, colours and textures: the limit of counting
     linear    logistic regression on the pixels
     mlp       the best of a grid of multi-layer perceptrons, each trained to its plateau
     cnn       a small convolutional network
     shuffled  the same network on pictures whose pixels were all moved in one fixed, random order
     resnet20  the residual network
 
-`minicnn partworld --measure` runs it and writes the record that lies beside the generator.
+`minicnn partworld --measure` runs this measurement and writes the record beside the generator.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def measure_separation(
     epochs: int = 8,
     mlp_epochs: int = 50,
 ) -> dict[str, dict[str, Any]]:
-    """For each of MODELS its test accuracy, its validation accuracy and what was chosen on the latter.
+    """For each of MODELS its test accuracy, its validation accuracy, and the settings chosen on the latter.
 
     `epochs` is for the convolutional networks; an MLP stops earlier than `mlp_epochs` once its validation accuracy has
     not risen for eight.
@@ -138,7 +138,7 @@ def _logistic(pictures: Pictures, features_of: Callable[[PartWorld], np.ndarray]
 
 
 def _best_mlp(pictures: Pictures, seed: int, epochs: int) -> dict[str, Any]:
-    """Train the whole grid, keep what is best on the validation split, and score only that on the test split."""
+    """Train the whole grid, keep the best on the validation split, and score only that on the test split."""
     best: dict[str, Any] = {"validation": -1.0}
     chosen: Any = None  # a Module, after the first of the grid
     for hidden in MLP_HIDDEN:

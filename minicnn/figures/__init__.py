@@ -4,9 +4,9 @@
     curves           training curves, probes along the depth, transfer results
     classification   a confusion matrix; two classifiers compared
     receptive_field  receptive fields, drawn over the picture
-    graph            the graph of operations behind a tensor
+    graph            the graph of operations that made a tensor
     window           the multiply-adds of one output of a convolution
-    bench            what `minicnn bench` measured
+    bench            the results of `minicnn bench`
     kernels, learning, gradients, blocks, depth    the figures of the lessons
     style            colours and sizes that all figures share
 

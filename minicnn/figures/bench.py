@@ -23,7 +23,7 @@ RUNGS = {
 def speed_ladder(results: Mapping[str, Any]) -> Figure:
     """A Figure of GFLOP/s, forward, on a log axis: one line a shape, one mark an algorithm, the processor's peak.
 
-    `results` is what `bench.run` returns and results.json holds.
+    `results` is the result of `bench.run`, which results.json holds.
     """
     rows = [row for row in results["sections"]["conv"] if row["operation"] == "forward"]
     figure, axes = new_figure(1, 1, (7.2, 0.3 * len(rows) + 1.7))
@@ -54,7 +54,7 @@ def rungs_figure(
     counts: Mapping[str, tuple[float, float]],
     lost: Mapping[str, Sequence[float]],
 ) -> Figure:
-    """A Figure of one convolution on every rung: its speed, error, and what it multiplies and moves; and of a race.
+    """A Figure of one convolution on every rung: its speed, error, and its counts of work; and of a race.
 
     rates: GFLOP/s in the slowest run, the median and the fastest, of each rung, the lowest rung first. peak: the
     processor's. own_rate: the last rung's, if only the multiply-adds that it makes itself are counted.

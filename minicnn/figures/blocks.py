@@ -1,4 +1,4 @@
-"""Blocks of a network beside what they cost: windows seen from the side, branches, accuracy by multiply-adds."""
+"""Blocks of a network beside their costs: windows seen from the side, branches, accuracy by multiply-adds."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _side_view(axes: Any, name: str, windows: Sequence[int]) -> None:
             for place in places[seen]:
                 for below in np.arange(place - reach, place + reach + 1):
                     axes.plot([below, place], [level - 1, level], color=GREY, linewidth=0.9, zorder=0)
-    labels = ["image", *(f"behind {window}x{window}" for window in windows)]
+    labels = ["image", *(f"after {window}x{window}" for window in windows)]
     for level, label in enumerate(labels):
         axes.text(-widest / 2 - 0.3, level, label, ha="right", va="center", fontsize=8)
     axes.set_title(f"{literal(name)}: one result sees {sides[0]}x{sides[0]} pixels", fontsize=9)
@@ -121,7 +121,7 @@ def _branches(axes: Any, name: str, in_channels: int, branches: Sequence[Branch]
 
 
 def _box(axes: Any, left: float, middle: float, height: float, text: str = "") -> None:
-    """A box as high as its channels, with what it is above it."""
+    """A box as high as its channels, with its name above."""
     from matplotlib.patches import Rectangle
 
     top = middle - height / 2

@@ -20,7 +20,7 @@ _FILLS: tuple[Any, ...] = ({"color": BLUE}, {"color": ORANGE, "hatch": "///", "e
 
 
 def confusion_figure(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """A Figure of a confusion matrix (K, K), true classes by rows, as training.confusion_matrix makes it.
+    """A Figure of a confusion matrix (K, K), true classes by rows, as from training.confusion_matrix.
 
     Numbers are percent of the pictures of a true class, and the cells are the darker, the higher they are; those
     that round to 0 are blank. Raises ValueError unless `counts` is (K, K) for the K `classes`.
@@ -64,7 +64,7 @@ def comparison_figure(
 
 
 def _curves(axes: Any, histories: Mapping[str, Sequence[Any]], key: str, chance: float) -> None:
-    """Means over runs, a band from the lowest to the highest of them, and what chance gives."""
+    """Means over runs, a band from the lowest to the highest of them, and the level of chance."""
     for (name, runs), line in zip(histories.items(), _LINES, strict=False):
         epochs = [record["epoch"] for record in runs[0]]
         values = np.array([[record[key] for record in records] for records in runs])  # (S, E)

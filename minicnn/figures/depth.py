@@ -1,4 +1,4 @@
-"""What depth does to training: losses by epoch and by depth, gradients by layer, and the loss about the end."""
+"""The effects of depth on training: losses by epoch and by depth, gradients by layer, and the loss about the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Gradients looked at: the graph with the order of backward, their check by differences, and what a wrong one costs."""
+"""Gradients looked at: the graph with the order of backward, their check by differences, and the price of a wrong
+one."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ def draw_graph(tensor: Tensor, gradient: Any = None, names: Mapping[str, Tensor]
     operation, the shape of its result and the Euclidean norm of that result's gradient.
 
     The norms come from a backward pass of its own, which starts from `gradient` (1 for a single element) and touches
-    neither `.grad` nor the graph. `names`, such as dict(model.named_parameters()), says what leaves are called. Raises
-    RuntimeError if the tensor has no graph or it was freed, ValueError if it has more than 150 nodes: draw a smaller
+    neither `.grad` nor the graph. `names`, such as dict(model.named_parameters()), gives the names of leaves. Raises
+    RuntimeError if the tensor has no graph or the graph was freed; ValueError for more than 150 nodes: draw a smaller
     model, or one part.
     """
     nodes = graph_nodes(tensor)
@@ -35,7 +35,7 @@ def draw_graph(tensor: Tensor, gradient: Any = None, names: Mapping[str, Tensor]
 
 
 def graph_nodes(tensor: Tensor) -> list[Node]:
-    """The nodes of the tensor's graph in the order of backward. Raises as draw_graph does, but for a freed graph."""
+    """The nodes of the tensor's graph in the order of backward. Raises as draw_graph does, except for a freed graph."""
     if tensor.node is None:
         raise RuntimeError(
             "draw_graph needs a Tensor that requires a gradient; was it made inside no_grad(), or detached?"
@@ -75,7 +75,7 @@ def fill_with_graph(
                 "edgecolor": "#555555",
             },
         )
-    # An arrow ends where a box begins, which is known once the boxes have been laid out; then arrows go behind boxes.
+    # An arrow ends where a box begins, which is known once the boxes have been laid out; then arrows go below boxes.
     axes.figure.draw_without_rendering()
     for node in nodes:
         for child in node.inputs:
@@ -111,7 +111,7 @@ def _places(nodes: list[Node]) -> dict[Node, tuple[float, float]]:
     for node in nodes:  # users before their inputs: the first input goes straight above its user, the others beside it
         for position, child in enumerate(child for child in node.inputs if child is not None):
             if child not in column:
-                # The cells between an input and its user stay free, so that no arrow runs behind a box.
+                # The cells between an input and its user stay free, so that no arrow runs below a box.
                 run = range(row[child], row[node])
                 column[child] = next(
                     c for c in range(column[node] + position, len(nodes) ** 2) if not any((c, r) in taken for r in run)

@@ -1,4 +1,4 @@
-"""What small kernels answer to: the kernels as numbers, their response maps, and their answers by direction."""
+"""The answers of small kernels: the kernels as numbers, their response maps, and their answers by direction."""
 
 from __future__ import annotations
 

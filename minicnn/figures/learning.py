@@ -1,4 +1,5 @@
-"""How a kernel is learnt: what it is after some steps, how loss and distance fall, and what the learning rate does."""
+"""How a kernel is learnt: its values after some steps, how loss and distance fall, and the effect of the learning
+rate."""
 
 from __future__ import annotations
 

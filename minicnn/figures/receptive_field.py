@@ -1,4 +1,4 @@
-"""Receptive fields: the theoretical ones as nested squares over a picture, and maps of what is in use of them."""
+"""Receptive fields: the theoretical ones as nested squares over a picture, and maps of the parts in use."""
 
 from __future__ import annotations
 

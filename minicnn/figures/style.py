@@ -1,4 +1,4 @@
-"""What all figures share: one size of type, colours that also differ in grey, and figures without a display.
+"""The common part of all figures: one size of type, colours that also differ in grey, and figures without a display.
 
 A figure is matplotlib's Figure, made without pyplot: nothing is shown, nothing is kept in a global list, and no window
 system is needed. `figure.savefig("name.png")` writes it.
@@ -38,7 +38,7 @@ _STYLE: Any = {
 
 
 def literal(text: Any) -> str:
-    """The text for matplotlib, drawn as it is: a dollar sign in a name would begin a formula."""
+    """The text for matplotlib, drawn unchanged: a dollar sign in a name would begin a formula."""
     return str(text).replace("$", r"\$")
 
 

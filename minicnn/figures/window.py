@@ -26,7 +26,7 @@ _MOST_NUMBERS = 5  # columns of a kernel whose numbers can still be read
 
 def window_figure(trace: WindowTrace) -> Figure:
     """A Figure of a trace, 7 inches wide: above, a line of grids for each channel, and the sums added up as on paper;
-    below, what a gradient of 1 at the output gives to the weight and to the image (for the first channel).
+    below, the contributions of a gradient of 1 at the output to the weight and to the image (for the first channel).
 
     The farther from 0, the darker a cell; cells on padding are hatched. Kernels of more than 5 columns are too small
     for numbers: their cells are grey at 0, lighter above and darker below it.
@@ -87,7 +87,7 @@ def _total(one: Any, trace: WindowTrace, top: float) -> float:
     lines = []
     if trace.shown < len(trace.sums):
         first, last = trace.input_channels[trace.shown], trace.input_channels[-1]
-        lines.append((f"input channels {first} to {last} likewise", trace.rest))
+        lines.append((f"input channels {first} to {last} in the same way", trace.rest))
     if trace.bias is not None:
         lines.append((f"bias of output channel {trace.channel}", trace.bias))
     for text, value in lines:
@@ -122,7 +122,9 @@ def _backward(one: Any, trace: WindowTrace, top: float) -> float:
     if len(trace.sums) > 1:
         others = len(trace.sums) - 1
         notes.append(
-            f"the other {others} input channels likewise" if others > 1 else "the other input channel likewise"
+            f"the other {others} input channels in the same way"
+            if others > 1
+            else "the other input channel in the same way"
         )
     notes += [] if trace.bias is None else [f"bias[{trace.channel}] receives 1"]
     text = "\n".join(textwrap.fill(note, 24, subsequent_indent="   ") for note in notes)

@@ -25,10 +25,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | bytearray | 
     """Write `content` to `path`, whole or not at all.
 
     The bytes go to a temporary file in the same folder and are forced to the disk before that file takes the name in
-    one step. If anything fails, the temporary file is removed and what `path` held before is untouched.
+    one step. If anything fails, the temporary file is removed, and the previous contents of `path` are untouched.
 
     Raises the OSError that the system gave (PermissionError, FileNotFoundError, ...) with the path, the bytes needed,
-    the bytes free and what to do. Raises IsADirectoryError if `path` is a folder.
+    the bytes free, and advice. Raises IsADirectoryError if `path` is a folder.
     """
     target, temporary = _target_and_temporary(path)
     try:
@@ -39,7 +39,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | bytearray | 
     except OSError as error:
         _remove(temporary)
         raise _explained(error, path, len(content), target.parent) from error
-    except BaseException:  # Ctrl-C too must not leave a temporary file behind
+    except BaseException:  # Ctrl-C too must not leave a temporary file
         _remove(temporary)
         raise
 
@@ -47,7 +47,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | bytearray | 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise the OSError of `write_atomically` now, not after minutes of work, if a file cannot be written to `path`.
 
-    What the file holds stays as it is; if there is none, there is none afterwards.
+    The contents of the file stay unchanged; if there is none, there is none afterwards.
     """
     target, temporary = _target_and_temporary(path)
     try:
@@ -60,7 +60,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder `path`, made if it isn't there, with those above it. Raises OSError with the path and what to do."""
+    """The folder `path`, after creating this folder and its parents if they are missing. Raises OSError with the path
+    and advice."""
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +110,7 @@ def _explained(error: OSError, path: str | os.PathLike[str], needed: int, folder
     code = error.errno or errno.EIO
     try:
         free = f", free: {shutil.disk_usage(folder).free:,} bytes"
-    except OSError:  # no such folder: there is no number to tell
+    except OSError:  # the folder does not exist: nothing to report
         free = ""
     advice = _ADVICE.get(code, os.strerror(code))
     message = f"cannot write this file ({advice}; needed: {needed:,} bytes{free}; an older file is untouched)"

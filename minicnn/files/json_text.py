@@ -1,4 +1,4 @@
-"""JSON from a stranger's file: what a few bytes of it unfold to is bounded before it is read."""
+"""JSON from a file that is not trusted: its size in memory is limited before the text is read."""
 
 import json
 from typing import Any
@@ -9,9 +9,10 @@ MOST_VALUES = 2_000_000
 
 
 def read(text: str | bytes, most: int = MOST_VALUES, **options: Any) -> Any:
-    """What the JSON in `text` says; `options` are json.loads's.
+    """The values in the JSON `text`; `options` are json.loads's.
 
-    Raises ValueError if it is no JSON, or has more than `most` values, RecursionError if it is nested too deeply.
+    Raises ValueError if `text` is not JSON, or has more than `most` values; RecursionError if the values are nested too
+    deeply.
     """
     if isinstance(text, str):
         values = sum(text.count(mark) for mark in ",[{")

@@ -1,8 +1,8 @@
-"""Text that a stranger may have written, made fit to be shown."""
+"""Text from an unknown source, made fit to be shown."""
 
 
 def printable(text: str) -> str:
-    """`text` without anything that a terminal would obey, but for the ends of lines."""
+    """`text` without anything that a terminal would obey, except the ends of lines."""
     return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
 
 

@@ -1,17 +1,18 @@
-"""Reading pickles without running what a pickle may ask to run.
+"""Reading pickles without running the functions that a pickle may ask to run.
 
-A pickle is a program for a small machine with a stack and a memo. It pushes numbers and text, gathers them into lists
-and dictionaries, and may name any function of any module and call it: that is what makes a stranger's pickle dangerous.
+A pickle is a program for a small machine with a stack and a memo. The program pushes numbers and text, collects them
+into lists and dictionaries, and may name any function of any module and call that function: so a pickle from an unknown
+source is dangerous.
 
     PROTO 2   EMPTY_DICT   MARK   "weight"   GLOBAL "os system"   "rm -r ~"   TUPLE1   REDUCE   SETITEMS   STOP
                                              ^ a name                                  ^ a call
 
 Here is that machine with everything dangerous left out. The caller lists the names that are allowed and gives for each
-a meaning of its own: a plain value, or a function of ours that takes plain data. Every other name is refused as soon as
-it is met, before anything is imported or called. What comes back is dictionaries, lists, tuples, numbers, text, bytes,
-and what the caller's own functions return.
+a meaning of its own: a plain value, or a function of ours that takes plain data. Every other name is refused at once,
+before anything is imported or called. The result is made of dictionaries, lists, tuples, numbers, text, bytes, and the
+values that the caller's own functions return.
 
-`pickle.Unpickler` with a `find_class` of one's own refuses names too, but a hostile file still brings it to its knees:
+`pickle.Unpickler` with a `find_class` of one's own refuses names too, but a hostile file can still exhaust the machine:
 a memo index of four billion takes as many places of memory, and a deeply nested tuple as a key overruns the C stack.
 The standard library's `pickletools.genops` splits the bytes into instructions and their arguments, and runs nothing.
 """
@@ -31,14 +32,15 @@ Allowed = Mapping[tuple[str, str], Any]
 
 
 class RefusedError(Exception):
-    """The pickle asks for something that is not allowed; `str` says what."""
+    """The pickle asks for something that is not allowed; the message names the request."""
 
 
 class Buildable:
-    """Base of what an allowed function may return that the pickle then completes: BUILD hands it a state."""
+    """Base class of objects that an allowed function returns and that the pickle then completes: BUILD passes a
+    state."""
 
     def build(self, state: Any) -> None:
-        """Take the state over. What it is told is checked: it comes from a stranger."""
+        """Take the state, after checking all of it: the file is not trusted."""
         raise NotImplementedError(f"{type(self).__name__} does not define build()")
 
 
@@ -49,11 +51,11 @@ def load(
     persistent: Callable[[Any], Any] | None = None,
     strings: str = "utf-8",
 ) -> Any:
-    """What the pickle at the present place of `file` makes; the place is behind it afterwards.
+    """The object in the pickle at the present position of `file`; afterwards the position is after the pickle.
 
-    allowed      (module, name) -> what that name means here: a plain value, or a function of ours
-    persistent   what stands for an object that is stored outside of the pickle, by its identity
-    strings      how the text of Python 2 is encoded; "bytes" leaves it as bytes
+    allowed      (module, name) -> the meaning of that name here: a plain value, or a function of ours
+    persistent   returns the object that is stored outside of the pickle, by its identity
+    strings      how the text of Python 2 is encoded; "bytes" does not decode
 
     Raises RefusedError for a name that is not allowed, and whatever damaged bytes run into: ValueError, KeyError, ...
     """
@@ -72,7 +74,7 @@ def load(
 def names(file: BinaryIO) -> Iterator[str]:
     """Every "module.name" that the pickle at the present place of `file` asks for; nothing is imported or run.
 
-    Ends without a word where the bytes are damaged: this is for telling a reader what is in a file.
+    Ends without a word where the bytes are damaged: for a report on the contents of a file.
     """
     texts: collections.deque[str] = collections.deque(maxlen=2)  # STACK_GLOBAL takes the last two from the stack
     try:
@@ -140,7 +142,7 @@ class _Machine:
     def call(self) -> None:
         arguments, function = self.pop(), self.pop()
         if not callable(function):  # what can be called here is one of the caller's own functions
-            raise RefusedError(f"it calls a {type(function).__name__}, which is no function")
+            raise RefusedError(f"it calls a {type(function).__name__}, which is not a function")
         if not isinstance(arguments, tuple):
             raise ValueError("the pickle calls a function without a tuple of arguments")
         self.charge(sum(len(argument) for argument in arguments if isinstance(argument, (list, tuple, dict))))
@@ -184,7 +186,7 @@ class _Machine:
 
 
 def checked_key(key: Any) -> Any:
-    """`key`, if it is a number, text, bytes or None: the hash of a nested tuple may take for ever. Else ValueError."""
+    """`key`, if it is a number, text, bytes or None: the hash of a nested tuple may never end. Else ValueError."""
     if key is not None and not isinstance(key, (str, bytes, int, float)):
         raise ValueError(f"a key of a dictionary is a {type(key).__name__}")
     return key

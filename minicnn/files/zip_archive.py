@@ -1,4 +1,4 @@
-"""What .npz and PyTorch's .pth share: a zip archive that a stranger may have made, opened with care.
+"""The common part of .npz and PyTorch's .pth: a zip archive from an unknown source, opened with care.
 
 Nothing is ever unpacked to the disk, so that a member called "../../.profile" is a name like any other.
 """
@@ -16,8 +16,8 @@ MOST_TIMES_PACKED = 100  # of its bytes in the file; text that someone wrote pac
 def open_archive(file: BinaryIO, size: int, compressions: Collection[int]) -> zipfile.ZipFile:
     """The archive in `file`, which has `size` bytes, after its table of contents was looked over.
 
-    Raises zipfile.BadZipFile or ValueError if it is no archive, is cut short, has two members of one name, members
-    that overlap, that are encrypted, or that are compressed in another way than those allowed.
+    Raises zipfile.BadZipFile or ValueError if the file is not an archive, is cut short, has two members of one name,
+    members that overlap, that are encrypted, or that are compressed in another way than those allowed.
     """
     archive = zipfile.ZipFile(file)
     members = archive.infolist()
@@ -43,7 +43,8 @@ def open_archive(file: BinaryIO, size: int, compressions: Collection[int]) -> zi
 
 
 def read_small(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """The whole of a member, its checksum compared. Raises ValueError if it is larger than any honest one."""
+    """The whole of a member, its checksum compared. Raises ValueError if the member is larger than any legitimate
+    one."""
     most = min(MOST_SMALL, MOST_TIMES_PACKED * member.compress_size)
     if member.file_size > most:
         raise ValueError(f"{member.filename!r} has {member.file_size:,} bytes; at most {most:,} are read")

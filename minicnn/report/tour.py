@@ -1,7 +1,7 @@
-"""The tour: from nothing to a trained backbone, what it has learned, and what that is worth elsewhere, on one page.
+"""The tour: from nothing to a trained backbone, its features, and their use for other tasks, on one page.
 
 1  train     a small residual network learns PartWorld's ten arrangements of parts
-2  look      linear probes say what each stage makes readable, beside the same network before training
+2  look      linear probes measure how much each stage makes readable, beside the same network before training
 3  move      the backbone meets a near and a far set with 20 labelled pictures a class
 4  write     index.html (self-contained) and results.json (every number on the page)
 """
@@ -195,7 +195,7 @@ def _machine() -> dict[str, Any]:
 
 
 def write_page(path: Path, results: dict[str, Any], model: Any, train: PartWorld, test: PartWorld) -> None:
-    """Write the page: every number on it is one of `results`."""
+    """Write the page, whose numbers are all from `results`."""
     page = Page(
         "How a small network learns to see",
         f"A residual network with {results['parameters']:,} parameters, trained from nothing on generated pictures of "
@@ -226,7 +226,8 @@ def _write_training(page: Page, results: dict[str, Any]) -> None:
     page.heading("Learning")
     page.paragraph(
         f"The network saw {results['size']['train_pictures']:,} pictures {len(history)} times, mirrored at random. On "
-        f"pictures it had not seen, its accuracy was {history[0]['validation_accuracy']:.2f} after the first epoch and "
+        f"pictures that were new to the network, its accuracy was {history[0]['validation_accuracy']:.2f} after the "
+        "first epoch and "
         f"{history[-1]['validation_accuracy']:.2f} after the last. On a test set that nothing was chosen by it is "
         f"{results['test_accuracy']:.3f}; guessing would give 0.10."
     )

@@ -1,4 +1,4 @@
-"""Training: the loop, what it measures, and how it stops, saves and goes on."""
+"""Training: the loop, its measures, and how a run stops, is saved and continues."""
 
 from minicnn.training.batch_norm import reestimate_batch_norm
 from minicnn.training.checkpoint import load_checkpoint, save_checkpoint

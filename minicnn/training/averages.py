@@ -35,5 +35,5 @@ class Averages:
         return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Continue from a state that `state_dict` returned."""
         self.sums, self.counts = dict(state["sums"]), dict(state["counts"])

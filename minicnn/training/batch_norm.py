@@ -1,8 +1,8 @@
-"""Batch-norm statistics, measured anew before an evaluation.
+"""Batch-norm statistics, measured again before an evaluation.
 
-Running statistics are a moving average over weights that were still moving. At a high learning rate they lag behind,
-and the accuracy of an evaluation swings from epoch to epoch although the network does not. Averaging over a number of
-batches with the weights at rest gives the statistics that belong to these weights.
+Running statistics are a moving average over weights that were still moving. At a high learning rate they are out of
+date, and the accuracy of an evaluation swings from epoch to epoch although the network does not. Averaging over a
+number of batches with the weights at rest gives the statistics that belong to these weights.
 """
 
 import itertools
@@ -17,9 +17,9 @@ from minicnn.tensor import Tensor, no_grad
 def reestimate_batch_norm(model: Module, loader: ImageBatches | Iterable[Batch], batches: int | None = None) -> None:
     """Set the running statistics of each batch norm that is not frozen to the mean over `batches` batches (None: all).
 
-    Everything else stays as it is: weights, modes, momentum; dropout is off meanwhile. Does nothing to a model without
-    batch norm. Raises ValueError if the loader is empty or `batches` is below 1.
-    Source: Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", section 3.2.
+    Everything else stays unchanged: weights, modes, momentum; dropout is off meanwhile. Does nothing to a model without
+    batch norm. Raises ValueError if the loader is empty or `batches` is below 1. Source: Izmailov et al. 2018,
+    "Averaging weights leads to wider optima and better generalization", section 3.2.
     """
     if batches is not None and batches < 1:
         raise ValueError(f"batches must be 1 or more, but is {batches}")

@@ -1,10 +1,11 @@
-"""Checkpoints: all of a run in one safetensors file, so that it can go on as if it had never stopped.
+"""Checkpoints: the whole state of a run in one safetensors file; a resumed run ends in the bits of an uninterrupted
+run.
 
     arrays      model.<name>, optimizer.<place>, ema.<place>, ...
     metadata    the place in the run, the records so far, the state of the random streams, and the skeletons of all
                 states without their arrays (see minicnn.weights.nested)
 
-The write is atomic: a run that is killed while it saves still has the checkpoint before.
+The write is atomic: a run that is killed during a save still has its previous checkpoint.
 """
 
 import os
@@ -43,12 +44,12 @@ def save_checkpoint(run: Run, path: str | os.PathLike[str]) -> None:
 def load_checkpoint(run: Run, path: str | os.PathLike[str]) -> None:
     """Bring `run`, made of the same parts, and the random streams to the state in `path`.
 
-    Raises FileNotFoundError if there is no such file, and ValueError if it is damaged, is no checkpoint, or is one of
-    another model, optimiser, schedule or loader. In all of these cases the run is as it was before.
+    Raises FileNotFoundError if `path` does not exist; ValueError if the file is damaged, is not a checkpoint, or was
+    written with another model, optimiser, schedule or loader. In all of these cases the run stays unchanged.
     """
     arrays, metadata = load_with_metadata(path)
     if metadata.get("checkpoint") != _FORMAT:
-        raise ValueError(f"{path} is no checkpoint of this version of minicnn: it holds weights or something else")
+        raise ValueError(f"{path} is not a checkpoint of this version of minicnn, but holds weights or something else")
     missing = [name for name in _ENTRIES if name not in metadata]
     if missing or "optimizer" not in metadata["states"]:
         raise ValueError(f"{path} is damaged: its metadata lacks {', '.join(missing) or 'the state of the optimizer'}")

@@ -1,4 +1,4 @@
-"""Early stopping: end a run when a number has not become better for some epochs."""
+"""Early stopping: end a run after some epochs without an improvement of one of its numbers."""
 
 import math
 from typing import Any
@@ -69,11 +69,11 @@ class EarlyStopping:
             model.load_state_dict(self.best_weights)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must hold so that the count goes on."""
+        """The values that a checkpoint must hold, so that the count continues."""
         names = ("best", "best_epoch", "epochs_without", "best_weights")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Continue from a state that `state_dict` returned."""
         for name, value in state.items():
             setattr(self, name, value)

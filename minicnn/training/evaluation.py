@@ -1,4 +1,4 @@
-"""Measuring a network on a whole data set without changing it: no gradients, evaluation mode, the mode put back."""
+"""Measuring a network on a whole data set: no gradients, evaluation mode, and the previous mode again at the end."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ def evaluate(
 ) -> dict[str, float]:
     """{"loss": ..., "accuracy": ...}: the mean over all pictures of `loader`.
 
-    `loss(outputs, *targets)` returns a mean over the batch, or is None; each of `metrics` is called as
-    `metric(outputs, targets)` and returns a mean too. A batch counts by its number of pictures, so that a small last
-    one weighs no more than it should. Raises ValueError if the loader is empty.
+    `loss(outputs, *targets)` returns a mean over the batch, or is None; each of `metrics` is called as `metric(outputs,
+    targets)` and returns a mean too. A batch counts by its number of pictures: a small last batch has a small weight.
+    Raises ValueError if the loader is empty.
     """
     averages = Averages()
     with evaluation_mode(model), no_grad():

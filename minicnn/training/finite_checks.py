@@ -13,7 +13,8 @@ _ADVICE = (
 
 
 def check_loss(value: Tensor, epoch: int, batch: int, optimizer: Optimizer) -> float:
-    """The loss as a float. Raises FloatingPointError if it is not finite, ValueError if it is not a single number."""
+    """The loss as a float. Raises FloatingPointError if the loss is not finite, ValueError if `value` is not a single
+    number."""
     if value.data.size != 1:
         raise ValueError(f"the loss must be one number, but has the shape {value.shape}; use reduction='mean'")
     loss = float(value.data)
@@ -26,7 +27,8 @@ def check_loss(value: Tensor, epoch: int, batch: int, optimizer: Optimizer) -> f
 
 
 def check_weights(model: Module, epoch: int) -> None:
-    """Raises FloatingPointError, naming it, if a parameter or buffer is not finite: it must not reach a checkpoint."""
+    """Raises FloatingPointError, with its name, if a parameter or buffer is not finite: no checkpoint may hold such
+    values."""
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.dtype.kind == "f" and not np.isfinite(tensor.data).all():
             raise FloatingPointError(

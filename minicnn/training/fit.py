@@ -31,7 +31,7 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What happens in a step, the same from the first to the last; the arguments of `fit` with these names."""
+    """The settings of a step, the same for all steps: the arguments of `fit` with these names."""
 
     loss: Callable[..., Any]
     metrics: Metrics
@@ -128,14 +128,14 @@ def fit(
     max_gradient_norm  gradients are scaled down to this norm before a step
     accumulate         this many batches make one step; the memory of one, the gradient of all, in which every picture
                        counts the same (batch norm still sees one batch at a time)
-    ema                a moving average of the weights: then this is what is validated
-    early_stopping     an EarlyStopping; at the end the model has the weights of its best epoch, if it kept them
+    ema                a moving average of the weights: if given, the average is validated
+    early_stopping     an EarlyStopping; at the end the model has the weights of its best epoch, if they were kept
     callbacks          called with the Run after every epoch, before it is saved; may add numbers and text to its record
     checkpoint         a .safetensors file, written after every epoch, after every `checkpoint_every` batches (rounded
                        up to a whole step), and on Ctrl-C
-    resume             go on from `checkpoint`, with the same bits as if the run had never stopped; from the start if
-                       there is no such file yet
-    history            a .jsonl file that gets one line for every epoch; a new run begins it anew
+    resume             go on from `checkpoint`, with the same bits as if the run had never stopped; from the
+                       start if the file does not exist yet
+    history            a .jsonl file that gets one line for every epoch; a new run overwrites an older file
     progress           print the record of every epoch in one line; on a terminal and in a notebook, show a bar with the
                        running loss and metrics during the epoch. False: print nothing
 
@@ -238,7 +238,7 @@ def _check_parts(model: Module, optimizer: Optimizer, settings: StepSettings, sc
 
 
 def _check_early_stopping(early_stopping: EarlyStopping | None, validation: ImageBatches | None) -> None:
-    """Said before the first epoch: after it, that epoch would be lost."""
+    """Checked before the first epoch: a later error would lose that epoch."""
     if early_stopping is not None and validation is None and early_stopping.monitor.startswith("validation_"):
         raise ValueError(
             f"early stopping watches {early_stopping.monitor!r}, but nothing is validated: pass validation=..., or "

@@ -3,7 +3,7 @@
 JSON has no NaN and no infinity: such a value is written as null, which `read_history` returns as None.
 
 A line is appended in one write, so a process that dies leaves whole lines and at most one torn one at the end. A
-resumed run first takes the file back to the lines of its checkpoint; so no epoch ever stands in it twice.
+resumed run first takes the file back to the lines of its checkpoint; so each epoch has one line only.
 """
 
 import json
@@ -20,7 +20,8 @@ from minicnn.tensor import Tensor
 
 
 def append_record(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
-    """Add one line to the file, and see it onto the disk. Raises OSError if the file cannot be written."""
+    """Add one line to the file, and wait until the line is on the disk. Raises OSError if the file cannot be
+    written."""
     with open(path, "ab") as file:
         file.write(_line(record))
         file.flush()
@@ -33,10 +34,9 @@ def start_history(path: str | os.PathLike[str], records: Sequence[dict[str, Any]
 
 
 def read_history(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The records in the file, one an epoch. A torn last line, as a killed process leaves it, is left out.
+    """The records in the file, one an epoch. An incomplete last line, as a killed process leaves one, is left out.
 
-    Raises FileNotFoundError if there is no such file and ValueError, with the line's number, for a line that is no
-    JSON.
+    Raises FileNotFoundError if `path` does not exist; ValueError, with the line's number, for a line that is not JSON.
     """
     lines = Path(path).read_bytes().split(b"\n")
     records = []
@@ -44,7 +44,7 @@ def read_history(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         try:
             records.append(json.loads(line))
         except ValueError as error:
-            raise ValueError(f"line {number} of {path} is no JSON ({error}); remove it, or the file") from error
+            raise ValueError(f"line {number} of {path} is not JSON ({error}); remove this line, or the file") from error
     return records
 
 

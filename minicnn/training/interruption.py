@@ -15,7 +15,7 @@ class CtrlC:
     """While this is open, the first Ctrl-C sets `pressed`, for the loop to see between steps; a second stops at once.
 
     In the middle of a step the weights are half updated: a checkpoint of that moment would be of no use. Where Ctrl-C
-    cannot be caught (outside the main thread, or if the process ignores it), nothing changes.
+    cannot be caught (outside the main thread, or in a process that ignores Ctrl-C), nothing changes.
     """
 
     def __init__(self, active: bool = True):

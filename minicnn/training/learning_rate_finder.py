@@ -1,4 +1,4 @@
-"""lr_find: a short trial with a growing learning rate, to see where the loss falls and where it explodes.
+"""lr_find: a short trial with a growing learning rate, to see at which rates the loss falls and at which it explodes.
 
 Source: Smith 2015, "Cyclical learning rates for training neural networks", section 3.3.
 """
@@ -23,7 +23,7 @@ from minicnn.training.run import checked_batch, count_batches, epoch_batches
 
 @dataclass(frozen=True)
 class LearningRateCurve:
-    """What a trial showed: the loss at each rate, as it was and smoothed, and the rate to try first."""
+    """The result of a trial: the loss at each rate, measured and smoothed, and the rate to try first."""
 
     rates: np.ndarray  # (steps,)
     losses: np.ndarray  # (steps,)
@@ -50,9 +50,9 @@ def lr_find(
     still falls, with room before it explodes. Where the optimiser has several groups, their rates keep their
     proportions, and `rates` are those of the largest.
 
-    Afterwards all is as it was, bit for bit: weights, buffers, gradients, modes, optimiser, random streams, and the
-    epoch of the loader. Raises ValueError if the loader is empty, the rates are not 0 < start < end, steps is below 2,
-    or the loss is not finite at the very first step.
+    Afterwards everything has its previous value, bit for bit: weights, buffers, gradients, modes, optimiser, random
+    streams, and the epoch of the loader. Raises ValueError if the loader is empty, the rates are not 0 < start < end,
+    steps is below 2, or the loss is not finite at the very first step.
     """
     count_batches(loader)
     if not 0 < start < end:
@@ -81,7 +81,7 @@ def _trial(
     smoothing: float,
     stop_factor: float,
 ) -> Iterator[tuple[float, float]]:
-    """(loss, smoothed loss) of each step, up to the one that goes too far."""
+    """(loss, smoothed loss) of each step, until the loss explodes."""
     largest = max(group["lr"] for group in optimizer.param_groups) or 1.0
     shares = [group["lr"] / largest or 1.0 for group in optimizer.param_groups]
     average, least = 0.0, np.inf
@@ -124,7 +124,7 @@ def _suggestion(rates: np.ndarray, smoothed: np.ndarray, smoothing: float) -> fl
 
 @contextlib.contextmanager
 def _everything_restored(model: Module, loader: Any, optimizer: Optimizer) -> Iterator[None]:
-    """Whatever training changes is, after this, as it was before."""
+    """Restore, at the end of the block, everything that training changes."""
     tensors = [*model.parameters(), *model.buffers()]
     arrays = [tensor.data.copy(order="K") for tensor in tensors]
     gradients = [tensor.grad for tensor in tensors]

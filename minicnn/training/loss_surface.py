@@ -1,4 +1,4 @@
-"""The loss about a network's weights: a slice through it, along two random directions.
+"""The loss about a network's weights: its values along two random directions.
 
 Source: Li, Xu, Taylor, Studer and Goldstein 2018, "Visualizing the loss landscape of neural nets", section 4.
 """
@@ -18,10 +18,10 @@ from minicnn.tensor import Tensor, no_grad
 def random_direction(model: Module, generator: np.random.Generator | None = None) -> list[np.ndarray]:
     """A random step for every parameter, in their order: each filter's step is as long as the filter itself.
 
-    A filter is what makes one output: weight[o] of a convolution or a linear layer. Without this scale, slices of two
-    networks could not be compared: behind a ReLU or a batch norm, a network of large weights computes the same as one
-    of small weights, but the same step would change it less. Biases and what belongs to normalisation stay put, as in
-    the source: their step is 0.
+    A filter is the part of a weight that makes one output: weight[o] of a convolution or a linear layer. Without this
+    scale, slices of two networks could not be compared: after a ReLU or a batch norm, a network with large weights
+    computes the same as one with small weights, but a step of the same length would change its results less. Biases and
+    the parameters of normalisation layers stay fixed, as in the source: their step is 0.
     """
     stream = next_stream("direction", generator)
     direction = []
@@ -48,7 +48,7 @@ def loss_surface(
 ) -> np.ndarray:
     """The loss on one batch where the weights are moved by a * first + b * second, for a and b in offsets: (A, A).
 
-    Rows go with a, columns with b; offset 0 is where the model is. It is measured in the mode that the model is in: in
+    Rows go with a, columns with b; offset 0 is where the model is. The loss is measured in the model's present mode: in
     training mode with the statistics of this batch, which is the loss that an optimiser goes down. Afterwards weights
     and buffers are as they were, bit for bit. Raises ValueError unless each direction has a step for each parameter.
     """

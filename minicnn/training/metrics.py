@@ -1,8 +1,8 @@
 """How often a classifier is right: accuracy, top-k accuracy, the confusion matrix. Arrays or Tensors in, numbers out.
 
-Scores are (N, K) or (N, K, ...), a row of K classes for each picture or pixel; of a tuple, as networks with auxiliary
-heads return it in training, the first counts. Targets are labels (N, ...), or
-probabilities of the scores' shape, as mixup makes them: then the most probable class is the right one.
+Scores are (N, K) or (N, K, ...), a row of K classes for each picture or pixel; of a tuple, which networks with
+auxiliary heads return in training, the first counts. Targets are labels (N, ...), or probabilities of the scores'
+shape, as mixup makes them: then the most probable class is the right one.
 """
 
 from typing import Any
@@ -42,9 +42,8 @@ def binary_accuracy(outputs: Any, targets: Any) -> float:
 def topk_accuracy(outputs: Any, targets: Any, k: int = 5) -> float:
     """The share of places, 0 to 1, at which fewer than k other classes score at least as high as the target.
 
-    A tie with the target counts against it, so that a network which scores all classes alike is not right.
-    Raises ValueError if the shapes don't fit, there is nothing to count, or k is not between 1 and the number of
-    classes.
+    A tie counts against the target: a network that gives all classes the same score is not right. Raises ValueError if
+    the shapes don't fit, there is nothing to count, or k is not between 1 and the number of classes.
     """
     scores, labels = _scores_and_labels(outputs, targets)
     classes = scores.shape[1]
@@ -59,8 +58,9 @@ def topk_accuracy(outputs: Any, targets: Any, k: int = 5) -> float:
 def confusion_matrix(predictions: Any, targets: Any, num_classes: int | None = None) -> np.ndarray:
     """int64 (K, K): how many places of true class `row` were taken for class `column`.
 
-    `predictions` are scores (N, K, ...) or predicted labels (N, ...). `num_classes` is taken from the scores if it is
-    not given; for labels it must be. Raises ValueError if it is missing, shapes don't fit or a label is out of range.
+    `predictions` are scores (N, K, ...) or predicted labels (N, ...). The default of `num_classes` is that of the
+    scores; for predicted labels the number must be given. Raises ValueError if the number is missing, shapes don't fit
+    or a label is out of range.
     """
     predicted, labels = _array(predictions), _array(targets)
     if predicted.dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""Progress of a training run: a bar while an epoch goes on (terminal, notebook), and one line when it has ended."""
+"""Progress of a training run: a bar during an epoch (terminal, notebook), and one line after the epoch."""
 
 import sys
 import warnings

@@ -1,4 +1,4 @@
-"""A run of training: everything that changes while it goes on, and so everything that a checkpoint must hold."""
+"""A run of training: everything that changes during the run, and so everything that a checkpoint must hold."""
 
 import itertools
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from minicnn.training.early_stopping import EarlyStopping
 class Run:
     """The parts of a run, and its place: `epoch` epochs are finished, and of the next one `batch` batches.
 
-    Callbacks of `fit` get it after every epoch: `records[-1]` is the record of that epoch.
+    Callbacks of `fit` get the run after every epoch: `records[-1]` is the record of that epoch.
     """
 
     model: Module
@@ -71,7 +71,8 @@ def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[Batch]:
 
 
 def checked_batch(batch: Any) -> Batch:
-    """The same batch as a tuple. Raises TypeError unless it is (images, targets), ValueError if it has no pictures."""
+    """The same batch as a tuple. Raises TypeError unless the batch is (images, targets), ValueError if there are no
+    pictures."""
     if not isinstance(batch, (tuple, list)) or len(batch) < 2 or not all(map(_has_rows, batch[:2])):
         parts = [_shape(part) for part in batch] if isinstance(batch, (tuple, list)) else _shape(batch)
         raise TypeError(
@@ -94,7 +95,8 @@ def _shape(part: Any) -> Any:
 
 
 def count_batches(loader: Any) -> int:
-    """The number of batches in an epoch. Raises TypeError if the loader has no length, ValueError if it is empty."""
+    """The number of batches in an epoch. Raises TypeError if the loader does not have a length, ValueError if the
+    length is 0."""
     if not hasattr(loader, "__len__"):
         raise TypeError(f"loader must have a length, as a DataLoader or a list of batches has, but is {type(loader)}")
     if not len(loader):

@@ -1,4 +1,4 @@
-"""Freezing: the lower part of a network stays as it is, bit for bit, while the upper part is trained."""
+"""Freezing: the lower part of a network stays unchanged, bit for bit, while the upper part is trained."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def freeze(model: Module, to: str | None = None) -> list[str]:
 
 
 def unfreeze(model: Module) -> None:
-    """Make the whole model trainable again; it goes into training mode at the next `train()`."""
+    """Make the whole model trainable again; the next `train()` sets training mode."""
     model.unfreeze()
 
 
 def _before(model: Module, to: str | None) -> list[Module]:
-    """The modules that are frozen; with one, all modules inside it are in the list too."""
+    """The modules that are frozen; with a container, all modules inside are in the list too."""
     modules = dict(model.named_modules())
     if to is None:
         kept = [name for name in getattr(model, "classifiers", ()) if name in modules]

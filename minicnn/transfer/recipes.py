@@ -1,12 +1,12 @@
 """Ways of using a backbone on a small target set: its features as they are, or trained further, or not at all.
 
-    frozen        the backbone stays as it is; only a linear classifier is fitted, on features computed once
+    frozen        the backbone stays unchanged; only a linear classifier is fitted, on features computed once
     fine_tuned    that classifier becomes the new head, then everything is trained at a low rate (linear probing, then
                   fine-tuning: Kumar et al. 2022, "Fine-tuning can distort pretrained features")
     from_scratch  a fresh network of the same architecture is trained on the target alone
 
-Each returns the accuracy on the target's test pictures. `frozen` with an untrained backbone is the control: it says how
-much the architecture gives by itself.
+Each returns the accuracy on the target's test pictures. `frozen` with an untrained backbone is the control: how much
+the architecture gives by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from minicnn.transfer.target import TransferTask
 
 
 def cached_features(backbone: Module, images: np.ndarray, batch_size: int = 250) -> np.ndarray:
-    """What the classifier of a frozen backbone would see of each picture: (N, C, H, W) -> (N, num_features)."""
+    """The features that a frozen backbone gives its classifier for each picture: (N, C, H, W) -> (N, num_features)."""
     pieces = []
     with evaluation_mode(backbone), no_grad():
         for start in range(0, len(images), batch_size):
@@ -76,7 +76,7 @@ def _train_and_score(model: Module, target: TransferTask, epochs: int, learning_
     optimizer = SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
     schedule = CosineAnnealingLR(optimizer, T_max=epochs * len(loader))
     fit(model, loader, optimizer, epochs=epochs, schedule=schedule, schedule_every="step", progress=False)
-    # Few pictures mean few steps: the running statistics lag behind the weights, so they are measured anew.
+    # Few pictures mean few steps: the running statistics are older than the weights, so they are measured again.
     reestimate_batch_norm(model, loader)
     test = DataLoader(TensorDataset(target.test_images, target.test_labels), batch_size=250)
     return evaluate(model, test)["accuracy"]

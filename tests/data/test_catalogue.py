@@ -29,13 +29,13 @@ def test_a_path_is_a_folder_of_pictures(tmp_path, monkeypatch):
     assert len(data.create(str(tmp_path / "pets"), "train", size=4)) == 8
     monkeypatch.chdir(tmp_path)
     assert len(data.create("pets", "val", size=4)) == 2
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .* does not exist"):
         data.create("pets/none")
 
 
 @pytest.mark.parametrize(("name", "hint"), [("cifar-10", "'cifar10'"), ("fashionmnist", "'fashion-mnist'")])
 def test_an_unknown_name_gets_the_nearest(name, hint):
-    with pytest.raises(ValueError, match=f"there is no data set or folder '{name}'; did you mean .*{hint}.*\\?"):
+    with pytest.raises(ValueError, match=f"no data set or folder is called '{name}'; did you mean .*{hint}.*\\?"):
         data.create(name)
 
 

@@ -169,7 +169,7 @@ def test_a_share_that_leaves_nothing_is_refused(tmp_path):
 
 
 def test_a_missing_root_and_a_root_without_classes_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist"):
         ImageFolder(tmp_path / "nowhere")
     save(tmp_path / "loose.png", (0, 0, 0))
     with pytest.raises(ValueError, match="one folder per class"):
@@ -178,7 +178,7 @@ def test_a_missing_root_and_a_root_without_classes_are_named(tmp_path):
 
 def test_a_file_that_is_no_picture_is_named(root):
     (root / "dog" / "notes.txt").write_text("good dog")
-    with pytest.raises(ValueError, match=r"notes\.txt is no picture \(1 such files in class 'dog'\)"):
+    with pytest.raises(ValueError, match=r"notes\.txt is not a picture \(1 such files in class 'dog'\)"):
         ImageFolder(root)
 
 

@@ -85,8 +85,8 @@ def test_any_other_name_is_refused_and_nothing_is_run(protocol, tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"\x80\x02cm\nword\n)R.", "calls a str, which is no function"),
-        (b"\x80\x02]q\x00)R.", "calls a list, which is no function"),
+        (b"\x80\x02cm\nword\n)R.", "calls a str, which is not a function"),
+        (b"\x80\x02]q\x00)R.", "calls a list, which is not a function"),
         (b"\x80\x02K\x01}b.", "gives attributes to a int"),
         (b"\x80\x02cm\nlist\n)\x81.", "uses the instruction NEWOBJ"),
         (b"(icopy\ncopy\n.", "uses the instruction INST"),

@@ -194,7 +194,7 @@ def test_weights_and_damaged_files_are_no_checkpoints(checkpoint):
     checkpoint.write_bytes(content[: len(content) // 2])
     refused(checkpoint, "damaged|cut short")
     save(small_model(), checkpoint)
-    refused(checkpoint, "is no checkpoint")
+    refused(checkpoint, "is not a checkpoint")
 
 
 @pytest.mark.parametrize("entry", ["states", "epoch", "records", "random"])

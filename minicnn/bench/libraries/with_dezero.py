@@ -1,4 +1,4 @@
-"""DeZero as it is measured: convolutions and the LeNet step."""
+"""DeZero in the measurements: convolutions and the LeNet step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""minicnn as it is measured: every algorithm by its name, and "minicnn" for the one that the chooser takes."""
+"""minicnn in the measurements: every algorithm by its name, and "minicnn" for the chooser's own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def start(threads: int) -> None:
 
 
 def variants(case: Any) -> list[str]:
-    """For convolutions all algorithms too, and the processor's peak beside them; for inference what fuse() makes."""
+    """For convolutions all algorithms too, and the processor's peak beside them; for inference the result of fuse()."""
     if isinstance(case, Convolution):
         return ["minicnn", "peak", *(f"minicnn {name}" for name in case.algorithms)]
     if isinstance(case, Network) and case.mode == INFERENCE:

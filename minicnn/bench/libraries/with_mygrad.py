@@ -1,4 +1,4 @@
-"""MyGrad as it is measured: convolutions."""
+"""MyGrad in the measurements: convolutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""onnxruntime as it is measured: inference only, batch norm folded and ReLU fused by its own optimisations."""
+"""onnxruntime in the measurements: inference only, batch norm folded and ReLU fused by its own optimisations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _options = onnxruntime.SessionOptions()
 
 
 def start(threads: int) -> None:
-    """Use that many threads; everything else is as onnxruntime has it by default, graph optimisations included."""
+    """Use that many threads; everything else has onnxruntime's defaults, graph optimisations included."""
     _options.intra_op_num_threads = threads
 
 

@@ -1,4 +1,4 @@
-"""PyTorch as it is measured: in both of its memory layouts, the better of which counts."""
+"""PyTorch in the measurements: in both of its memory layouts, the better of which counts."""
 
 from __future__ import annotations
 

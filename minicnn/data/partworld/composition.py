@@ -1,4 +1,4 @@
-"""What PartWorld's families are made of: parts, textures, layouts and classes. Tables only; nothing is drawn here.
+"""The contents of PartWorld's families: parts, textures, layouts and classes. Tables only; nothing is drawn here.
 
 A class is an arrangement: a layout, and which part stands in which of its three slots.
 

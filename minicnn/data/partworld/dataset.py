@@ -19,7 +19,7 @@ CHUNK = 1024  # pictures drawn at a time, which bounds the memory for their nois
 
 @dataclass(frozen=True)
 class PartTruth:
-    """What is true of B pictures, at each level and where it is. In the maps, -1 is "nothing of the kind here".
+    """The ground truth of B pictures, at each level and at each pixel. In the maps, -1 is "nothing of the kind here".
 
     The maps of texture and colour tell of the object; `orientation` is that of strokes and of striped fills, and -1 on
     other fills, whose direction repeats every quarter turn.
@@ -40,7 +40,7 @@ class PartTruth:
 class PartWorld(TensorDataset):
     """`size` generated pictures of one object each, whose class is the arrangement of its three parts.
 
-    split: "train", "val" or "test", drawn from streams of their own. family: "base", or at growing distance from it
+    split: "train", "val" or "test", drawn from streams of their own. family: "base", or at growing distance from base
     "near" (new arrangements), "mid" (new parts) and "far" (new parts, textures and layouts): minicnn.data.partworld has
     the table. image_size: H = W, at least 24. Picture i is of class i % 10, so any 10*k pictures on end have k of each
     class; it depends on seed, family, split, image_size and i only, so a smaller set is the beginning of a larger one.
@@ -125,7 +125,7 @@ class PartWorld(TensorDataset):
 
 
 def draw(parameters: PictureParameters, bits: np.ndarray, pixels: np.ndarray, covers: np.ndarray) -> None:
-    """Draw the pictures into pixels (N, H, W, 3) uint8, and what covers each pixel into covers (N, H, W) uint8."""
+    """Draw the pictures into pixels (N, H, W, 3) uint8, and the cover of each pixel into covers (N, H, W) uint8."""
     size = pixels.shape[1]
     noise = noise_samples(bits[:, -noise_draws(size) :], size)
     draw_pictures_compiled(

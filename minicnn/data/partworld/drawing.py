@@ -4,9 +4,10 @@ A part is drawn from its signed distance: how far, in pixels, a point lies outsi
 A pixel whose centre lies d outside is covered by 1/2 - d, kept within 0 and 1, which makes edges smooth. A fill is a
 pattern of weights between 0 (gap) and 1 (full colour).
 
-Everything is float64 with + - * / and square roots, whose results IEEE 754 fixes to the last bit. There is no exp, log
-or sine, and no fastmath: without it Numba does not contract a product and a sum into one rounding. So each processor
-gives the same bytes, and so does Python with NUMBA_DISABLE_JIT=1, where `@compile` leaves these functions as they are.
+Everything is float64 with + - * / and square roots, whose results IEEE 754 fixes to the last bit. There are neither
+exp, log or sine, nor fastmath: without fastmath Numba does not contract a product and a sum into one rounding. So each
+processor gives the same bytes, and so does Python with NUMBA_DISABLE_JIT=1, where `@compile` leaves these functions as
+they are.
 """
 
 # Numba infers the types of compiled functions.
@@ -97,7 +98,7 @@ def _fill_weight(kind, u, v, period):
 
 @compile
 def _draw_picture(pixels, covers, ground, strokes, direction, objects, parts, kinds, count, noise):
-    """Draw one picture into `pixels` (H, W, 3) and what covers each pixel into `covers` (H, W)."""
+    """Draw one picture into `pixels` (H, W, 3) and the cover of each pixel into `covers` (H, W)."""
     size = pixels.shape[0]
     along_x, along_y = direction[0], direction[1]
     colour = np.empty(3)

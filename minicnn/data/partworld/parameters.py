@@ -14,7 +14,7 @@ from minicnn.data.partworld.composition import LAYOUTS, PARTS, TEXTURES, Family
 from minicnn.data.partworld.random_bits import between, choices
 
 RADIUS = 4.4  # of a part, px at scale 1 in a picture of 32
-SPACING = 8.8  # of the slots, likewise
+SPACING = 8.8  # between slots, px at scale 1 in a picture of 32
 SCALE = (0.73, 0.97)
 TURN = 0.28  # tangent of half the largest turn: 31 degrees for the object
 PART_TURN = 0.095  # and 11 for a part within it

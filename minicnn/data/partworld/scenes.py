@@ -20,18 +20,18 @@ OBJECT_PIXELS = 32  # the picture that one object of a scene would fill
 class PartWorldScenes(Dataset):
     """`size` generated pictures with 1 to `max_objects` objects of independent class, colour and texture; none overlap.
 
-    An object is as large as in PartWorld at 32 x 32, whatever the size of the scene; one that finds no free place in
-    five draws is left out, and so are those after it, so crowded little scenes hold fewer. split, family and seed are
-    as in PartWorld; image_size: H = W, at least 48.
+    An object is as large as in PartWorld at 32 x 32, whatever the size of the scene; an object that finds no free place
+    in five draws is left out, and so are those after it, so crowded little scenes hold fewer. split, family and seed
+    are as in PartWorld; image_size: H = W, at least 48.
 
     Item i is (image float32 (3, H, W) in [0, 1], target), where the target is a dictionary of the n objects:
       boxes     (n, 4) float32: left, top, right, bottom, px; right and bottom are outside
-      labels    (n,) int64: 0 ... 9, an index into `classes`; there is no class for the ground
+      labels    (n,) int64: 0 ... 9, an index into `classes`; the ground does not have a class
       masks     (n, H, W) bool
       semantic  (H, W) int64: 0 on the ground, 1 + label on an object
     images (N, 3, H, W) uint8 and counts (N,) int64 hold the pictures and their numbers of objects.
 
-    Raises what PartWorld raises, and ValueError unless 1 <= max_objects <= 8.
+    Raises the errors of PartWorld, and ValueError unless 1 <= max_objects <= 8.
     """
 
     def __init__(

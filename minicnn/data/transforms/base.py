@@ -1,4 +1,4 @@
-"""What all transforms share: what they take, what they give back, and how they are chained.
+"""The common part of all transforms: arguments, results, and how they are chained.
 
 A transform takes one picture (C, H, W) or a batch (B, C, H, W), float32 in [0, 1] as a rule, and gives back the same
 kind; it never changes its argument. In a batch every picture draws for itself. Inside, a transform works on pixels
@@ -18,8 +18,8 @@ from minicnn.kernels import layout
 class Transform:
     """Base of all transforms: a subclass writes `apply(pixels, generator)`, (B, H, W, C) -> (B, OH, OW, C), float32.
 
-    `draws` says whether it uses the generator. Without `generator=` a transform that draws takes the next stream of
-    `minicnn.random`; DataLoader gives one that is keyed by epoch and batch.
+    `draws` says whether the transform uses the generator. Without `generator=` a transform that draws takes the next
+    stream of `minicnn.random`; DataLoader gives a generator keyed by epoch and batch.
     """
 
     draws = False
