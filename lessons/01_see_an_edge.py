@@ -6,12 +6,14 @@
 # **What you need to know.** That a picture is an array of numbers, and what a sum of products is. Nothing about
 # networks: in this lesson nothing learns.
 #
-# **Machine time.** 2<!-- seconds:.0f --> s on two cores.
+# **Your time.** 40 minutes, both exercises included.
 #
-# A *kernel* is a small array of weights. It is laid on a picture, each weight is multiplied by the pixel under it,
-# and the nine products are added up: that sum is the kernel's *answer* at this place. Then the kernel moves on by one
-# pixel. The answers at all places form a new picture, smaller by two rows and two columns, because the middle of a
-# 3x3 kernel can't stand on the outermost pixels. This is all that a *convolution* is.
+# **Machine time.** `2` s on two cores.
+#
+# A *kernel* is a small array of weights. It is laid on a picture, each weight is multiplied by the pixel under it, and
+# the nine products are added up: that sum is the kernel's *answer* at this place. Then the kernel moves on by one
+# pixel. The answers at all places form a new picture, smaller by two rows and two columns, because the middle of a 3x3
+# kernel can't stand on the outermost pixels. This is all that a *convolution* is.
 #
 # Here is a kernel that Irwin Sobel and Gary Feldman proposed in 1968, and the same one lying on its side:
 #
@@ -19,6 +21,8 @@
 #     -1  0  1         -1 -2 -1
 #     -2  0  2          0  0  0
 #     -1  0  1          1  2  1
+#
+# [//]: # (seconds:.0f)
 
 # %%
 import numpy as np
@@ -62,9 +66,9 @@ lesson.predict("diagonal", "At 45 degrees, what share of that largest answer is 
 lesson.read("minicnn/kernels/convolution/reference.py:forward_loops")
 
 # %% [markdown]
-# Now call this very function on a single window, dark on the left and bright on the right: one place and one kernel,
-# so one answer. To walk through its nine products in a debugger, set `MINICNN_STOP=01_see_an_edge:one_window`, or
-# choose "Lesson 1: one window, nine products" in VS Code.
+# Now call this very function on a single window, dark on the left and bright on the right: one place and one kernel, so
+# one answer. To walk through its nine products in a debugger, set `MINICNN_STOP=01_see_an_edge:one_window`, or choose
+# "Lesson 1: one window, nine products" in VS Code.
 
 # %%
 window = np.array([[0, 0.5, 1], [0, 0.5, 1], [0, 0.5, 1]], np.float32)
@@ -91,9 +95,9 @@ with use_algorithm("reference"):
 # %% [markdown]
 # ## Run
 #
-# First, edges whose direction we know, because we draw them. Brightness goes from 0 to 1 across four pixels, as
-# behind a lens that is not quite sharp. The edge turns from lying (0 degrees) over rising (45) and standing (90) to
-# falling (135). For each picture we take the largest answer in it, whatever its sign.
+# First, edges whose direction we know, because we draw them. Brightness goes from 0 to 1 across four pixels, as behind
+# a lens that is not quite sharp. The edge turns from lying (0 degrees) over rising (45) and standing (90) to falling
+# (135). For each picture we take the largest answer in it, whatever its sign.
 
 # %%
 angles = np.arange(0, 181, lesson.either(5, 15))
@@ -117,17 +121,18 @@ lesson.outcome("direction", {0: "lying", 90: "standing"}.get(strongest, "diagona
 lesson.outcome("diagonal", share_at_45, within=0.05)
 
 # %% [markdown]
-# The upright kernel answers most to an edge at 90<!-- strongest_angle:.0f --> degrees, a standing one: it compares
-# left with right, and across a standing edge left and right differ. Across a lying one they don't, and its answer is
-# 0.
+# The upright kernel answers most to an edge at `90` degrees, a standing one: it compares left with right, and across a
+# standing edge left and right differ. Across a lying one they don't, and its answer is 0.
 #
-# At 45 degrees 0.707<!-- share_at_45:.3f --> of the largest answer is left. That is the sine of 45 degrees: the kernel
-# measures how fast the brightness rises *to the right*, and a slanted edge rises to the right by just that part. The
-# lying kernel measures the rise downwards. Together they know the whole slope, as two coordinates know a point.
+# At 45 degrees `0.707` of the largest answer is left. That is the sine of 45 degrees: the kernel measures how fast the
+# brightness rises *to the right*, and a slanted edge rises to the right by just that part. The lying kernel measures
+# the rise downwards. Together they know the whole slope, as two coordinates know a point.
 #
 # Second, pictures that were not made for these kernels. PartWorld draws strokes of four directions on a noisy ground,
 # below the parts of an object, and says where they are. A stroke has an edge on either side, so we look at the pixels
 # beside it, and take the mean size of the answers there.
+#
+# [//]: # (strongest_angle:.0f share_at_45:.3f)
 
 # %%
 world = PartWorld("train", lesson.either(4000, 500))
@@ -150,15 +155,17 @@ ratio = to_strokes[0, 2] / to_strokes[0, 0]
 lesson.number("stroke_ratio", ratio, band=(2.7, 3.5), fast_band=(2.4, 3.8), unit="times")
 
 # %% [markdown]
-# Beside vertical strokes the upright kernel answers 3.0<!-- stroke_ratio:.1f --> times as strongly as beside horizontal
-# ones. With the drawn edges it was infinitely more; but here there is noise, which has no direction, and strokes end.
+# Beside vertical strokes the upright kernel answers `3.0` times as strongly as beside horizontal ones. With the drawn
+# edges it was infinitely more; but here there is noise, which has no direction, and strokes end.
+#
+# [//]: # (stroke_ratio:.1f)
 
 # %% [markdown]
 # ## Control
 #
 # Is it the *order* of the weights that sees the edge, or would any kernel of these numbers do? Shuffle the nine
-# weights, many times over. If the order matters, shuffled kernels taken together must prefer no direction. So here is
-# a claim that should fail.
+# weights, many times over. If the order matters, shuffled kernels taken together must prefer no direction. So here is a
+# claim that should fail.
 
 # %%
 generator = random.stream("shuffled kernels")
@@ -171,16 +178,18 @@ lesson.number("shuffled_share", standing / to_edges[0].max(), band=(0.27, 0.36),
 lesson.control("the same nine weights in any order prefer standing edges", preference, fails_below=0.2)
 
 # %% [markdown]
-# Shuffled kernels answer a standing edge 0.31<!-- shuffled_share:.2f --> times as strongly as the upright kernel does,
-# and as a group they prefer no direction. A single one of them does prefer some direction, as any weights do that add
-# up to zero and are not symmetric; but which one, and how strongly, is a matter of luck.
+# Shuffled kernels answer a standing edge `0.31` times as strongly as the upright kernel does, and as a group they
+# prefer no direction. A single one of them does prefer some direction, as any weights do that add up to zero and are
+# not symmetric; but which one, and how strongly, is a matter of luck.
+#
+# [//]: # (shuffled_share:.2f)
 
 # %% [markdown]
 # ## Figure
 #
-# Above, the kernels and what they answer to one picture: white where an answer is positive, black where it is
-# negative, grey where it is 0. Below, the size of their answers by the direction of the edge: lines for the drawn
-# edges, marks for the strokes of PartWorld.
+# Above, the kernels and what they answer to one picture: white where an answer is positive, black where it is negative,
+# grey where it is 0. Below, the size of their answers by the direction of the edge: lines for the drawn edges, marks
+# for the strokes of PartWorld.
 
 # %%
 kernels = {"upright": upright, "lying": lying, "shuffled": shuffled[0]}

@@ -5,15 +5,19 @@
 #
 # **What you need to know.** Lesson 1; what a partial derivative is. One paragraph speaks of eigenvalues.
 #
-# **Machine time.** 8<!-- seconds:.0f --> s on two cores.
+# **Your time.** 60 minutes, both exercises included.
+#
+# **Machine time.** `8` s on two cores.
 #
 # In lesson 1 somebody gave us nine weights. Now nobody does. We have pictures, and for each of them the answers that
-# Sobel's upright kernel gives; the kernel that gave them is hidden. A second kernel begins with random weights,
-# answers too, and is told how far off it is. The measure is the *loss*: the mean of all squared errors.
+# Sobel's upright kernel gives; the kernel that gave them is hidden. A second kernel begins with random weights, answers
+# too, and is told how far off it is. The measure is the *loss*: the mean of all squared errors.
 #
-# *Gradient descent* asks for the slope of the loss in each weight (nine slopes together are the *gradient*), and
-# takes a small step downhill: `weight = weight - lr * gradient`. The factor `lr` is the *learning rate*. Then it does
-# so again. Every network of this course learns like this, with more weights.
+# *Gradient descent* asks for the slope of the loss in each weight (nine slopes together are the *gradient*), and takes
+# a small step downhill: `weight = weight - lr * gradient`. The factor `lr` is the *learning rate*. Then it does so
+# again. Every network of this course learns like this, with more weights.
+#
+# [//]: # (seconds:.0f)
 
 # %%
 import numpy as np
@@ -64,10 +68,10 @@ lesson.read("minicnn/functional/convolution.py:_conv2d")
 lesson.read("minicnn/kernels/convolution/reference.py:weight_gradient_loops")
 
 # %% [markdown]
-# The last line says it all: `gw` gathers gradient times pixel. A weight is multiplied, at each place of the kernel,
-# by one pixel of the window; its slope is therefore the sum, over all places, of that pixel times the slope at that
-# place. That is a convolution once more, of the picture with its errors: a weight grows if its pixels were bright
-# where the answer was too low.
+# The last line says it all: `gw` gathers gradient times pixel. A weight is multiplied, at each place of the kernel, by
+# one pixel of the window; its slope is therefore the sum, over all places, of that pixel times the slope at that place.
+# That is a convolution once more, of the picture with its errors: a weight grows if its pixels were bright where the
+# answer was too low.
 #
 # Here is the smallest case: a picture of 4x4 pixels has 2x2 answers, and we say that the loss has a slope in two of
 # them. To walk through it, set `MINICNN_STOP=02_learn_the_edge:weight_gradient`, or choose "Lesson 2: the gradient of
@@ -136,9 +140,9 @@ def train(start, pictures, targets, lr, steps, answer=F.conv2d, momentum=0.0):
 
 # %% [markdown]
 # What is a good learning rate? For one kernel it can be computed, because the loss is a bowl. Call the difference
-# between our kernel and the hidden one the *error*: nine numbers. One step, taken with all pictures, multiplies it by
-# a matrix, `1 - lr * H`, where `H` is twice the mean product of any two pixels of a window. The eigenvectors of `H`
-# are directions in the space of kernels, and its eigenvalues say how strongly the bowl is curved along each: a step
+# between our kernel and the hidden one the *error*: nine numbers. One step, taken with all pictures, multiplies it by a
+# matrix, `1 - lr * H`, where `H` is twice the mean product of any two pixels of a window. The eigenvectors of `H` are
+# directions in the space of kernels, and its eigenvalues say how strongly the bowl is curved along each: a step
 # multiplies that part of the error by `1 - lr * curvature`. With `lr` above 2 divided by the largest curvature, the
 # part along the steepest direction grows from step to step. Each teacher gets half that limit.
 
@@ -175,26 +179,26 @@ lesson.number("standardised_distance", distances["standardised"][-1], band=(0, 1
 lesson.number("noise_distance_1", distances["noise"][1], band=(0, 0.05))
 
 # %% [markdown]
-# Gradient descent does find Sobel. On standardised pictures the distance is
-# 0.03<!-- standardised_distance_100:.2f --> of Sobel's size after 100 steps and
-# 2e-06<!-- standardised_distance:.0e --> at the end. But how fast it goes depends on who teaches. On noise it is
-# 0.04<!-- noise_distance_1:.2f --> after a *single* step. On plain pictures it is still
-# 0.14<!-- plain_distance:.2f --> after 1000.
+# Gradient descent does find Sobel. On standardised pictures the distance is `0.03` of Sobel's size after 100 steps and
+# `2e-06` at the end. But how fast it goes depends on who teaches. On noise it is `0.04` after a *single* step. On plain
+# pictures it is still `0.14` after 1000.
 #
 # Why do pictures teach worse than noise? In a picture neighbouring pixels are nearly equal. Raise all nine weights
 # together, and every answer changes a great deal; raise one and lower the one beside it, and hardly anything changes.
-# The bowl is steep in the first direction and flat in the second: its largest curvature is
-# 1,874<!-- plain_spread:,.0f --> times the smallest on plain pictures, 65<!-- standardised_spread:.0f --> times once
-# they are standardised, and 1.004<!-- noise_spread:.3f --> times on noise, where no pixel tells anything of the next.
-# The steep directions limit the learning rate, and the flat ones have to live with it. This is one reason why nearly
-# every network is given standardised pictures. And where all curvatures are alike, half the limit is just what
+# The bowl is steep in the first direction and flat in the second: its largest curvature is `1,874` times the smallest
+# on plain pictures, `65` times once they are standardised, and `1.004` times on noise, where no pixel tells anything of
+# the next. The steep directions limit the learning rate, and the flat ones have to live with it. This is one reason why
+# nearly every network is given standardised pictures. And where all curvatures are alike, half the limit is just what
 # reaches the bottom in one step.
 #
-# Mind one more thing. The plain teacher's loss has fallen to 0.0004<!-- plain_loss:.4f --> of what it was, and yet
-# the kernel is not Sobel's. A low loss says that the kernel *answers* like Sobel on these pictures, and on these
-# pictures others do so too.
+# Mind one more thing. The plain teacher's loss has fallen to `0.0004` of what it was, and yet the kernel is not
+# Sobel's. A low loss says that the kernel *answers* like Sobel on these pictures, and on these pictures others do so
+# too.
 #
 # Now the limit itself: fifty pictures, fifty steps, ten learning rates, eight below it and two above.
+#
+# [//]: # (standardised_distance_100:.2f standardised_distance:.0e noise_distance_1:.2f plain_distance:.2f)
+# [//]: # (plain_spread:,.0f standardised_spread:.0f noise_spread:.3f plain_loss:.4f)
 
 # %%
 few, few_targets = teachers["standardised"][:50], targets["standardised"][:50]
@@ -209,14 +213,16 @@ lesson.number("below_limit", ends[shares == 0.95].item(), band=(0, 0.01), fast_b
 lesson.number("above_limit", ends[shares == 1.05].item(), band=(100, 1e6), fast_band=(2, 1e4), unit="times")
 
 # %% [markdown]
-# Five per cent below the limit the loss ends at 0.0002<!-- below_limit:.4f --> of its first value; five per cent
-# above it, at 4,299<!-- above_limit:,.0f --> times that value, and it goes on growing. Below it larger steps are
-# better here, for it is the flat directions that take their time.
+# Five per cent below the limit the loss ends at `0.0002` of its first value; five per cent above it, at `4,299` times
+# that value, and it goes on growing. Below it larger steps are better here, for it is the flat directions that take
+# their time.
 #
 # ## Control
 #
-# Did the kernel learn from the *answers*, or would it have come to something like Sobel with any? Give each picture
-# the answers to another one.
+# Did the kernel learn from the *answers*, or would it have come to something like Sobel with any? Give each picture the
+# answers to another one.
+#
+# [//]: # (below_limit:.4f above_limit:,.0f)
 
 # %%
 pictures = teachers["standardised"]
@@ -228,8 +234,8 @@ print("taught with the answers to other pictures:", misled[0].astype(float).roun
 lesson.control("taught with the answers to other pictures, the kernel finds Sobel too", way, fails_below=0.1)
 
 # %% [markdown]
-# All weights go to nearly 0: where the answers have nothing to do with the picture, the smallest loss is had by
-# saying nothing.
+# All weights go to nearly 0: where the answers have nothing to do with the picture, the smallest loss is had by saying
+# nothing.
 #
 # Second, a task for which there is no kernel: how steep the picture is at each place, in whatever direction. Replace
 # each pixel by its negative. Every answer of a kernel then changes its sign, but the steepness is what it was; so it
@@ -278,20 +284,21 @@ lesson.number("off_right_angle", right_angle, band=(0, 0.2), fast_band=(0, 10), 
 lesson.outcome("pair", "the same two, turned" if outside.max() < 0.25 and turns.max() > 5 else "nothing of the kind")
 
 # %% [markdown]
-# From each of three starts the two kernels leave at most 1e-08<!-- pair_unexplained:.0e --> of the variance
-# unexplained. They lie in the plane of the upright and the lying kernel: at most 3e-04<!-- pair_outside:.0e --> of
-# them is outside. There they stand at right angles (to within 0.003<!-- off_right_angle:.3f --> degrees), but turned
-# by anything from 1.6<!-- least_turn:.1f --> to 50.0<!-- largest_turn:.1f --> degrees, as the start would have it.
-# Steepness is a length, and a length is the same in all coordinates that stand at right angles. The answers did not
-# say which were meant, so gradient descent can't find out. What a network learns is often like this: not the features
-# that somebody had in mind, but others that do the same work.
+# From each of three starts the two kernels leave at most `1e-08` of the variance unexplained. They lie in the plane of
+# the upright and the lying kernel: at most `3e-04` of them is outside. There they stand at right angles (to within
+# `0.003` degrees), but turned by anything from `1.6` to `50.0` degrees, as the start would have it. Steepness is a
+# length, and a length is the same in all coordinates that stand at right angles. The answers did not say which were
+# meant, so gradient descent can't find out. What a network learns is often like this: not the features that somebody
+# had in mind, but others that do the same work.
+#
+# [//]: # (pair_unexplained:.0e pair_outside:.0e off_right_angle:.3f least_turn:.1f largest_turn:.1f)
 
 # %% [markdown]
 # ## Figure
 #
-# Above, each teacher with one of its pictures, and the kernel after some steps, its weights in black and white. In
-# the middle, how loss and distance fall. Below, what the learning rate does, and the three pairs as arrows in the
-# plane of Sobel's two kernels.
+# Above, each teacher with one of its pictures, and the kernel after some steps, its weights in black and white. In the
+# middle, how loss and distance fall. Below, what the learning rate does, and the three pairs as arrows in the plane of
+# Sobel's two kernels.
 
 # %%
 shown = [0, 1, 10, 100, 1000][: lesson.either(5, 4)]
@@ -302,8 +309,8 @@ lesson.figure(learning_figure(samples, at_steps, losses, distances, shown, (shar
 # %% [markdown]
 # ## Exercise
 #
-# **02a** `lessons/exercises/02a_weight_gradient.py`: the gradient of a kernel's weights, from a picture and the
-# slopes of the loss in the answers.
+# **02a** `lessons/exercises/02a_weight_gradient.py`: the gradient of a kernel's weights, from a picture and the slopes
+# of the loss in the answers.
 #
 # **02b** `lessons/exercises/02b_momentum_step.py`: one step of gradient descent with momentum.
 #
@@ -315,15 +322,15 @@ lesson.figure(learning_figure(samples, at_steps, losses, distances, shown, (shar
 # - Let every kernel have momentum: `momentum=0.9` in the first line of `train`. Expected: the plain teacher's kernel
 #   comes hundreds of times nearer to Sobel in 1000 steps, for in flat directions a velocity builds up. On noise it is
 #   slower: it rolls through the bottom of the bowl and back.
-# - Take one picture a step: `batches.choice(len(pictures), 1, replace=False)`. Expected: nearly the same distances.
-#   One picture has 900 windows for nine weights, and all of them agree on the answer.
-# - Let the teachers make mistakes: below `targets[name] = ...` add
-#   `targets[name] += random.stream("mistakes").standard_normal(targets[name].shape, "f")`.
-#   Expected: the loss stays at 1, the mistakes' own variance, and the distance ends between 0.002 and 0.004 on noise
-#   and on standardised pictures alike: the kernel trembles about Sobel.
-# - Hide a chequered kernel in place of Sobel's, `upright = np.float32([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])`, and
-#   look at the kernels that are printed. Expected: on plain pictures it is half found after 1000 steps, on noise
-#   after one as before. It lies in the flattest direction of all, for pictures have few chequers.
+# - Take one picture a step: `batches.choice(len(pictures), 1, replace=False)`. Expected: nearly the same distances. One
+#   picture has 900 windows for nine weights, and all of them agree on the answer.
+# - Let the teachers make mistakes: below `targets[name] = ...` add `targets[name] +=
+#   random.stream("mistakes").standard_normal(targets[name].shape, "f")`. Expected: the loss stays at 1, the mistakes'
+#   own variance, and the distance ends between 0.002 and 0.004 on noise and on standardised pictures alike: the kernel
+#   trembles about Sobel.
+# - Hide a chequered kernel in place of Sobel's, `upright = np.float32([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])`, and look
+#   at the kernels that are printed. Expected: on plain pictures it is half found after 1000 steps, on noise after one
+#   as before. It lies in the flattest direction of all, for pictures have few chequers.
 
 # %%
 lesson.finish()

@@ -5,12 +5,16 @@
 #
 # **What you need to know.** Lesson 2; the chain rule.
 #
-# **Machine time.** 6<!-- seconds:.0f --> s on two cores.
+# **Your time.** 60 minutes, both exercises included.
+#
+# **Machine time.** `6` s on two cores.
 #
 # Lesson 2 asked for the gradient of a loss and got it, by `loss.backward()`. Nobody had worked out that gradient with
 # pencil and paper; the program found it from the operations that had made the loss. This is *automatic
-# differentiation*, autograd for short, and it needs only two things: that each operation knows its own slope, and
-# that somebody calls them in the right order.
+# differentiation*, autograd for short, and it needs only two things: that each operation knows its own slope, and that
+# somebody calls them in the right order.
+#
+# [//]: # (seconds:.0f)
 
 # %%
 import numpy as np
@@ -46,20 +50,20 @@ lesson.predict(
 # %% [markdown]
 # ## Read
 #
-# An operation is a function that computes its result, says how to go back, and hands both to `make_result`. Here is
-# one of the shortest, relu, which keeps what is positive and puts 0 for the rest.
+# An operation is a function that computes its result, says how to go back, and hands both to `make_result`. Here is one
+# of the shortest, relu, which keeps what is positive and puts 0 for the rest.
 
 # %%
 lesson.read("minicnn/functional/activation.py:relu")
 lesson.read("minicnn/tensor.py:make_result")
 
 # %% [markdown]
-# `backward` is a function inside a function: it remembers `y` from the time when relu was called. Give it the slope
-# of the loss in relu's *result*, and it gives back the slope in relu's *input*: the same number where the input was
+# `backward` is a function inside a function: it remembers `y` from the time when relu was called. Give it the slope of
+# the loss in relu's *result*, and it gives back the slope in relu's *input*: the same number where the input was
 # positive, else 0. It knows nothing of the operations before and after it.
 #
-# `make_result` puts it into a `Node`, which points to the nodes of the inputs. Let us call one by hand. (To see it
-# from inside, set `MINICNN_STOP=03_step_through_autograd:one_relu`.)
+# `make_result` puts it into a `Node`, which points to the nodes of the inputs. Let us call one by hand. (To see it from
+# inside, set `MINICNN_STOP=03_step_through_autograd:one_relu`.)
 
 # %%
 y = F.relu(Tensor(np.array([-1.0, 2.0, 3.0]), requires_grad=True))
@@ -69,8 +73,8 @@ if lesson.stop("one_relu"):
 print("slopes 10, 20, 30 in the result are these in the input:", y.node.backward(np.array([10.0, 20.0, 30.0]))[0])
 
 # %% [markdown]
-# That is all an operation has to know. The rest is done once, for all of them, by the three functions below: the
-# order, the walk, and the place where slopes arrive.
+# That is all an operation has to know. The rest is done once, for all of them, by the three functions below: the order,
+# the walk, and the place where slopes arrive.
 
 # %%
 lesson.read("minicnn/tensor.py:topological_order")
@@ -78,8 +82,8 @@ lesson.read("minicnn/tensor.py:run_backward")
 lesson.read("minicnn/tensor.py:Node.receive")
 
 # %% [markdown]
-# The smallest graph with a difficulty in it: `x` is used twice, once directly and once through a product. A *hook* is
-# a function that a Tensor calls when its gradient has come; we let every Tensor print. To walk along, set
+# The smallest graph with a difficulty in it: `x` is used twice, once directly and once through a product. A *hook* is a
+# function that a Tensor calls when its gradient has come; we let every Tensor print. To walk along, set
 # `MINICNN_STOP=03_step_through_autograd:walk`, or choose "Lesson 3: the walk through a small graph" in VS Code.
 
 # %%
@@ -97,14 +101,16 @@ loss.backward()
 lesson.number("gradient_of_x", x.grad.item(), band=(4, 4))
 
 # %% [markdown]
-# `x` was the last to speak, and it spoke once. Its gradient is 4<!-- gradient_of_x:.0f -->: 1 by the direct way, and
-# 3, which is `w`, through the product. `receive` added the two up, and `x`'s own turn came only when both were in.
-# This is what the order is for: *a node comes after every node that uses it*. An order with this property is called
-# topological. Had `x` been called as soon as the first slope arrived, it would have had to be called again.
+# `x` was the last to speak, and it spoke once. Its gradient is `4`: 1 by the direct way, and 3, which is `w`, through
+# the product. `receive` added the two up, and `x`'s own turn came only when both were in. This is what the order is
+# for: *a node comes after every node that uses it*. An order with this property is called topological. Had `x` been
+# called as soon as the first slope arrived, it would have had to be called again.
 #
 # ## Run
 #
 # Now the 16 sums.
+#
+# [//]: # (gradient_of_x:.0f)
 
 # %%
 calls = []
@@ -119,14 +125,15 @@ lesson.number("doubled", x.grad.item(), band=(2**16, 2**16))
 lesson.outcome("calls", {1: "once", 16: "16 times", 2**15: "32,768 times"}[len(calls)])
 
 # %% [markdown]
-# 1<!-- calls:.0f --> call, and the gradient is 65,536<!-- doubled:,.0f -->, two to the power of 16. A walk that
-# follows every way separately gets the same number from 32,768 calls, and in a network with 50 shortcuts it would
-# never end. In topological order each operation is called once, and going back costs about twice as much as going
-# forward.
+# `1` call, and the gradient is `65,536`, two to the power of 16. A walk that follows every way separately gets the same
+# number from 32,768 calls, and in a network with 50 shortcuts it would never end. In topological order each operation
+# is called once, and going back costs about twice as much as going forward.
 #
 # Second, a network: two layers of convolution, whose scores are averaged over all places, and a loss that says how
 # surprised the network is by the right class. The task is lesson 1's: in which of four directions are the strokes
 # drawn?
+#
+# [//]: # (calls:.0f doubled:,.0f)
 
 # %%
 world = PartWorld("train", lesson.either(1000, 300))
@@ -158,14 +165,14 @@ for place, node in enumerate(topological_order(loss.node), 1):
     print(f"{place:3d}. {called:13s} {'x'.join(map(str, node.shape)) or 'scalar'}")
 
 # %% [markdown]
-# The loss comes first, and the weights of the first layer last. The picture is not in the list, as nobody asked for
-# its gradient; no time is spent on it.
+# The loss comes first, and the weights of the first layer last. The picture is not in the list, as nobody asked for its
+# gradient; no time is spent on it.
 #
 # Is what comes out right? Take a random direction in the space of all weights. The slope of the loss along it is, by
 # backward, the sum of gradient times direction. By *central differences* it is the rise of the loss from a step h
-# before to a step h after, divided by 2h. The second way knows nothing of calculus, graphs or our code for backward,
-# so the two can agree only if backward is right. We go through many steps h; in float64, in float32, and with tanh,
-# which is smooth, in place of relu.
+# before to a step h after, divided by 2h. The second way knows nothing of calculus, graphs or our code for backward, so
+# the two can agree only if backward is right. We go through many steps h; in float64, in float32, and with tanh, which
+# is smooth, in place of relu.
 
 # %%
 generator = random.stream("directions")
@@ -204,20 +211,21 @@ lesson.number("tanh_at_1e_6", by_step["0.000001"], band=(0, 1e-7))
 lesson.number("relu_at_1e_6", differences["relu, float64"][np.isclose(steps, 1e-6)].item(), band=(0, 1e-5))
 
 # %% [markdown]
-# At h = 0.000001 the two ways differ by 5e-11<!-- tanh_at_1e_6:.0e --> of the slope with tanh and by
-# 2e-10<!-- relu_at_1e_6:.0e --> with relu: nine digits or more agree. Along these directions backward is right.
+# At h = 0.000001 the two ways differ by `5e-11` of the slope with tanh and by `2e-10` with relu: nine digits or more
+# agree. Along these directions backward is right.
 #
 # Why not with a smaller step? Then the losses at the two ends agree in nearly all of their 16 digits, and their
-# difference consists of what is left: the error grows as h shrinks. And with a larger one the loss is no straight
-# line from end to end: with tanh the error is a hundred times as large for ten times the step. relu has a kink at 0
-# besides. Between the two ends of a larger step some of its 57,600 inputs change their sign, and each of them bends
-# the line a little. In float32 there is hardly a step at which a check is worth much; therefore gradients are checked
-# in float64.
+# difference consists of what is left: the error grows as h shrinks. And with a larger one the loss is no straight line
+# from end to end: with tanh the error is a hundred times as large for ten times the step. relu has a kink at 0 besides.
+# Between the two ends of a larger step some of its 57,600 inputs change their sign, and each of them bends the line a
+# little. In float32 there is hardly a step at which a check is worth much; therefore gradients are checked in float64.
 #
 # ## Control
 #
 # A check is worth something only if it finds mistakes. Here is a relu that forgets: its result is right, but its way
 # back lets every slope pass, also where the input was negative.
+#
+# [//]: # (tanh_at_1e_6:.0e relu_at_1e_6:.0e)
 
 # %%
 
@@ -259,13 +267,14 @@ forgetful_loss = np.mean(trainings["forgetful relu"][-20:])
 lesson.number("forgetful_loss", forgetful_loss, band=(1.3, 1.5), fast_band=(1.2, 1.5), unit="nats")
 
 # %% [markdown]
-# With relu the loss falls to 0.63<!-- relu_loss:.2f -->. With the forgetful one it stays at
-# 1.39<!-- forgetful_loss:.2f -->, and log 4 = 1.39 is what guessing among four directions costs. Yet nothing was
-# said: no error, no NaN, just a network that seems to be too small, or a task too hard. A wrong gradient does not
-# look wrong. It has to be checked.
+# With relu the loss falls to `0.63`. With the forgetful one it stays at `1.39`, and log 4 = 1.39 is what guessing among
+# four directions costs. Yet nothing was said: no error, no NaN, just a network that seems to be too small, or a task
+# too hard. A wrong gradient does not look wrong. It has to be checked.
 #
 # The second control. `detach()` gives a Tensor without a node: the way back is cut there, on purpose. No slope should
 # come through.
+#
+# [//]: # (relu_loss:.2f forgetful_loss:.2f)
 
 # %%
 weights = leaves(np.float64)
@@ -280,9 +289,9 @@ lesson.control("behind detach() the first layer still gets a gradient", arrived[
 # %% [markdown]
 # ## Figure
 #
-# Left, the graph of the network's loss, forward along the arrows, with the shape of each result and the Euclidean
-# norm of its gradient; the numbers are the order of backward. `minicnn.draw_graph(loss)` draws this for any Tensor.
-# Right, above, the check at all steps; below, what the mistake did.
+# Left, the graph of the network's loss, forward along the arrows, with the shape of each result and the Euclidean norm
+# of its gradient; the numbers are the order of backward. `minicnn.draw_graph(loss)` draws this for any Tensor. Right,
+# above, the check at all steps; below, what the mistake did.
 
 # %%
 weights = leaves(np.float64)
@@ -302,10 +311,10 @@ lesson.figure(autograd_figure(loss, weights, steps, differences, averaged, every
 #
 # ## Change one line
 #
-# - In the small graph cut one of the two ways: `total = product.detach() + x`. Expected: `product` and `w` never
-#   speak, and the gradient of `x` is 1.
-# - Begin on the other side of the kink: `x = Tensor(np.array(-2.0), requires_grad=True)`. Expected: the loss is 0,
-#   and so is every gradient but its own. A relu whose inputs are all negative learns nothing any more.
+# - In the small graph cut one of the two ways: `total = product.detach() + x`. Expected: `product` and `w` never speak,
+#   and the gradient of `x` is 1.
+# - Begin on the other side of the kink: `x = Tensor(np.array(-2.0), requires_grad=True)`. Expected: the loss is 0, and
+#   so is every gradient but its own. A relu whose inputs are all negative learns nothing any more.
 # - In the loop of sums write `y = y + x`. Expected: still one call, and the gradient is 17, one for each use of `x`.
 # - Make the mistake smaller: in `forgetful_relu` write `lambda gradient: (0.99 * gradient * (input.data > 0),)`.
 #   Expected: the check still finds it, the training does not; its curve is nearly that of relu.

@@ -6,12 +6,16 @@
 # **What you need to know.** What a convolution computes (lesson 1), and that a gradient says how much a result changes
 # when a number changes a little (lessons 2 and 3).
 #
-# **Machine time.** 11<!-- seconds:.0f --> s on two cores.
+# **Your time.** 55 minutes, both exercises included.
+#
+# **Machine time.** `11` s on two cores.
 #
 # An output of a first layer of 3x3 kernels is made of 9 pixels (of each colour). An output of the second layer is made
 # of 9 outputs of the first, which lie side by side, so that their windows overlap: of 5x5 pixels. The pixels that an
 # output is made of are its *receptive field*. Objects are larger than 5x5 pixels, so a network that is to see them must
 # let its fields grow. How fast do they grow, what does it cost, and does the network use what it could?
+#
+# [//]: # (seconds:.0f)
 
 # %%
 import copy
@@ -133,14 +137,15 @@ lesson.number("twice_the_channels", twice / costs["no strides"], band=(3.8, 4), 
 lesson.outcome("channels", twice / costs["no strides"], within=0.06)
 
 # %% [markdown]
-# All three have as many weights. Without strides an output sees 13<!-- side_without:.0f --> pixels on a side: 2 more
-# with every layer. A stride doubles the step of every layer *behind* it, so late strides do little
-# (15<!-- side_late:.0f --> pixels) and early ones much (33<!-- side_early:.0f --> pixels). And since
-# a stride of 2 leaves a quarter of the places, early strides also make the network 7.5<!-- early_cost:.1f --> times
+# All three have as many weights. Without strides an output sees `13` pixels on a side: 2 more with every layer. A
+# stride doubles the step of every layer *behind* it, so late strides do little (`15` pixels) and early ones much (`33`
+# pixels). And since a stride of 2 leaves a quarter of the places, early strides also make the network `7.5` times
 # cheaper. What they cost is place: the last map has 8x8 outputs, where there were 32x32.
 #
-# Channels do nothing to the field. Twice as many cost 3.93<!-- twice_the_channels:.2f --> times as much: twice as many
-# outputs are each made of twice as many inputs. (Not quite 4 times: the picture still has three colours.)
+# Channels do nothing to the field. Twice as many cost `3.93` times as much: twice as many outputs are each made of
+# twice as many inputs. (Not quite 4 times: the picture still has three colours.)
+#
+# [//]: # (side_without:.0f side_late:.0f side_early:.0f early_cost:.1f twice_the_channels:.2f)
 
 # %% [markdown]
 # ### How far can an output see?
@@ -176,11 +181,12 @@ lesson.number("side", sees.size[0], band=(21, 21), unit="pixels")
 lesson.number("middle_over_corner", by_middle.mean() / by_corner.mean(), band=(500, 1e6), unit="times")
 
 # %% [markdown]
-# The formula says 21<!-- side:.0f --> pixels: 1, and 2 more for each of ten layers. The corner pixel does matter, but
-# hardly: raising the middle pixel by the same amount changes the output
-# 8,931<!-- middle_over_corner:,.0f --> times as much. There is one single way from that corner to the output,
-# through ten corners of ten kernels. From the middle pixel there are 8953 ways to go up and down in ten steps and come
-# back, and as many across: eighty million ways in all.
+# The formula says `21` pixels: 1, and 2 more for each of ten layers. The corner pixel does matter, but hardly: raising
+# the middle pixel by the same amount changes the output `8,931` times as much. There is one single way from that corner
+# to the output, through ten corners of ten kernels. From the middle pixel there are 8953 ways to go up and down in ten
+# steps and come back, and as many across: eighty million ways in all.
+#
+# [//]: # (side:.0f middle_over_corner:,.0f)
 
 # %% [markdown]
 # ## Controls
@@ -200,12 +206,14 @@ at_random = [effective_field(network, some, last) for network in networks]
 print(*at_random, sep="\n")
 used_at_random = np.mean([field.share for field in at_random])
 lesson.number("used_at_random", used_at_random, band=(0.68, 0.8), fast_band=(0.66, 0.83))
-lesson.outcome("used", used_at_random, within=0.1)
+lesson.outcome("used", used_at_random, within=lesson.either(0.1, 0.13))
 lesson.control("the network uses all of its field", used_at_random, fails_below=0.85)
 
 # %% [markdown]
-# With random weights, an output uses 74%<!-- used_at_random:.0% --> of the side of its field (the mean of three
-# networks). Is it the same share in deeper ones? Their pictures must be larger, so that no field meets an edge.
+# With random weights, an output uses `74%` of the side of its field (the mean of three networks). Is it the same share
+# in deeper ones? Their pictures must be larger, so that no field meets an edge.
+#
+# [//]: # (used_at_random:.0%)
 
 # %%
 depths = lesson.either([2, 4, 8, 16, 32], [2, 4, 8, 16])
@@ -220,11 +228,12 @@ lesson.number("growth", slope, band=(0.45, 0.6), fast_band=(0.4, 0.7))
 lesson.number("used_by_the_deepest", deeper.share, band=(0.35, 0.48), fast_band=(0.45, 0.65))
 
 # %% [markdown]
-# It is not. The theoretical side grows with the number of layers, the used one with its power
-# 0.54<!-- growth:.2f -->: about the square root. Of 32 layers, an output uses
-# 42%<!-- used_by_the_deepest:.0% --> of the side. It is the law of the random walk: a gradient goes back layer by
+# It is not. The theoretical side grows with the number of layers, the used one with its power `0.54`: about the square
+# root. Of 32 layers, an output uses `42%` of the side. It is the law of the random walk: a gradient goes back layer by
 # layer, each time a step to the left, to the right, or none, and after n steps it has come about as far as the square
 # root of n.
+#
+# [//]: # (growth:.2f used_by_the_deepest:.0%)
 
 # %% [markdown]
 # ### What training does
@@ -268,12 +277,13 @@ lesson.outcome("training", "it shrinks" if change < -0.05 else "it grows" if cha
 lesson.control("training makes the used part grow, whatever is learned", change, fails_below=-0.05)
 
 # %% [markdown]
-# The effective field is learned. With the near task the networks draw in, to
-# 57%<!-- used_after_3x3:.0% --> of the side that they can see (none of the three to more than
-# 61%<!-- most_after_3x3:.0% -->); with the far one they reach out, to 82%<!-- used_after_17x17:.0% -->
-# (none to less than 81%<!-- least_after_17x17:.0% -->). Luo and others saw it grow in networks that learn to name
-# objects, a task that needs a large part of the picture. The theoretical field is only a limit: nothing outside of it
-# can be learned, and that is why it must be large enough. What the task asks for decides how much of it is used.
+# The effective field is learned. With the near task the networks draw in, to `57%` of the side that they can see (none
+# of the three to more than `61%`); with the far one they reach out, to `82%` (none to less than `81%`). Luo and others
+# saw it grow in networks that learn to name objects, a task that needs a large part of the picture. The theoretical
+# field is only a limit: nothing outside of it can be learned, and that is why it must be large enough. What the task
+# asks for decides how much of it is used.
+#
+# [//]: # (used_after_3x3:.0% most_after_3x3:.0% used_after_17x17:.0% least_after_17x17:.0%)
 
 # %% [markdown]
 # ## Figure

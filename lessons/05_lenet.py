@@ -3,10 +3,12 @@
 #
 # **Question.** Why does a convolutional network beat a multi-layer perceptron (MLP) that has more parameters?
 #
-# **What you need to know.** What a convolution computes (lesson 1), how gradient descent learns weights (lessons 2
-# and 3), and that stacked windows see farther and farther (lesson 4).
+# **What you need to know.** What a convolution computes (lesson 1), how gradient descent learns weights (lessons 2 and
+# 3), and that stacked windows see farther and farther (lesson 4).
 #
-# **Machine time.** 88<!-- seconds:.0f --> s on two cores.
+# **Your time.** 55 minutes, both exercises included.
+#
+# **Machine time.** `88` s on two cores.
 #
 # In 1998 Yann LeCun and others had a network read cheques: two convolutions, each followed by pooling, then three
 # linear layers. LeNet-5 is small enough to be trained here many times over, and it has all that a modern network has.
@@ -16,6 +18,8 @@
 #
 # The pictures are PartWorld's. The class of a picture is how its three parts are arranged; their colours, textures,
 # place and size say nothing about it.
+#
+# [//]: # (seconds:.0f)
 
 # %%
 import copy
@@ -98,8 +102,8 @@ print(f"one step with four pictures: loss {records[0]['loss']:.3f}")
 #
 # ### Two checks before any training
 #
-# A wrong training rarely stops with an error; it only learns less than it could. Two checks cost seconds and find
-# most of the mistakes.
+# A wrong training rarely stops with an error; it only learns less than it could. Two checks cost seconds and find most
+# of the mistakes.
 #
 # First, the loss before the first step. A network that knows nothing should give each of C classes a probability of
 # about 1/C, and the cross-entropy is minus the logarithm of the right one's: log C. Much more means that the network
@@ -116,14 +120,15 @@ for name, make in networks.items():
     first_loss = evaluate(make(), batches(world["val"]))["loss"]
     print(f"{name}: the first loss is {first_loss:.3f}, log(10) is {math.log(10):.3f}")
     lesson.number(f"first_loss_{key[name]}", first_loss, band=(2.28, 2.34), unit="nats")
-lesson.outcome("first_loss", first_loss, within=0.03)
+lesson.outcome("first_loss", first_loss, within=lesson.either(0.03, 0.04))
 
 # %% [markdown]
-# LeNet-5 begins with a loss of 2.305<!-- first_loss_lenet:.3f -->, the MLP with 2.305<!-- first_loss_mlp:.3f -->; log
-# 10 is 2.303.
+# LeNet-5 begins with a loss of `2.305`, the MLP with `2.305`; log 10 is 2.303.
 #
 # Second, can the network learn 32 pictures by heart? It has almost two thousand parameters for each. If its loss does
 # not go to zero, something is wrong with loss, gradients, labels or learning rate, and more pictures won't help.
+#
+# [//]: # (first_loss_lenet:.3f first_loss_mlp:.3f)
 
 # %%
 few = PartWorld("train", 32)
@@ -135,8 +140,10 @@ lesson.number("loss_by_heart", by_heart[-1]["loss"], band=(0, 0.02), unit="nats"
 lesson.number("right_by_heart", by_heart[-1]["accuracy"], band=(1, 1))
 
 # %% [markdown]
-# After 40 steps the loss is 0.00004<!-- loss_by_heart:.5f -->, and 100%<!-- right_by_heart:.0% --> of the 32 answers
-# are right. Both checks are passed. (Learning by heart is no merit: it is what the MLP will do below.)
+# After 40 steps the loss is `0.00004`, and `100%` of the 32 answers are right. Both checks are passed. (Learning by
+# heart is no merit: it is what the MLP will do below.)
+#
+# [//]: # (loss_by_heart:.5f right_by_heart:.0%)
 
 # %% [markdown]
 # ### What the networks cost
@@ -154,20 +161,21 @@ lesson.number("parameter_ratio", of_mlp.parameters / of_lenet.parameters, band=(
 lesson.number("multiply_add_ratio", of_mlp.multiply_adds / of_lenet.multiply_adds, band=(1.24, 1.25), unit="times")
 
 # %% [markdown]
-# The MLP has 809,126<!-- parameters_mlp:,.0f --> parameters, LeNet-5 62,006<!-- parameters_lenet:,.0f -->:
-# 13.0<!-- parameter_ratio:.1f --> times as many, and 1.24<!-- multiply_add_ratio:.2f --> times as many multiply-adds
-# for a picture.
+# The MLP has `809,126` parameters, LeNet-5 `62,006`: `13.0` times as many, and `1.24` times as many multiply-adds for a
+# picture.
 #
 # ### The comparison
 #
 # Both networks learn from the same pictures, for the same number of epochs, with the same optimiser. What is best for
-# one need not be best for the other, so each chooses its learning rate: all are tried, and the one with the most
-# right answers on the *validation* pictures after the last epoch is taken. The *test* pictures are read once, when
-# all is chosen and trained. With the chosen rate we train again from other random weights and in another order: a
-# difference counts only if it is larger than that between such runs.
+# one need not be best for the other, so each chooses its learning rate: all are tried, and the one with the most right
+# answers on the *validation* pictures after the last epoch is taken. The *test* pictures are read once, when all is
+# chosen and trained. With the chosen rate we train again from other random weights and in another order: a difference
+# counts only if it is larger than that between such runs.
 #
 # At the same time the control: the same pictures with their pixels shuffled, in all pictures in the same way. No
 # information is lost, for whoever knows the order can put them back. What is lost is who was whose neighbour.
+#
+# [//]: # (parameters_mlp:,.0f parameters_lenet:,.0f parameter_ratio:.1f multiply_add_ratio:.2f)
 
 # %%
 order = random.stream("pixel order", seed=0).permutation(32 * 32)
@@ -205,11 +213,12 @@ for form, pictures in forms.items():
             lesson.number(f"rate_{key[name]}", rate, band=(0.0005, 0.002), fast_band=(0.003, 0.003))
 
 # %% [markdown]
-# For the pictures as drawn, LeNet-5 takes the rate 0.002<!-- rate_lenet:g -->, the MLP 0.001<!-- rate_mlp:g -->.
-# (Where the best of a row stands at its end, a longer row could do better. For the MLP, which is to have no excuse,
-# it should not.)
+# For the pictures as drawn, LeNet-5 takes the rate `0.002`, the MLP `0.001`. (Where the best of a row stands at its
+# end, a longer row could do better. For the MLP, which is to have no excuse, it should not.)
 #
 # Now the test pictures, once.
+#
+# [//]: # (rate_lenet:g rate_mlp:g)
 
 # %%
 accuracies = {form: {} for form in forms}
@@ -222,7 +231,8 @@ spread = max(max(values) - min(values) for of_form in accuracies.values() for va
 lesson.number("lenet", drawn["LeNet-5"], band=(0.74, 0.88), fast_band=(0.2, 0.6))
 lesson.number("mlp", drawn["MLP"], band=(0.3, 0.44), fast_band=(0.08, 0.2))
 lesson.number("spread", spread, band=(0, 0.1))
-lesson.outcome("share", drawn["MLP"] / drawn["LeNet-5"], within=0.15)
+too_short = lesson.either("", "three epochs on 4,000 pictures are too few for either network")
+lesson.outcome("share", drawn["MLP"] / drawn["LeNet-5"], within=0.15, undecided=too_short)
 
 lenet_right, mlp_right = (
     np.mean([records[-1]["accuracy"] for _, records in runs["as drawn", name]]) for name in networks
@@ -231,20 +241,20 @@ lesson.number("lenet_while_training", lenet_right, band=(0.74, 0.9), fast_band=(
 lesson.number("mlp_while_training", mlp_right, band=(0.45, 0.7), fast_band=(0.1, 0.4))
 
 # %% [markdown]
-# LeNet-5 is right about 82%<!-- lenet:.0% --> of the test pictures, the MLP about 34%<!-- mlp:.0% -->; chance is 10%.
-# Between runs of one kind, the accuracy differs by 0.03<!-- spread:.2f --> at most, which is far less than the lead.
+# LeNet-5 is right about `82%` of the test pictures, the MLP about `34%`; chance is 10%. Between runs of one kind, the
+# accuracy differs by `0.03` at most, which is far less than the lead.
 #
-# Does the MLP fail to learn? No: in the last epoch it was right about 53%<!-- mlp_while_training:.0% --> of its
-# *training* pictures, far more than of new ones. It is learning them by heart. For LeNet-5 the two are alike
-# (84%<!-- lenet_while_training:.0% --> while training). What an MLP learns about a disc in the upper left corner says
-# nothing about a disc in the middle: other pixels, other weights. It has to see every part at every place. LeNet
-# learns a kernel once, and the same kernel is used everywhere.
+# Does the MLP fail to learn? No: in the last epoch it was right about `53%` of its *training* pictures, far more than
+# of new ones. It is learning them by heart. For LeNet-5 the two are alike (`84%` while training). What an MLP learns
+# about a disc in the upper left corner says nothing about a disc in the middle: other pixels, other weights. It has to
+# see every part at every place. LeNet learns a kernel once, and the same kernel is used everywhere.
+#
+# [//]: # (lenet:.0% mlp:.0% spread:.2f mlp_while_training:.0% lenet_while_training:.0%)
 
 # %% [markdown]
 # ## Control
 #
-# If that is the reason, then LeNet's lead must go when neighbours are neighbours no more, and the MLP should not
-# care.
+# If that is the reason, then LeNet's lead must go when neighbours are neighbours no more, and the MLP should not care.
 
 # %%
 changes = {name: after[name] - drawn[name] for name in networks}
@@ -254,13 +264,15 @@ lesson.number("mlp_change", changes["MLP"], band=(-0.04, 0.04), fast_band=(-0.06
 lesson.control("LeNet-5 leads with shuffled pixels, too", after["LeNet-5"] - after["MLP"], fails_below=0.05)
 lenet_worse, mlp_worse = (change < -0.06 for change in changes.values())
 who = {(True, True): "both", (True, False): "LeNet-5", (False, True): "the MLP", (False, False): "neither"}
-lesson.outcome("shuffled", who[lenet_worse, mlp_worse])
+lesson.outcome("shuffled", who[lenet_worse, mlp_worse], undecided=too_short)
 
 # %% [markdown]
-# With shuffled pixels LeNet-5 falls to 17%<!-- lenet_shuffled:.0% -->. The MLP, 34%<!-- mlp:.0% --> before, is now at
-# 34%<!-- mlp_shuffled:.0% -->: the difference is within the spread. For an MLP both are the same task. To see it,
-# take the MLP that has learned the pictures as drawn, and move the columns of its first weight matrix as the pixels
-# were moved. What it says about shuffled pictures is then what it said about them as drawn.
+# With shuffled pixels LeNet-5 falls to `17%`. The MLP, `34%` before, is now at `34%`: the difference is within the
+# spread. For an MLP both are the same task. To see it, take the MLP that has learned the pictures as drawn, and move
+# the columns of its first weight matrix as the pixels were moved. What it says about shuffled pictures is then what it
+# said about them as drawn.
+#
+# [//]: # (lenet_shuffled:.0% mlp:.0% mlp_shuffled:.0%)
 
 # %%
 original = runs["as drawn", "MLP"][0][0]
@@ -273,15 +285,17 @@ of_drawn, of_shuffled = (
 lesson.number("difference_of_twins", np.abs(of_drawn - of_shuffled).max(), band=(0, 1e-4))
 
 # %% [markdown]
-# The largest difference between their outputs is 2e-05<!-- difference_of_twins:.0e -->, the rounding of sums that are
-# added in another order. There is no such twin of LeNet-5: its kernels look at pixels that lie together, and after
-# shuffling those have nothing to do with each other.
+# The largest difference between their outputs is `2e-05`, the rounding of sums that are added in another order. There
+# is no such twin of LeNet-5: its kernels look at pixels that lie together, and after shuffling those have nothing to do
+# with each other.
 #
 # ### Locality and sharing, counted
 #
-# The first layer of LeNet-5 makes 6x28x28 numbers of 3x32x32. What would it cost without its two restrictions? If
-# every place had kernels of its own, there would be a weight for each of its multiply-adds: that is locality without
-# sharing. If every output were made of all pixels, there would be a weight for every pair: that is a linear layer.
+# The first layer of LeNet-5 makes 6x28x28 numbers of 3x32x32. What would it cost without its two restrictions? If every
+# place had kernels of its own, there would be a weight for each of its multiply-adds: that is locality without sharing.
+# If every output were made of all pixels, there would be a weight for every pair: that is a linear layer.
+#
+# [//]: # (difference_of_twins:.0e)
 
 # %%
 first_layer = of_lenet.rows[0]
@@ -293,11 +307,13 @@ lesson.number("unshared", for_every_place, band=(352_800, 352_800), unit="weight
 lesson.number("linear", for_every_pair / 1e6, band=(14.45, 14.46), unit="million")
 
 # %% [markdown]
-# 14.45<!-- linear:.2f --> million weights for a linear layer, 352,800<!-- unshared:,.0f --> if each output sees 5x5
-# pixels only, and 456<!-- first_layer:,.0f --> (with biases) if all places share them. Locality takes a factor of
-# about forty, sharing one of almost eight hundred. The restrictions *are* the advantage: they say, before any
-# learning, that what is near belongs together, and that a thing is the same thing everywhere. For pictures both are
-# true. For shuffled pictures both are false, and the same restrictions are a burden.
+# `14.45` million weights for a linear layer, `352,800` if each output sees 5x5 pixels only, and `456` (with biases) if
+# all places share them. Locality takes a factor of about forty, sharing one of almost eight hundred. The restrictions
+# *are* the advantage: they say, before any learning, that what is near belongs together, and that a thing is the same
+# thing everywhere. For pictures both are true. For shuffled pictures both are false, and the same restrictions are a
+# burden.
+#
+# [//]: # (linear:.2f unshared:,.0f first_layer:,.0f)
 
 # %% [markdown]
 # ## Figure
@@ -320,8 +336,8 @@ curves = {name: [records for _, records in runs["as drawn", name]] for name in n
 lesson.figure(comparison_figure(curves, accuracies, picture, counts, world["test"].classes))
 
 # %% [markdown]
-# Of its wrong answers, 61%<!-- wrong_in_same_layout:.0% --> name a class of the right layout (stack, peak or valley)
-# with the parts in wrong places; by chance it would be 29%. So it sees the layout better than the parts.
+# Of its wrong answers, `61%` name a class of the right layout (stack, peak or valley) with the parts in wrong places;
+# by chance it would be 29%. So it sees the layout better than the parts.
 #
 # ## Exercise
 #
@@ -334,11 +350,10 @@ lesson.figure(comparison_figure(curves, accuracies, picture, counts, world["test
 #
 # ## Change one line
 #
-# - Show the networks pixels that are too large: `Normalize(0.5, 0.25)` becomes `Normalize(0.5, 0.0025)`. Expected:
-#   the first losses are clearly above log 10.
-# - Learn nonsense by heart: `few = TensorDataset(few.images, random.stream("nonsense").permutation(few.labels))`,
-#   below the line that makes `few`. Expected: the loss still goes to zero. Learning by heart needs no reason in the
-#   labels.
+# - Show the networks pixels that are too large: `Normalize(0.5, 0.25)` becomes `Normalize(0.5, 0.0025)`. Expected: the
+#   first losses are clearly above log 10.
+# - Learn nonsense by heart: `few = TensorDataset(few.images, random.stream("nonsense").permutation(few.labels))`, below
+#   the line that makes `few`. Expected: the loss still goes to zero. Learning by heart needs no reason in the labels.
 # - Give the MLP more hidden units, 512 and 256 in place of 256 and 84. Expected: twice as many parameters, some more
 #   right answers, and still far fewer than LeNet-5 gives.
 # - Let the learning rate be higher: add 0.004 to the row of the full form. Expected: LeNet-5 takes it for its first
@@ -346,6 +361,8 @@ lesson.figure(comparison_figure(curves, accuracies, picture, counts, world["test
 # - Mirror the pictures at their diagonal in place of shuffling them: `order = np.arange(1024).reshape(32,
 #   32).T.ravel()`. Expected: neighbours stay neighbours, LeNet-5 keeps its lead, and the lesson says loudly that the
 #   control holds.
+#
+# [//]: # (wrong_in_same_layout:.0%)
 
 # %%
 lesson.finish()

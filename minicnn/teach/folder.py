@@ -31,6 +31,7 @@ class LessonFile:
     path: Path
     title: str
     question: str
+    minutes: int  # of a reader's time, exercises included
 
     @property
     def name(self) -> str:
@@ -102,10 +103,14 @@ def find_lesson(name: str) -> LessonFile:
 
 
 def _described(path: Path) -> LessonFile:
-    """The lesson in `path`: its title from the first heading, its question up to the end of that paragraph."""
+    """The lesson in `path`: title, question and a reader's minutes, each from its place in the first cell."""
     text = path.read_text(encoding="utf-8")
     title = re.search(r"^# # \d+\. (.+)$", text, re.MULTILINE)
     question = re.search(r"^# \*\*Question\.\*\* (.+?)\n#?\n", text, re.MULTILINE | re.DOTALL)
-    if title is None or question is None:
-        raise ValueError(f'{path}: a lesson begins with "# # 1. Title" and "# **Question.** ..." in a markdown cell')
-    return LessonFile(path, title[1], question[1].replace("\n# ", " "))
+    minutes = re.search(r"^# \*\*Your time\.\*\* ([0-9]+) minutes", text, re.MULTILINE)
+    if title is None or question is None or minutes is None:
+        raise ValueError(
+            f'{path}: a lesson begins with "# # 1. Title", "# **Question.** ..." and "# **Your time.** 30 minutes" '
+            "in a markdown cell"
+        )
+    return LessonFile(path, title[1], question[1].replace("\n# ", " "), int(minutes[1]))

@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from minicnn.files.atomic import make_folder, write_atomically
 from minicnn.random import manual_seed
+from minicnn.teach.folder import lessons_folder
 from minicnn.teach.predictions import Question, predictions_file, read_predictions
+from minicnn.teach.recorded import read_record
 from minicnn.versions import recorded_machine, recorded_versions
 
 if TYPE_CHECKING:
@@ -119,26 +121,32 @@ class Lesson:
             raise ValueError(f"{place} is not among the choices of this prediction: {_listed(choices)}")
         asked = Question(key, question, None if choices is None else tuple(choices))
         self.questions = [one for one in self.questions if one.key != key] + [asked]
-        self._predictions[key] = {"question": question, "yours": given}
+        listed = None if choices is None else list(choices)
+        self._predictions[key] = {"question": question, "choices": listed, "yours": given}
         print(f"PREDICT  {question}")
         if choices is not None:
             print(f"         choose from {_listed(choices)}")
         print(f"         you predict: {_shown(given)}" if given is not None else f"         ({self._how_to_predict})")
 
-    def outcome(self, key: str, value: Any, within: float = 0.0) -> None:
-        """Show what came out beside the prediction `key`; numbers count as equal `within` that share of the outcome.
+    def outcome(self, key: str, value: Any, within: float = 0.0, undecided: str = "") -> None:
+        """Show the outcome `value` beside the prediction `key`, and say whether they agree.
 
-        Raises ValueError if nothing of that name was asked.
+        Numbers agree if they differ by at most the share `within` of the outcome. `undecided` says why this form of
+        the lesson, or this run, cannot tell: then nothing is judged, and the outcome of the recorded run stands beside.
+        Raises ValueError if `predict` has not asked for `key`.
         """
         if key not in self._predictions:
-            raise ValueError(f"there is no prediction {key!r}; predicted were: {_listed(self._predictions)}")
+            raise ValueError(f"{key!r} was not asked; predicted were: {_listed(self._predictions)}")
         prediction = self._predictions[key]
-        prediction["outcome"] = value = _plain(value)
+        value = _plain(value)
+        prediction |= {"outcome": value, "within": within, "undecided": undecided}
         yours = prediction["yours"]
         print(f"OUTCOME  {prediction['question']}  {_shown(value)}")
-        if yours is None:
+        if undecided:
+            self._do_not_judge(key, yours, undecided)
+        elif yours is None:
             print(f"         You made no prediction: {self._how_to_predict}. It is how surprises are noticed.")
-        elif _agrees(yours, value, within):
+        elif agrees(yours, value, within):
             print(f"         You predicted {_shown(yours)}, and so it is.")
         else:
             print(f"         You predicted {_shown(yours)}. What did you assume that is not so?")
@@ -146,6 +154,24 @@ class Lesson:
     @property
     def _how_to_predict(self) -> str:
         return f"`minicnn lesson predict {int(self.name[:2])}` asks for yours, best before the lesson runs"
+
+    def _do_not_judge(self, key: str, yours: Any, undecided: str) -> None:
+        print(f"         This run cannot decide: {undecided}.")
+        record = self._recorded_run()
+        if record is not None and key in record["predictions"]:
+            command, machine = record["command"], record["machine"]
+            outcome = _shown(record["predictions"][key]["outcome"])
+            print(f"         The recorded run ({command}, {machine}) gave: {outcome}")
+        if yours is not None:
+            print(f"         You predicted {_shown(yours)}. It is not judged here.")
+
+    def _recorded_run(self) -> dict[str, Any] | None:
+        """The record of this lesson's full form, None if the lessons are not at hand."""
+        try:
+            path = lessons_folder() / "recorded" / f"{self.name}.json"
+        except FileNotFoundError:
+            return None
+        return read_record(path) if path.is_file() else None
 
     def read(self, target: str) -> None:
         """Print where `target`, "path:function" or "path:Class.method", stands, and its source.
@@ -279,7 +305,8 @@ def find_source(target: str) -> Any:
     return inspect.unwrap(found)
 
 
-def _agrees(yours: Any, value: Any, within: float) -> bool:
+def agrees(yours: Any, value: Any, within: float) -> bool:
+    """True if the prediction `yours` is the outcome `value`, or a number at most the share `within` of it away."""
     if isinstance(yours, int | float) and isinstance(value, int | float):
         return abs(yours - value) <= within * abs(value)
     return yours == value

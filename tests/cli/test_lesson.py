@@ -21,7 +21,11 @@ LESSON = """# %% [markdown]
 #
 # **Question.** How many?
 #
-# There are ?<!-- count:d -->, in ?<!-- seconds:.0f --> s.
+# **Your time.** 5 minutes, both exercises included.
+#
+# There are `?`, in `?` s.
+#
+# [//]: # (count:d seconds:.0f)
 # %%
 from minicnn import teach
 
@@ -208,7 +212,7 @@ def test_predictions_are_asked_for_and_kept(lessons, tmp_path, monkeypatch, caps
         (["check", "2"], "no exercise is named 02 in "),
         (["notebook", "0"], "there is no lesson '0'"),
         (["copy"], "lessons exists: move it away, or copy to another folder with --to"),
-        (["record", "1", "--text-only"], "`minicnn lesson record 01_try` makes one"),
+        (["record", "1", "--text-only"], "`minicnn lesson record 01_try` makes it"),
     ],
 )
 def test_what_is_not_there_is_named(arguments, said, lessons, capsys):
@@ -230,8 +234,8 @@ def test_recording_writes_the_numbers_and_the_text(lessons, capfd):
     assert (record["form"], record["numbers"]["count"]["value"]) == ("full", 7)
     text = (lessons / "01_try.py").read_text()
     assert record["seconds"] > 0.1  # with the start of Python
-    assert f"There are 7<!-- count:d -->, in {record['seconds']:.0f}<!-- seconds:.0f --> s." in text
-    (lessons / "01_try.py").write_text(text.replace("7<!--", "8<!--"))
+    assert f"There are `7`, in `{record['seconds']:.0f}` s." in text
+    (lessons / "01_try.py").write_text(text.replace("`7`", "`8`"))
     assert main(["lesson", "record", "1", "--text-only"]) == 0
     assert (lessons / "01_try.py").read_text() == text
 

@@ -13,6 +13,8 @@ LESSON = """# %% [markdown]
 # **Question.** Which
 # way is it?
 #
+# **Your time.** 25 minutes, both exercises included.
+#
 # More text.
 # %%
 lesson = teach.begin("{name}", budget=1)
@@ -64,6 +66,7 @@ def test_lessons_are_described_by_their_text(tmp_path, monkeypatch):
         (15, "15_try", "Try 15"),
     ]
     assert all_lessons()[0].question == "Which way is it?"
+    assert all_lessons()[0].minutes == 25
     assert find_lesson("15") == find_lesson("15_try") == all_lessons()[2]
     assert find_lesson("2") == find_lesson("02")
     with pytest.raises(

@@ -100,6 +100,31 @@ def test_a_prediction_in_the_readers_file_that_is_no_choice_is_named_with_the_fi
         teach.begin("01_try", budget=20).predict("edge", "Which edge?", choices=("standing", "lying"))
 
 
+@pytest.mark.parametrize("yours", ["standing", "lying", None])
+def test_a_run_that_cannot_decide_does_not_judge(yours, out, monkeypatch, tmp_path, capsys):
+    """It shows the outcome of the recorded run, if the lessons are at hand."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lessons" / "recorded").mkdir(parents=True)
+    (tmp_path / "lessons" / "01_try.py").write_text("teach.begin(")
+    for recorded in (True, False):
+        lesson = teach.begin("01_try", budget=20)
+        lesson.predict("edge", "Which edge?", choices=("standing", "lying"), yours=yours)
+        lesson.outcome("edge", "standing")
+        lesson.finish()
+        (out / "01_try.json").replace(tmp_path / "lessons" / "recorded" / "01_try.json")
+        if not recorded:
+            (tmp_path / "lessons" / "recorded" / "01_try.json").unlink()
+        capsys.readouterr()
+        lesson.outcome("edge", "lying", undecided="two pictures are too few")
+        printed = capsys.readouterr().out
+        assert "This run cannot decide: two pictures are too few." in printed
+        assert ("The recorded run (minicnn lesson run 1, " in printed) is recorded
+        assert ("gave: standing" in printed) is recorded
+        assert ("You predicted" in printed) is (yours is not None)
+        assert "and so it is" not in printed
+        assert "What did you assume" not in printed
+
+
 @pytest.mark.parametrize(("yours", "agrees"), [(0.7, True), (0.74, True), (0.64, False), (0.76, False), ("0.7", False)])
 def test_a_predicted_number_may_be_near(yours, agrees, out, capsys):
     lesson = teach.begin("01_try", budget=20)
@@ -115,7 +140,7 @@ def test_a_prediction_is_one_of_the_choices_and_an_outcome_was_predicted(out):
     ):
         lesson.predict("edge", "Which edge?", choices=("standing", "lying"), yours="upright")
     lesson.predict("edge", "Which edge?")
-    with pytest.raises(ValueError, match="no prediction 'edges'; predicted were: edge"):
+    with pytest.raises(ValueError, match="'edges' was not asked; predicted were: edge"):
         lesson.outcome("edges", "lying")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from minicnn.teach import WrongAnswer, check
+from minicnn.teach import WrongAnswer, begin, check
 from minicnn.teach.checks import EXERCISES as NAMES
 from minicnn.teach.exercises import load_answer
 from minicnn.teach.folder import find_lesson
@@ -117,6 +117,64 @@ def test_each_prediction_meets_its_outcome(lesson, run_fast):
         assert prediction["yours"] is None, f"{key}: a lesson leaves the prediction to its reader"
 
 
+def right_predictions(recorded, choices, within):
+    """The outcome of the recorded full run, and for a number the ends of the range that counts as right."""
+    if choices is not None or isinstance(recorded, str):
+        return [recorded]
+    return [recorded, recorded * (1 - 0.99 * within), recorded * (1 + 0.99 * within)]
+
+
+def tolerances(lesson):
+    """key -> the `within` of lesson.outcome in the full form, 0 by default."""
+    calls = [node for node in ast.walk(ast.parse(lesson.read_text())) if isinstance(node, ast.Call)]
+    outcomes = [call for call in calls if ast.unparse(call.func) == "lesson.outcome"]
+    found = {}
+    for call in outcomes:
+        value = next((one.value for one in call.keywords if one.arg == "within"), ast.Constant(0))
+        found[call.args[0].value] = ast.literal_eval(value.args[0] if isinstance(value, ast.Call) else value)
+    return found
+
+
+@of_each_lesson
+def test_the_fast_form_judges_no_right_prediction_wrong(lesson, run_fast, tmp_path, monkeypatch, capsys):
+    """Right is what the recorded full run gave; every legal choice is taken without an error."""
+    recorded = read_record(ROOT / "lessons" / "recorded" / f"{lesson.stem}.json")["predictions"]
+    fast = json.loads((run_fast(lesson)[0] / f"{lesson.stem}.json").read_text())["predictions"]
+    monkeypatch.setenv("MINICNN_FAST", "1")
+    monkeypatch.setenv("MINICNN_OUT", str(tmp_path))
+    for key, one in fast.items():
+        assert one["question"] == recorded[key]["question"]
+        rights = right_predictions(recorded[key]["outcome"], one["choices"], tolerances(lesson)[key])
+        for yours in [*rights, *(one["choices"] or [])]:
+            capsys.readouterr()
+            again = begin(lesson.stem, budget=10)
+            again.predict(key, one["question"], one["choices"], yours)
+            again.outcome(key, one["outcome"], one["within"], one["undecided"])
+            printed = capsys.readouterr().out
+            if one["undecided"]:
+                assert f"gave: {shown(recorded[key]['outcome'])}" in printed
+                assert "It is not judged here." in printed
+            judged_wrong = "What did you assume" in printed
+            judged_right = "and so it is" in printed
+            assert judged_wrong + judged_right == (not one["undecided"])
+            assert not (judged_wrong and yours in rights), (key, yours)
+
+
+def shown(outcome):
+    return f"{outcome:.4g}" if isinstance(outcome, float) else str(outcome)
+
+
+@of_each_lesson
+def test_both_forms_offer_the_same_choices(lesson):
+    """They are written out in the lesson: none depends on the form."""
+    calls = [node for node in ast.walk(ast.parse(lesson.read_text())) if isinstance(node, ast.Call)]
+    asked = [call for call in calls if ast.unparse(call.func) == "lesson.predict"]
+    assert asked
+    for call in asked:
+        for argument in [*call.args, *(one.value for one in call.keywords)]:
+            ast.literal_eval(argument)
+
+
 @of_each_lesson
 def test_the_questions_are_found_without_running_the_lesson(lesson):
     record = read_record(ROOT / "lessons" / "recorded" / f"{lesson.stem}.json")
@@ -126,7 +184,7 @@ def test_the_questions_are_found_without_running_the_lesson(lesson):
 @of_each_lesson
 def test_numbers_in_the_text_are_the_recorded_ones(lesson):
     text = lesson.read_text(encoding="utf-8")
-    assert "<!--" in text
+    assert "[//]: # (" in text
     assert render(text, read_record(ROOT / "lessons" / "recorded" / f"{lesson.stem}.json")) == text
 
 
@@ -159,6 +217,7 @@ def test_it_has_the_form_of_a_lesson(lesson):
         "# # ",
         "**Question.**",
         "**What you need to know.**",
+        "**Your time.**",
         "**Machine time.**",
         "lesson.predict(",
         "lesson.read(",
