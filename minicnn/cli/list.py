@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minicnn.files.plain_text import plain
@@ -49,13 +50,29 @@ def _data() -> Iterator[Sequence[str]]:
         yield name, str(len(drawn.classes)), "as many as wanted", "3 x 32 x 32, or as wanted", "drawn when asked for"
     for name, kind in REAL_SETS.items():
         place = find([kind.subfolder, *_archive(kind)], data_folders())
-        where = "downloaded when asked for" if place is None else plain(place)
+        where = "downloaded when asked for" if place is None else f"{plain(place)}{_lacking(place)}"
         if hasattr(kind, "image_shape"):
             classes, size = len(kind.class_names), " x ".join(map(str, kind.image_shape))
         else:
             classes, size = len(kind.class_names), "photographs, as --image-size says"
         yield name, str(classes), f"{kind.counts['train']:,} + {kind.counts['test']:,}", size, where
     yield ("or the path of a folder that holds one folder of pictures a class",)
+
+
+# Patterns of files, one of which is there with the train and one with the test pictures of a real data set.
+_FILES_OF_SPLIT = {
+    "train": ("train-images*", "*-train-imgs*", "data_batch_1", "train"),
+    "test": ("t10k-images*", "*-test-imgs*", "test_batch", "test", "val"),
+}
+
+
+def _lacking(place: Path) -> str:
+    """A note if the folder of a data set holds only one of its splits; an archive holds all."""
+    if not place.is_dir():
+        return ""
+    here = [split for split, patterns in _FILES_OF_SPLIT.items() if any(any(place.glob(each)) for each in patterns)]
+    lacking = [split for split in _FILES_OF_SPLIT if split not in here]
+    return f" (without the {' and the '.join(lacking)} files)" if lacking else ""
 
 
 def _archive(kind: type) -> list[str]:

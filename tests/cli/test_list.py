@@ -27,7 +27,11 @@ def test_data_sets_are_listed_with_classes_sizes_and_place(capsys, tmp_path, mon
     monkeypatch.setattr("minicnn.data.download.cache_folder", lambda: tmp_path / "cache")
     table = rows("data", capsys)
     assert set(data.list()) <= set(table)
-    assert table["mnist"].endswith(str(tmp_path / "mnist"))
+    assert table["mnist"].endswith(f"{tmp_path / 'mnist'} (without the train and the test files)")
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").touch()
+    assert rows("data", capsys)["mnist"].endswith(f"{tmp_path / 'mnist'} (without the test files)")
+    (tmp_path / "mnist" / "t10k-images-idx3-ubyte").touch()
+    assert rows("data", capsys)["mnist"].endswith(f"{tmp_path / 'mnist'}")
     assert "60,000 + 10,000" in table["mnist"]
     assert table["cifar100"].endswith("downloaded when asked for")
     assert table["cifar100"].split()[1] == "100"
