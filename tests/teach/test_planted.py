@@ -159,7 +159,8 @@ def test_a_slip_that_can_be_made_in_any_exercise_is_rejected(exercise, slip, cap
 WITH_ARGUMENTS = [name for name in EXERCISES if inspect.signature(solution(name)).parameters]
 
 
-@pytest.mark.parametrize("exercise", WITH_ARGUMENTS)
+# 03a takes Tensors, and is judged by its backward: constants would not help.
+@pytest.mark.parametrize("exercise", [name for name in WITH_ARGUMENTS if name != "03a"])
 def test_an_answer_that_knows_all_cases_of_an_earlier_check_is_rejected(exercise):
     """Some cases of a check are drawn at random each time, so that constants for those that were shown do not pass."""
     right, known = solution(exercise), {}
@@ -171,8 +172,6 @@ def test_an_answer_that_knows_all_cases_of_an_earlier_check_is_rejected(exercise
     def knows(*arguments):
         return known[key(arguments)]
 
-    if exercise == "03a":  # whose arguments are Tensors, shown by their numbers
-        return
     with pytest.MonkeyPatch.context() as patch:
         if exercise == "15b":  # only the calls, without the watch over turns, which gives no arrays
             patch.setattr("minicnn.teach.checks.lesson_15._need_turns_of_their_own", lambda *arguments: None)
