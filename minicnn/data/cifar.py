@@ -78,6 +78,8 @@ class CIFAR10(ImageSet):
         pixels = int(np.prod(self.image_shape))
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != pixels:
             raise ValueError(f"{path} should hold 'data', uint8 (N, {pixels}), but its keys are {sorted(contents)}")
+        if isinstance(labels, np.ndarray):
+            labels = labels.tolist()
         if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
             raise ValueError(f"{path} should hold {self.label_key!r}, a list of integers")
         if len(labels) != len(data):

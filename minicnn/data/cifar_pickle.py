@@ -37,7 +37,34 @@ class _Array(safe_pickle.Buildable):
         self.values = np.frombuffer(content, dtype.dtype).reshape(shape, order="F" if fortran_order else "C")
 
 
+def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    """An array in the form of protocol 5: its bytes at once, and no BUILD."""
+    array = _Array(None, None, None)
+    array.build((1, shape, dtype, order == "F", content))
+    return array
+
+
+class _Encoder:
+    """The call that Python 3 writes for bytes in protocol 2: `_codecs.encode(text, "latin1")`.
+
+    A pickle may ask for the same text again and again, so all of them together have a limit: the size of the file.
+    """
+
+    def __init__(self, limit: int):
+        self.left = limit
+
+    def __call__(self, text: Any, encoding: Any) -> bytes:
+        if not isinstance(text, str) or encoding != "latin1":
+            raise ValueError("bytes of the batch are not encoded in latin1")
+        self.left -= len(text)
+        if self.left < 0:
+            raise ValueError("more bytes than the file has are made of its text")
+        return text.encode("latin1")
+
+
 ALLOWED = {
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("numpy.core.multiarray", "_reconstruct"): _Array,  # as NumPy 1 named it when the batches were made
     ("numpy._core.multiarray", "_reconstruct"): _Array,  # as NumPy 2 names it
     ("numpy", "ndarray"): "ndarray",  # only ever the first argument of _reconstruct
@@ -53,7 +80,8 @@ def read_batch(path: Path) -> dict[str, Any]:
     """
     content = path.read_bytes()
     try:
-        contents = safe_pickle.load(io.BytesIO(content), ALLOWED, strings="bytes")
+        allowed = {**ALLOWED, ("_codecs", "encode"): _Encoder(len(content))}
+        contents = safe_pickle.load(io.BytesIO(content), allowed, strings="bytes")
     except safe_pickle.RefusedError as error:
         raise ValueError(f"{path} was refused: {error}, and a batch of pictures needs only NumPy arrays") from None
     except Exception as error:  # a damaged pickle can fail in any way

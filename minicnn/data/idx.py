@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+GZIP = b"\x1f\x8b"  # the first bytes of a gzip file
 UINT8 = 8  # the type code of the third byte; the other types do not occur in the sets read here
 
 
 def read_idx(path: Path, axes: int) -> np.ndarray:
-    """The uint8 array with `axes` axes in the idx file at `path`, gzipped (name ends in .gz) or not.
+    """The uint8 array with `axes` axes in the idx file at `path`, gzipped or not, whatever its name.
 
     Raises ValueError if the file is damaged, of another type or number of axes, shorter or longer than its sizes say.
     """
@@ -37,10 +38,11 @@ _ADVICE = "delete it and fetch it again"
 
 
 def _read(path: Path) -> bytes:
-    if path.suffix != ".gz":
-        return path.read_bytes()
+    """The contents of the file, unpacked if they begin as gzip's do: a name that ends in .gz says little."""
+    contents = path.read_bytes()
+    if not contents.startswith(GZIP):
+        return contents
     try:
-        with gzip.open(path) as file:
-            return file.read()
+        return gzip.decompress(contents)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is damaged or cut short ({error}): {_ADVICE}") from error

@@ -18,11 +18,13 @@ LABELS = {"train": "train-labels-idx1-ubyte.gz", "test": "t10k-labels-idx1-ubyte
 class MNIST(ImageSet):
     """Handwritten digits: 60,000 training pictures (5,000 of them "val") and 10,000 for the test, (1, 28, 28).
 
-    Arguments, attributes, splits and errors are those of `ImageSet`; files are looked for in the subfolder `mnist`.
+    Arguments, attributes, splits and errors are those of `ImageSet`; files are looked for in the subfolders `mnist` and
+    `MNIST/raw` (torchvision's), packed or not.
     LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition".
     """
 
     subfolder: ClassVar[str] = "mnist"
+    torchvision_name: ClassVar[str] = "MNIST"
     class_names: ClassVar[tuple[str, ...]] = tuple("0123456789")
     image_shape = (1, 28, 28)
     counts: ClassVar[dict[str, int]] = {"train": 60_000, "test": 10_000}
@@ -45,9 +47,12 @@ class MNIST(ImageSet):
         return images[:, np.newaxis], labels  # (N, H, W) -> (N, 1, H, W)
 
     def _path(self, name: str, folders: Sequence[Path]) -> Path:
-        unpacked = find([name.removesuffix(".gz")], [folder / self.subfolder for folder in folders])
-        if unpacked is not None:
-            return unpacked
+        unpacked = name.removesuffix(".gz")
+        dotted = unpacked.replace("-idx", ".idx")  # as some programs unpack it
+        places = [folder / inner for folder in folders for inner in (self.subfolder, f"{self.torchvision_name}/raw")]
+        found = find([unpacked, dotted, name, f"{dotted}.gz"], places)
+        if found is not None:
+            return found
         file = RemoteFile(name, self.md5[name], self.active_sources, self.subfolder)
         return obtain(file, folders, f"{type(self).__name__} (split {self.split!r}) needs {name}", self.download)
 
@@ -59,6 +64,7 @@ class FashionMNIST(MNIST):
     """
 
     subfolder = "fashion-mnist"
+    torchvision_name = "FashionMNIST"
     class_names: ClassVar[tuple[str, ...]] = (
         "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
     )  # fmt: skip
@@ -84,6 +90,7 @@ class KMNIST(MNIST):
     """
 
     subfolder = "kmnist"
+    torchvision_name = "KMNIST"
     class_names: ClassVar[tuple[str, ...]] = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
     mean: ClassVar[tuple[float, ...]] = (0.1918,)
     std: ClassVar[tuple[float, ...]] = (0.3483,)

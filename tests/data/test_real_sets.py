@@ -224,6 +224,16 @@ def test_pictures_of_the_wrong_number_or_size_are_refused(mnist_root):
         MNIST("test", root=mnist_root, download=False)
 
 
+@pytest.mark.parametrize("folder", ["mnist", "MNIST/raw"])
+@pytest.mark.parametrize("dotted", [True, False])
+@pytest.mark.parametrize("ending", [".gz", ""])
+def test_mnist_is_found_under_its_other_names(tmp_path, folder, dotted, ending):
+    files = small_mnist().items()
+    renamed = {name.replace("-idx", ".idx") if dotted else name: content for name, content in files}
+    write(tmp_path / folder, {name.removesuffix(".gz") + ending: content for name, content in renamed.items()})
+    assert len(SmallMNIST("test", root=tmp_path, download=False)) == 20
+
+
 def test_labels_outside_the_classes_are_refused(tmp_path):
     write(tmp_path / "mnist", small_mnist(labels=12))
     with pytest.raises(ValueError, match=r"labels must be in 0\.\.9 for 10 classes, but label 10 is 10"):
