@@ -163,6 +163,7 @@ def _graphs() -> dict[str, tuple[dict[str, list[str]], str]]:
     sums = {f"y{i}": [f"y{i - 1}"] * 2 for i in range(1, 61)} | {"y0": []}
     ladder = {f"a{i}": [f"a{i - 1}", f"b{i - 1}"] for i in range(1, 41)} | {"a0": []}
     ladder |= {f"b{i}": [f"a{i - 1}", f"b{i - 1}"] for i in range(1, 40)} | {"b0": []}
+    square = {"a": ["x", "x"], "d": ["c"], "c": ["x"], "x": []}
     chain = {f"n{i}": [f"n{i - 1}"] for i in range(1, 3000)} | {"n0": []}
     return {
         "a chain": ({"loss": ["y"], "y": ["x"], "x": []}, "loss"),
@@ -174,6 +175,8 @@ def _graphs() -> dict[str, tuple[dict[str, list[str]], str]]:
             {"loss": ["x", "c"], "x": [], "a": ["x"], "b": ["a"], "c": ["b"]},
             "loss",
         ),
+        "a square beside a long way": ({"loss": ["a", "d"], **square}, "loss"),
+        "a long way beside a square": ({"loss": ["d", "a"], **square}, "loss"),
         "a graph of which a part is not wanted": (
             {"accuracy": ["y"], "loss": ["y", "z"], "y": ["x", "x"], "z": ["x"], "x": [], "label": []},
             "loss",
