@@ -22,8 +22,9 @@ import numpy as np
 from minicnn import Tensor, gradcheck, optim, random, teach
 from minicnn import functional as F
 from minicnn.data import PartWorld
+from minicnn.engine import topological_order
 from minicnn.figures.gradients import autograd_figure
-from minicnn.tensor import make_result, topological_order
+from minicnn.tensor import make_result
 
 lesson = teach.begin("03_step_through_autograd", budget=20)
 
@@ -77,9 +78,9 @@ print("slopes 10, 20, 30 in the result are these in the input:", y.node.backward
 # the walk, and the place where slopes arrive.
 
 # %%
-lesson.read("minicnn/tensor.py:topological_order")
-lesson.read("minicnn/tensor.py:run_backward")
-lesson.read("minicnn/tensor.py:Node.receive")
+lesson.read("minicnn/engine.py:topological_order")
+lesson.read("minicnn/engine.py:run_backward")
+lesson.read("minicnn/engine.py:Node.receive")
 
 # %% [markdown]
 # The smallest graph with a difficulty in it: `x` is used twice, once directly and once through a product. A *hook* is a

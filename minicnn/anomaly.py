@@ -61,11 +61,12 @@ def check_forward(name: str, result: np.ndarray, inputs: Sequence[Any]) -> None:
     """Raise FloatingPointError if a result is not finite; the message tells whether the inputs were finite."""
     if not _state.enabled or result.dtype.kind != "f" or np.isfinite(result).all():
         return
-    if all(np.isfinite(tensor.data).all() for tensor in inputs if tensor.data.dtype.kind == "f"):
+    given = [tensor for tensor in inputs if tensor is not None]
+    if all(np.isfinite(tensor.data).all() for tensor in given if tensor.data.dtype.kind == "f"):
         origin = "all inputs were finite"
     else:
         origin = "an input was not finite already"
-    shapes = ", ".join(str(tensor.shape) for tensor in inputs)
+    shapes = ", ".join(str(tensor.shape) for tensor in given)
     _raise(f"forward of {name}{_where(module_path())}", f"inputs of shape {shapes}; {origin}", "result", result)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minicnn.anomaly import detect_anomaly
+from minicnn.engine import Node, run_backward
 from minicnn.gradcheck import gradcheck
-from minicnn.tensor import Node, Tensor, enable_grad, is_grad_enabled, no_grad, refuse_create_graph, run_backward
+from minicnn.tensor import Tensor, enable_grad, is_grad_enabled, no_grad, refuse_create_graph
 
 __all__ = ["detect_anomaly", "enable_grad", "grad", "gradcheck", "is_grad_enabled", "no_grad"]
 

@@ -1,22 +1,10 @@
-"""Tensor and Node: an array, its gradient, and the way back. Open this file first.
+"""Tensor: an array, its gradient, and backward(). The engine that walks the graph back is in engine.py: read it first.
 
 A Tensor is a NumPy array that remembers how it was made. An operation is a plain function (see functional/): it
-computes its result from the arrays, defines its own backward as a local function beside it, and hands both over to
-`make_result`. That builds this graph, in which Nodes point from results to inputs:
+computes its result from the arrays, defines its own backward as a local function beside the computation, and hands both
+over to `make_result`, which adds a Node to the graph.
 
-    x = Tensor(..., requires_grad=True)        Node("leaf")  <---+
-    y = relu(x)                                Node("relu")  ----+  <---+
-    loss = y.sum()                             Node("sum")   -----------+
-
-`loss.backward()` walks the Nodes in topological order, latest first. Each Node receives the gradient of the loss with
-respect to its own result, whole, before its backward turns it into the gradients of its inputs.
-
-What to know before reading:
-- A Node is apart from its Tensor and does not hold its array. An array lives on only if some backward names it.
-- `Node.receive` is the one place where a gradient is summed over broadcast axes, cast, laid out in memory as its value
-  is, and added to what came before. No backward has to think of these.
-- A graph is freed as it is walked. A second backward over it says so, unless retain_graph=True kept it.
-- Operators and methods such as `+` and `.sum()` are one-line calls into functional; they stand in operators.py.
+Operators and methods such as `+` and `.sum()` are one-line calls into functional; they stand in operators.py.
 """
 
 from __future__ import annotations
@@ -30,11 +18,9 @@ from typing import Any
 import numpy as np
 
 from minicnn import anomaly
+from minicnn.engine import Backward, Node, run_backward
 from minicnn.kernels import layout
-from minicnn.kernels.pointwise import elementwise
 from minicnn.operators import Operators
-
-Backward = Callable[[np.ndarray], "Sequence[np.ndarray | None]"]
 
 
 class _Mode(threading.local):
@@ -71,130 +57,6 @@ def enable_grad() -> Iterator[None]:
         _mode.grad_enabled = before
 
 
-class Node:
-    """One operation of the graph, or one leaf: how to turn the result's gradient into those of the inputs."""
-
-    __slots__ = (
-        "backward",
-        "channels_last",
-        "dtype",
-        "freed",
-        "gradient",
-        "hooks",
-        "inputs",
-        "leaf",
-        "name",
-        "path",
-        "retained",
-        "shape",
-    )
-
-    def __init__(
-        self, name: str, value: np.ndarray, inputs: tuple[Node | None, ...] = (), backward: Backward | None = None
-    ):
-        self.name = name
-        self.shape, self.dtype = value.shape, value.dtype
-        self.channels_last = layout.is_channels_last(value)
-        self.inputs = inputs  # one entry an input of the operation; None where that input requires no gradient
-        self.backward = backward  # None for a leaf
-        # The Tensor whose .grad is filled, if this is a leaf. Weak, for the Tensor holds its node: a cycle of strong
-        # references would keep both until the garbage collector comes.
-        self.leaf: weakref.ref[Tensor] | None = None
-        self.retained: weakref.ref[Tensor] | None = None  # likewise, the result whose retain_grad() was called
-        self.gradient: np.ndarray | None = None  # filled and emptied during one walk
-        self.hooks: list[Callable[[Tensor], Tensor | None]] = []
-        self.freed = False
-        self.path = anomaly.module_path()  # "features.3" where anomaly detection is on, else ""
-
-    def receive(self, gradient: np.ndarray) -> None:
-        """Add one contribution to the gradient of this node's value, in the value's shape, dtype and memory order."""
-        gradient = np.asarray(_sum_to_shape(gradient, self.shape), dtype=self.dtype)
-        if gradient.ndim == 4:
-            gradient = layout.match(gradient, self.channels_last)
-        # Out of place: `gradient` may be shared with another input of the same operation.
-        self.gradient = gradient if self.gradient is None else elementwise.add(self.gradient, gradient)
-
-    def __repr__(self) -> str:
-        return f"Node({self.name}, shape={self.shape})"
-
-
-def _sum_to_shape(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The gradient of a value that was broadcast: summed over every axis along which it was repeated."""
-    if gradient.shape == shape:
-        return gradient
-    added = gradient.ndim - len(shape)  # axes that broadcasting put in front
-    repeated = tuple(range(added)) + tuple(
-        added + axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[added + axis] != 1
-    )
-    return np.asarray(long_sum(gradient, repeated, keepdims=True)).reshape(shape)
-
-
-def long_sum(array: np.ndarray, axis: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
-    """The sum over `axis`, taken in float64 and returned in the array's dtype: a float32 total stops growing."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return array.sum(axis=axis, keepdims=keepdims, dtype=np.float64).astype(array.dtype)
-
-
-def topological_order(root: Node) -> list[Node]:
-    """All nodes from which `root` was made, each after every node that uses it. Iterative: a graph may be deep."""
-    order: list[Node] = []
-    seen: set[Node] = {root}
-    stack: list[tuple[Node, Iterator[Node | None]]] = [(root, iter(root.inputs))]
-    while stack:
-        node, remaining = stack[-1]
-        for child in remaining:
-            if child is not None and child not in seen:
-                seen.add(child)
-                stack.append((child, iter(child.inputs)))
-                break
-        else:
-            order.append(node)
-            stack.pop()
-    order.reverse()
-    return order
-
-
-def run_backward(
-    root: Node, gradient: np.ndarray, retain_graph: bool, visit: Callable[[Node, np.ndarray], None]
-) -> None:
-    """Walk the graph back from `root`; `visit(node, gradient)` is told each node's whole gradient, after its hooks.
-
-    Raises RuntimeError if the graph was freed by an earlier backward.
-    """
-    order = topological_order(root)
-    for node in order:
-        if node.freed:
-            raise RuntimeError(
-                f"backward came a second time over a graph that the first one freed (at operation {node.name!r}); "
-                "pass retain_graph=True to the first backward, or compute the result anew"
-            )
-    root.receive(gradient)
-    try:
-        for node in order:
-            received, node.gradient = node.gradient, None
-            if received is None:  # no input of a later operation passed a gradient on, as with argmax
-                continue
-            for hook in node.hooks:
-                replacement = hook(Tensor(received))
-                if replacement is not None:
-                    received = _checked_replacement(node, as_tensor(replacement).data)
-            visit(node, received)
-            if node.backward is None:
-                continue
-            contributions = node.backward(received)
-            anomaly.check_backward(node, received, contributions)
-            for child, contribution in zip(node.inputs, contributions, strict=True):
-                if child is not None and contribution is not None:
-                    child.receive(contribution)
-            if not retain_graph:
-                _free(node)
-    finally:
-        for node in order:
-            node.gradient = None
-            if not retain_graph:
-                _free(node)
-
-
 def refuse_create_graph(create_graph: bool) -> None:
     """Raise NotImplementedError if someone asks for gradients of gradients."""
     if create_graph:
@@ -204,37 +66,20 @@ def refuse_create_graph(create_graph: bool) -> None:
         )
 
 
-def _checked_replacement(node: Node, gradient: np.ndarray) -> np.ndarray:
-    """What a hook returned, in the gradient's dtype. Raises ValueError unless it has the gradient's shape."""
-    if gradient.shape != node.shape:
-        raise ValueError(
-            f"a hook on {node!r} returned a gradient of shape {gradient.shape}; it must have the shape of the one that "
-            "it got, or be None to leave that as it is"
-        )
-    return gradient.astype(node.dtype, copy=False)
-
-
-def _free(node: Node) -> None:
-    """Let go of the arrays that a node's backward holds, and of the nodes before it."""
-    if node.backward is not None:
-        node.backward, node.inputs, node.freed = _already_freed, (), True
+_filling = threading.RLock()  # held while a gradient is added to a .grad, which several threads may share
 
 
 def _add_to_grad(node: Node, gradient: np.ndarray) -> None:
-    """Add to the `.grad` of a leaf, or of a result that retains it.
+    """Add to the `.grad` of a leaf, or of a result that retains its gradient.
 
     The array is always a new one, so that a user may change one .grad and no other with it.
     """
-    keeper = node.leaf or node.retained
-    tensor = None if keeper is None else keeper()
+    tensor = None if node.owner is None else node.owner()
     if tensor is None:  # no Tensor asked, or it died before its gradient came and nobody can look at it
         return
-    total = layout.copy(gradient) if tensor.grad is None else tensor.grad.data + gradient
-    tensor.grad = Tensor(total)
-
-
-def _already_freed(gradient: np.ndarray) -> Sequence[np.ndarray | None]:
-    raise RuntimeError("this part of the graph was freed by an earlier backward")
+    with _filling:
+        total = layout.copy(gradient) if tensor.grad is None else tensor.grad.data + gradient
+        tensor.grad = Tensor(total)
 
 
 class Tensor(Operators):
@@ -286,7 +131,7 @@ class Tensor(Operators):
     @property
     def is_leaf(self) -> bool:
         """True if no recorded operation made this Tensor; only leaves keep `.grad` without being asked."""
-        return self._node is None or self._node.leaf is not None
+        return self._node is None or self._node.is_leaf
 
     @property
     def node(self) -> Node | None:
@@ -352,7 +197,7 @@ class Tensor(Operators):
     def __repr__(self) -> str:
         values = np.array2string(self.data, precision=4, separator=", ", threshold=100, edgeitems=3, prefix="Tensor(")
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        history = f", made by {self._node.name}" if self._node is not None and self._node.leaf is None else ""
+        history = f", made by {self._node.name}" if not self.is_leaf and self._node is not None else ""
         grad = ", requires_grad=True" if self._requires_grad and not history else ""
         return f"Tensor({values}, shape={self.shape}{dtype}{grad}{history})"
 
@@ -394,7 +239,7 @@ class Tensor(Operators):
         self._node = None
         if requires_grad:
             self._node = Node("leaf", self.data)
-            self._node.leaf = weakref.ref(self)
+            self._node.owner = weakref.ref(self)
         return self
 
     def detach(self) -> Tensor:
@@ -404,8 +249,7 @@ class Tensor(Operators):
     def retain_grad(self) -> None:
         """Keep `.grad` of this Tensor although it is not a leaf. Raises RuntimeError if it requires no gradient."""
         node = self._differentiable_node("retain_grad()")
-        if node.leaf is None:
-            node.retained = weakref.ref(self)
+        node.owner = weakref.ref(self)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
         """Call `hook(gradient)` when this Tensor's whole gradient is known; what it returns, if not None, replaces it.
@@ -413,11 +257,16 @@ class Tensor(Operators):
         Returns a function that removes the hook. Raises RuntimeError if this Tensor requires no gradient.
         """
         node = self._differentiable_node("register_hook()")
-        node.hooks.append(hook)
+
+        def call(gradient: np.ndarray) -> np.ndarray | None:
+            replacement = hook(Tensor(gradient))
+            return None if replacement is None else as_tensor(replacement).data
+
+        node.hooks.append(call)
 
         def remove() -> None:
-            if hook in node.hooks:
-                node.hooks.remove(hook)
+            if call in node.hooks:
+                node.hooks.remove(call)
 
         return remove
 
@@ -492,35 +341,40 @@ class Tensor(Operators):
         return Tensor(self.data | _plain(other))
 
 
-def make_result(data: np.ndarray, inputs: Sequence[Tensor], backward: Backward, name: str) -> Tensor:
+def make_result(data: np.ndarray, inputs: Sequence[Tensor | None], backward: Backward, name: str) -> Tensor:
     """The Tensor that an operation returns, with the way back to its inputs if any of them requires a gradient.
 
-    `backward(gradient)` gets an array of `data`'s shape and returns one array or None for each of `inputs`: `gradient`
-    itself, a view of it, or a fresh array, in any shape that broadcasting the input could have given. It must not
-    change `gradient`, nor return an array that it keeps.
+    An input that was not given, such as a missing bias, is None. `backward(gradient)` gets an array of `data`'s shape
+    and returns one array or None for each of `inputs`: `gradient` itself, a view of `gradient`, or a fresh array, in
+    any shape that broadcasting the input could have given. It must not change `gradient`, nor return an array that it
+    keeps.
     """
     result = Tensor.__new__(Tensor)
     result.data = data = np.asarray(data)
     result.grad = result._node = None
     result._requires_grad = False
     anomaly.check_forward(name, data, inputs)
-    if _mode.grad_enabled and data.dtype.kind == "f" and any(tensor._requires_grad for tensor in inputs):
-        result._node = Node(name, data, tuple(_node_of(tensor) for tensor in inputs), backward)
+    if _mode.grad_enabled and data.dtype.kind == "f" and any(t is not None and t._requires_grad for t in inputs):
+        result._node = Node(name, data, tuple(None if t is None else _node_of(t) for t in inputs), backward)
         result._requires_grad = True
     return result
 
 
 def _node_of(tensor: Tensor) -> Node | None:
     node = tensor._node
-    if node is not None and node.leaf is not None:  # a leaf's array may have been replaced since the last use
-        node.shape, node.dtype = tensor.data.shape, tensor.data.dtype
-        node.channels_last = layout.is_channels_last(tensor.data)
+    if node is not None and node.is_leaf:  # a leaf's array may have been replaced since the last use
+        node.describe(tensor.data)
     return node
 
 
 def as_tensor(value: Any) -> Tensor:
     """`value` itself if it is a Tensor, else a Tensor of it that requires no gradient."""
     return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def optional_tensor(value: Any) -> Tensor | None:
+    """`value` as a Tensor, or None if it was not given."""
+    return None if value is None else as_tensor(value)
 
 
 def _plain(value: Any) -> Any:

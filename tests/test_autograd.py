@@ -1,6 +1,7 @@
 """The engine: graphs of every form, what is kept and for how long, and the errors that say what to do."""
 
 import gc
+import sys
 import threading
 import time
 import tracemalloc
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 import minicnn.functional as F
 from minicnn import Tensor, autograd, no_grad
+from minicnn.anomaly import detect_anomaly
+from minicnn.engine import topological_order
 from minicnn.kernels import layout
 from minicnn.tensor import make_result
 
@@ -538,6 +541,92 @@ def test_a_hook_must_return_a_gradient_of_the_same_shape():
     x.register_hook(lambda gradient: gradient.sum())
     with pytest.raises(ValueError, match=r"hook on Node\(leaf, shape=\(3,\)\) returned a gradient of shape \(\)"):
         x.sum().backward()
+
+
+def test_a_hook_that_removes_itself_skips_no_other_hook():
+    x = leaf(2)
+    calls, remove = [], []
+
+    def once(gradient):
+        calls.append("once")
+        remove[0]()
+
+    remove.append(x.register_hook(once))
+    x.register_hook(lambda gradient: calls.append("always"))
+    for _ in range(2):
+        (x * 2).sum().backward()
+    assert calls == ["once", "always", "always"]
+
+
+def test_a_hook_that_changes_its_gradient_in_place_changes_no_other_branch():
+    x, y = leaf(2), leaf(2, seed=1)
+    right = y * 1
+
+    def silence(gradient):
+        gradient.data[...] = 0
+
+    right.register_hook(silence)
+    cotangent = np.array([2.0, 3.0])
+    ((x * 1) + right).backward(cotangent)
+    np.testing.assert_array_equal(x.grad.data, [2, 3])
+    np.testing.assert_array_equal(y.grad.data, [0, 0])
+    np.testing.assert_array_equal(cotangent, [2, 3])
+
+
+def test_a_backward_inside_a_hook_loses_no_gradient():
+    w = Tensor(np.array([3.0]), requires_grad=True)
+    z = w * 2
+    inner = []
+    z.register_hook(lambda gradient: inner.extend(autograd.grad((w * 5).sum(), [w])))
+    ((z * 1) + (w * w)).sum().backward()
+    assert w.grad.item() == 2 + 2 * 3
+    assert inner[0].item() == 5
+
+
+def test_threads_that_share_a_leaf_lose_no_gradient():
+    w = Tensor(np.ones(1000), requires_grad=True)
+
+    def work():
+        for _ in range(200):
+            (w * 1).backward(np.ones(1000))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns as often as they can
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    np.testing.assert_array_equal(w.grad.data, np.full(1000, 800.0))
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 2), (1, 6), (2, 3, 1), (2, 1), (3,), ()])
+def test_a_backward_must_return_a_shape_that_its_input_could_be_broadcast_to(shape):
+    w = leaf(2, 3)
+    result = make_result(np.float64(1), (w,), lambda gradient: (np.ones(shape),), "wrong")
+    with pytest.raises(ValueError, match=r"returned a gradient of shape .* for Node\(leaf, shape=\(2, 3\)\)"):
+        result.backward()
+    assert w.grad is None
+
+
+def test_an_input_that_was_not_given_is_none():
+    x = leaf(3)
+    result = make_result(x.data * 2, (x, None), lambda gradient: (gradient * 2, None), "double")
+    with detect_anomaly():
+        result.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, np.full(3, 2))
+
+
+def test_topological_order_stops_at_known_nodes():
+    x = leaf(2)
+    y = x * 2
+    z = y + 1
+    assert [node.name for node in topological_order(z.node)] == ["add", "mul", "leaf"]
+    assert topological_order(z.node, {y.node}) == [z.node]
+    assert topological_order(z.node, {z.node}) == []
 
 
 def test_enable_grad_records_inside_no_grad():

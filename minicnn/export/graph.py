@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.engine import Node, topological_order
 from minicnn.nn import Module, evaluation_mode
-from minicnn.tensor import Node, Tensor, enable_grad
+from minicnn.tensor import Tensor, enable_grad
 
 IMAGES = "images"  # the name of the input
 
@@ -75,23 +76,16 @@ class _Recorder:
         """The name of a value; adds the steps that lead from named values to this value."""
         if value.node is None:
             raise ValueError(f"a value of shape {value.shape} does not come from the images, and can't be exported")
-        stack = [value.node]
-        while stack:  # iterative: a network may be deep
-            node = stack[-1]
-            waiting = [child for child in node.inputs if child not in self._names]
-            if node in self._names:
-                stack.pop()
-            elif any(child is None or not child.inputs for child in waiting):
+        order = topological_order(value.node, self._names)
+        for node in order:
+            if any(child not in self._names and (child is None or child.is_leaf) for child in node.inputs):
                 raise ValueError(
                     f"operation {node.name!r} takes a parameter or a constant outside of a layer; give it a Module of "
                     "its own, so that it can be exported"
                 )
-            elif waiting:
-                stack.extend(child for child in waiting if child is not None)
-            else:
-                names = tuple(self._names[child] for child in node.inputs)
-                self._add(node.name, node.name, None, names, tuple(child.shape for child in node.inputs if child), node)
-                stack.pop()
+        for node in reversed(order):  # inputs come before the nodes that use them
+            names = tuple(self._names[child] for child in node.inputs)
+            self._add(node.name, node.name, None, names, tuple(child.shape for child in node.inputs if child), node)
         return self._names[value.node]
 
     def _add(

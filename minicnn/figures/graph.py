@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minicnn.engine import Node, run_backward, topological_order
 from minicnn.figures.style import literal, new_figure
-from minicnn.tensor import Node, Tensor, run_backward, topological_order
+from minicnn.tensor import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +72,7 @@ def fill_with_graph(
             fontsize=7,
             bbox={
                 "boxstyle": "round,pad=0.35",
-                "facecolor": "#FFF3D6" if node.leaf else "#E3EEF7",
+                "facecolor": "#FFF3D6" if node.is_leaf else "#E3EEF7",
                 "edgecolor": "#555555",
             },
         )

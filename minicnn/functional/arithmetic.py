@@ -1,7 +1,7 @@
 """Element-wise arithmetic: the operations behind Tensor's operators, each with its backward beside it.
 
 Operands broadcast as in NumPy. No backward here thinks of that: the engine sums a gradient over the axes along which
-its value was repeated (tensor.py, Node.receive).
+its value was repeated (engine.py, Node.receive).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 from minicnn.functional.checks import need_float
 from minicnn.kernels import matrix as kernels
 from minicnn.kernels.normalization import channel_sum
-from minicnn.tensor import Tensor, as_tensor, make_result
+from minicnn.tensor import Tensor, as_tensor, make_result, optional_tensor
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
@@ -18,18 +18,20 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     `weight` is (features_out, features_in), `bias` (features_out,) or None; a weight (features_in,) gives (...).
     Raises ValueError if the sizes don't fit and TypeError for integers.
     """
-    x, w = as_tensor(input), as_tensor(weight)
-    inputs = [x, w] if bias is None else [x, w, as_tensor(bias)]
-    for tensor, argument in zip(inputs, ("input", "weight", "bias"), strict=False):
-        need_float("linear", tensor.data, argument)
-    _check_shapes(x.shape, w.shape, None if bias is None else inputs[2].shape)
+    x, w, b = as_tensor(input), as_tensor(weight), optional_tensor(bias)
+    for tensor, argument in ((x, "input"), (w, "weight"), (b, "bias")):
+        if tensor is not None:
+            need_float("linear", tensor.data, argument)
+    bias_shape = None if b is None else b.shape
+    _check_shapes(x.shape, w.shape, bias_shape)
     x_shape, w_shape, leading = x.shape, w.shape, x.shape[:-1]
     count = int(np.prod(leading))
     matrix = w.data if w.ndim == 2 else w.data[None, :]  # a vector is a matrix of one row
+    features_out = len(matrix)
     rows = x.data.reshape(count, x_shape[-1])  # (..., features_in) -> (M, features_in)
     y = kernels.linear(rows, matrix)  # (M, features_in) -> (M, features_out)
-    if bias is not None:
-        y += inputs[2].data
+    if b is not None:
+        y += b.data
     kept_rows = rows if w.requires_grad else None
     kept_matrix = matrix if x.requires_grad else None
 
@@ -37,10 +39,10 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         gradient = gradient.reshape(count, features_out)  # (..., features_out) -> (M, features_out)
         to_x = None if kept_matrix is None else kernels.linear_input_gradient(gradient, kept_matrix).reshape(x_shape)
         to_w = None if kept_rows is None else kernels.linear_weight_gradient(kept_rows, gradient).reshape(w_shape)
-        return (to_x, to_w) if bias_shape is None else (to_x, to_w, channel_sum(gradient).reshape(bias_shape))
+        to_b = None if bias_shape is None else channel_sum(gradient).reshape(bias_shape)
+        return to_x, to_w, to_b
 
-    features_out, bias_shape = matrix.shape[0], None if bias is None else inputs[2].shape
-    return make_result(y.reshape(leading + w_shape[:-1]), inputs, backward, "linear")
+    return make_result(y.reshape(leading + w_shape[:-1]), (x, w, b), backward, "linear")
 
 
 def _check_shapes(x: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...] | None) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from minicnn.functional.checks import need_float, need_size
 from minicnn.kernels import layout, normalization
-from minicnn.tensor import Tensor, as_tensor, make_result
+from minicnn.tensor import Tensor, as_tensor, make_result, optional_tensor
 
 
 def batch_norm(
@@ -99,20 +99,20 @@ def _batch_norm(
     else:  # copies: later training changes the running statistics in place, and backward must not see it
         mean, variance = (np.array(as_tensor(value).data, dtype=dtype) for value in (running_mean, running_var))
     inverse_std = (1 / np.sqrt(variance + np.asarray(eps, dtype))).astype(dtype)
-    gain = np.ones(channels, dtype) if weight is None else as_tensor(weight).data.astype(dtype, copy=False)
+    w, b = optional_tensor(weight), optional_tensor(bias)
+    gain = np.ones(channels, dtype) if w is None else w.data.astype(dtype, copy=False)
     scale = gain * inverse_std
-    shift = -mean * scale if bias is None else as_tensor(bias).data.astype(dtype, copy=False) - mean * scale
-    inputs, has = _with_affine(x, weight, bias)
+    shift = -mean * scale if b is None else b.data.astype(dtype, copy=False) - mean * scale
     sizes = x.shape
 
     def backward(gradient: np.ndarray):  # keeps the input, the channels' mean and deviation, and the weight
         to_rows, to_weight, to_bias = normalization.batch_norm_backward(
             _to_rows(gradient), rows, mean, inverse_std, gain, from_batch, shift if relu else None
         )
-        return _present((_from_rows(to_rows, sizes), to_weight, to_bias), has)
+        return _from_rows(to_rows, sizes), to_weight, to_bias
 
     result = _from_rows(normalization.scale_and_shift(rows, scale, shift, relu), sizes)
-    return make_result(result, inputs, backward, "batch_norm_relu" if relu else "batch_norm")
+    return make_result(result, (x, w, b), backward, "batch_norm_relu" if relu else "batch_norm")
 
 
 def instance_norm(
@@ -235,25 +235,25 @@ def _normalized(
     mean, variance = _moments(view, axes)
     inverse_std = 1 / np.sqrt(variance + np.asarray(eps, dtype))
     x_hat = (view - mean) * inverse_std
-    inputs, has = _with_affine(x, weight, bias)
-    gain, offset = (None if value is None else as_tensor(value).data.reshape(affine_shape) for value in (weight, bias))
+    w, b = optional_tensor(weight), optional_tensor(bias)
+    gain, offset = (None if t is None else t.data.reshape(affine_shape) for t in (w, b))
     result = x_hat if gain is None else x_hat * gain
     result = result if offset is None else result + offset
     affine_size = int(np.prod(affine_shape))
-    original_shape = None if gain is None and offset is None else inputs[-1].shape
+    w_shape, b_shape = (None if t is None else t.shape for t in (w, b))
 
     def backward(gradient: np.ndarray):  # keeps the normalised values, 1 / deviation and the weight
         g = to_view(gradient)
         to_weight, to_bias = (
-            normalization.channel_sum(product.reshape(-1, affine_size)).reshape(original_shape) if there else None
-            for product, there in ((g * x_hat, has[1]), (g, has[2]))
+            None if shape is None else normalization.channel_sum(product.reshape(-1, affine_size)).reshape(shape)
+            for product, shape in ((g * x_hat, w_shape), (g, b_shape))
         )
         if gain is not None:
             g = g * gain
         to_x = inverse_std * (g - _mean(g, axes) - x_hat * _mean(g * x_hat, axes))
-        return _present((from_view(to_x), to_weight, to_bias), has)
+        return from_view(to_x), to_weight, to_bias
 
-    return make_result(from_view(result), inputs, backward, name)
+    return make_result(from_view(result), (x, w, b), backward, name)
 
 
 def _mean(a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
@@ -306,13 +306,3 @@ def _update_running(
 def _need_channels(name: str, argument: str, value: Any, channels: int) -> None:
     if value is not None:
         need_size(name, argument, as_tensor(value).data, channels, "one number for each channel of the input")
-
-
-def _with_affine(x: Tensor, weight: Any, bias: Any) -> tuple[list[Tensor], tuple[bool, bool, bool]]:
-    """The inputs that are there, and which of input, weight and bias they are."""
-    present = [None if value is None else as_tensor(value) for value in (x, weight, bias)]
-    return [tensor for tensor in present if tensor is not None], (True, weight is not None, bias is not None)
-
-
-def _present(gradients: Sequence[np.ndarray | None], has: tuple[bool, bool, bool]) -> list[np.ndarray | None]:
-    return [gradient for gradient, there in zip(gradients, has, strict=True) if there]

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.engine import long_sum
 from minicnn.operators import Axes
-from minicnn.tensor import Tensor, as_tensor, long_sum, make_result
+from minicnn.tensor import Tensor, as_tensor, make_result
 
 
 def axes_of(dim: Axes, ndim: int) -> tuple[int, ...]:

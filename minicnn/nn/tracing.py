@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import functional as F
+from minicnn.engine import Node, topological_order
 from minicnn.functional.arguments import as_pair
 from minicnn.nn.convolution import Conv2d, ConvTranspose2d
 from minicnn.nn.module import Module
@@ -22,7 +23,7 @@ from minicnn.nn.padding import CircularPad2d, ConstantPad2d, ReflectionPad2d, Re
 from minicnn.nn.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, MaxUnpool2d
 from minicnn.nn.receptive_field import ReceptiveField, largest
 from minicnn.nn.shaping import PixelShuffle, PixelUnshuffle, Upsample
-from minicnn.tensor import Node, Tensor
+from minicnn.tensor import Tensor
 
 Fields = tuple[ReceptiveField, ReceptiveField]  # down the image, and across it
 
@@ -65,22 +66,12 @@ class FieldTracer:
         """The field of an operation's result: noted, or the largest of its inputs. None if it depends on no pixel."""
         if node is None:
             return None
-        stack = [node]
         known: dict[Node, Fields | None] = {}
-        while stack:  # iterative: a network may be deep
-            top = stack[-1]
-            if top in self._fields or top in known:
-                stack.pop()
-                continue
-            inputs = [child for child in top.inputs if child is not None]
-            waiting = [child for child in inputs if child not in self._fields and child not in known]
-            if waiting:
-                stack.extend(waiting)
-                continue
-            known[top] = self._where_inputs_meet(
-                top, {child: self._fields.get(child) or known.get(child) for child in inputs}
+        for below in reversed(topological_order(node, self._fields)):  # inputs come before the nodes that use them
+            inputs = [child for child in below.inputs if child is not None]
+            known[below] = self._where_inputs_meet(
+                below, {child: self._fields.get(child) or known.get(child) for child in inputs}
             )
-            stack.pop()
         self._fields.update({found: fields for found, fields in known.items() if fields is not None})
         return self._fields.get(node)
 

@@ -140,9 +140,7 @@ def walk_back(result: Tensor, slopes: np.ndarray) -> list[np.ndarray]:
     for child, contribution in zip(node.inputs, contributions, strict=True):
         if child is None or contribution is None:
             raise TypeError("backward must return an array for each of the two inputs")
-        child.receive(np.array(contribution))
-        received.append(np.asarray(child.gradient))
-        child.gradient = None
+        received.append(child.receive(np.array(contribution)))
     return received
 
 
