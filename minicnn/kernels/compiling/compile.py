@@ -15,10 +15,10 @@ stale kernel after an edit of a function in another file that the kernel calls (
 cache is named after a hash over all files of this package: any edit in it compiles everything anew.
 """
 
+import contextlib
 import hashlib
 import importlib
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -39,11 +39,15 @@ REORDER = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 KERNELS = Path(__file__).parents[1]  # the package of all kernels
 _KEPT_FOLDERS = 8
+_PARENT = "minicnn-compiled-kernels"  # a name that no clone and no other program gives to a folder
+_MARK = ".written-by-minicnn-kernel-cache"  # a file in each folder that may be deleted again
 _PATIENCE = 1.0  # seconds of compiling, in all, before a line says so
 
 config: Any = numba_config  # it fills itself from the environment, which a type checker cannot see
 
-_running = threading.Lock()  # held by the one parallel kernel that runs
+# Held by the one parallel kernel that runs. Reentrant: a signal handler or a __del__ may call a kernel while its own
+# thread is about to enter one. Python runs neither inside compiled code, so that the two still follow each other.
+_running = threading.RLock()
 
 # How long an idle OpenMP thread spins before it sleeps, in turns of libgomp's waiting loop: some 0.05 ms. A thread that
 # spins takes up the next kernel at once, and the Python between two kernels is mostly shorter than that; one that
@@ -110,10 +114,11 @@ def cache_folder() -> Path | None:
     """
     if config.DISABLE_JIT:
         return None
-    parent = Path(config.CACHE_DIR) / "minicnn" if config.CACHE_DIR else _user_cache_folder() / "minicnn" / "kernels"
+    parent = (Path(config.CACHE_DIR) if config.CACHE_DIR else _user_cache_folder()) / _PARENT
     folder = parent / _source_hash()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MARK).touch()
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:
         return None
@@ -178,11 +183,17 @@ def _user_cache_folder() -> Path:
 
 
 def _remove_old_folders(parent: Path, keep: Path) -> None:
-    """Delete all but the newest few caches: each edit of a kernel leaves one behind."""
-    siblings = [folder for folder in parent.iterdir() if folder.is_dir() and folder != keep]
-    siblings.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for folder in siblings[_KEPT_FOLDERS:]:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Empty all but the newest few caches: each edit of a kernel leaves one behind.
+
+    Only folders with our mark are touched, and in them only what Numba or this file wrote.
+    """
+    marks = [mark for mark in parent.glob(f"*/{_MARK}") if mark.parent != keep and not mark.parent.is_symlink()]
+    marks.sort(key=lambda mark: mark.parent.stat().st_mtime, reverse=True)
+    for mark in marks[_KEPT_FOLDERS:]:
+        with contextlib.suppress(OSError):  # another process may be cleaning up too; a folder with other files stays
+            for file in (*mark.parent.glob("*.nb[ic]"), *mark.parent.glob("*.nb[ic].tmp.*"), mark):
+                file.unlink(missing_ok=True)
+            mark.parent.rmdir()
 
 
 class _Locator:
@@ -224,6 +235,10 @@ class _KernelCache(FunctionCache):
             kernel = super().load_overload(sig, target_context)
         except OSError:
             kernel = None
+        except Exception:  # a file that was cut short or altered: nearly anything can be raised while it is read
+            kernel = None
+            with contextlib.suppress(OSError):
+                self.flush()  # an index that cannot be read could not be added to
         if kernel is None:
             _stopwatch.start((self, sig))
         return kernel

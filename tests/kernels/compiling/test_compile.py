@@ -137,9 +137,11 @@ def test_a_cache_folder_that_vanishes_while_running_is_survived(package):
 
 
 def test_old_caches_are_removed_and_the_newest_kept(package):
-    cache = package / "cache" / "minicnn"
+    cache = package / "cache" / compile_module._PARENT
     for number in range(12):
         (cache / f"{number}").mkdir(parents=True)
+        (cache / f"{number}" / compile_module._MARK).touch()
+        (cache / f"{number}" / "kernel.nbi").touch()
         os.utime(cache / f"{number}", (number, number))
     run(
         "from minicnn.kernels.compiling.compile import cache_folder; cache_folder()",
@@ -150,13 +152,52 @@ def test_old_caches_are_removed_and_the_newest_kept(package):
     assert kept == {"4", "5", "6", "7", "8", "9", "10", "11"}
 
 
+@pytest.mark.parametrize("name", ["minicnn", "minicnn-compiled-kernels"])
+def test_the_clean_up_deletes_nothing_that_the_cache_did_not_write(package, name):
+    """A clone called minicnn in NUMBA_CACHE_DIR once lost its oldest folders; a marked folder may hold more, too."""
+    folders = [package / "cache" / name / f"{number}" for number in range(12)]
+    for number, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        (folder / "homework.txt").write_text("mine")
+        if number % 2:
+            (folder / compile_module._MARK).touch()
+        os.utime(folder, (number, number))
+    code = "from minicnn.kernels.compiling.compile import cache_folder; cache_folder()"
+    run("import minicnn.kernels.compiling.compile as c; c._KEPT_FOLDERS = 0; " + code, package,
+        NUMBA_CACHE_DIR=package / "cache")  # fmt: skip
+    assert [(folder / "homework.txt").read_text() for folder in folders] == ["mine"] * 12
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 500, b"\x80\x05cut short"], ids=["empty", "zeros", "cut short"])
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+def test_a_damaged_file_of_the_cache_costs_one_compilation(package, ending, content):
+    cache = package / "cache"
+    run(RUN, package, NUMBA_CACHE_DIR=cache)
+    (file,) = cache.rglob(f"*total*.{ending}")
+    file.write_bytes(content)
+    assert run(RUN, package, NUMBA_CACHE_DIR=cache).stdout == "20\n"
+    later = run(AT_ONCE + RUN, package, NUMBA_CACHE_DIR=cache)
+    assert (later.stdout, later.stderr) == ("20\n", "")
+
+
+def test_a_signal_handler_may_call_a_kernel_while_its_thread_enters_one():
+    code = """
+import minicnn.kernels.compiling.compile as c
+calls = []
+inner = c._one_at_a_time(lambda: calls.append("inner"))
+c._one_at_a_time(lambda: inner())()
+print(calls)
+"""
+    assert run(code).stdout == "['inner']\n"
+
+
 def test_the_cache_folder_is_the_users_and_follows_the_environment(package):
     code = "from minicnn.kernels.compiling.compile import cache_folder; print(cache_folder())"
     chosen = run(code, package, NUMBA_CACHE_DIR=package / "cache").stdout.strip()
     assert Path(chosen).is_relative_to(package / "cache")
     if sys.platform.startswith("linux"):
         default = run(code, package, NUMBA_CACHE_DIR="", XDG_CACHE_HOME=package / "home").stdout.strip()
-        assert Path(default).is_relative_to(package / "home" / "minicnn")
+        assert Path(default).is_relative_to(package / "home" / compile_module._PARENT)
 
 
 def test_bounds_checked_kernels_are_not_taken_from_a_cache_of_unchecked_ones(package):
