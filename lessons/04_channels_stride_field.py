@@ -66,19 +66,19 @@ lesson.predict(
 # ## Read
 #
 # The whole arithmetic of receptive fields is one function. `after` says which places of the map before it a window
-# looks at; `behind` puts together what those places see. If all places of the map before see `size` pixels, `stride`
-# pixels apart, then a window of `kernel` places sees `size + (kernel - 1) * stride`: the first place's field, and one
-# `stride` more for every further place. And its neighbour's field begins `stride` times farther on.
+# looks at; `after_places` puts together what those places see. If all places of the map before see `size` pixels,
+# `stride` pixels apart, then a window of `kernel` places sees `size + (kernel - 1) * stride`: the first place's field,
+# and one `stride` more for every further place. And its neighbour's field begins `stride` times farther on.
 
 # %%
 lesson.read("minicnn/nn/receptive_field.py:ReceptiveField.after")
-lesson.read("minicnn/nn/receptive_field.py:ReceptiveField.behind")
+lesson.read("minicnn/nn/receptive_field.py:ReceptiveField.after_places")
 field = nn.ReceptiveField()  # a pixel sees itself
 for kernel, stride in [(3, 1), (3, 2), (3, 1), (3, 1)]:
     if lesson.stop("after"):
-        breakpoint()  # step into after, and on into behind
+        breakpoint()  # step into after, and on into after_places
     field = field.after(kernel, stride)
-    print(f"behind a {kernel}x{kernel} window of stride {stride}: {field.size} pixels, {field.stride} apart")
+    print(f"after a {kernel}x{kernel} window of stride {stride}: {field.size} pixels, {field.stride} apart")
 
 # %% [markdown]
 # Why does a gradient tell what is seen? Here is one output of one convolution, multiplied out: three colours, nine

@@ -246,7 +246,12 @@ def _of_split(root: Path, split: str | None, held_out: float) -> tuple[tuple[str
 
 
 def split_folder(root: Path, split: str) -> Path | None:
-    """The folder of a split in `root`. A folder `train` without folders in it is a class: trains, in pictures."""
+    """The folder of a split in `root`, or None if there is not one.
+
+    A folder `train` without folders in it is a class: trains, in pictures.
+    """
+    if not root.is_dir():
+        return None
     names = SPLIT_FOLDERS[split]
     found = sorted((path for path in _folders(root) if path.name.lower() in names), key=lambda path: path.name)
     found.sort(key=lambda path: names.index(path.name.lower()))

@@ -62,7 +62,7 @@ def test_a_normalisation_in_front_of_the_network_takes_images_as_they_are(file):
     assert whole.state_dict().keys() == {f"1.{name}" for name in model.state_dict()}
     with pytest.raises(ValueError, match=r"3 means and needs \(N, 3, H, W\), but got \(1, 1, 8, 8\)"):
         nn.Normalize([0, 0, 0], [1, 1, 1])(Tensor(np.zeros((1, 1, 8, 8), np.float32)))
-    with pytest.raises(ValueError, match="every std above 0"):
+    with pytest.raises(ValueError, match="every std must be above 0"):
         nn.Normalize([0.5], [0.0])
 
 

@@ -42,7 +42,7 @@ def prepared(information):
 def test_another_number_of_classes_makes_a_backbone_of_them():
     model = backbones.create("resnet20", num_classes=4, weights="PARTWORLD_V1")
     assert set(model.load_report.adapted) == {"linear.weight", "linear.bias"}
-    with pytest.raises(ValueError, match=r"does not fit resnet20; give num_classes=10 for the classes that it has"):
+    with pytest.raises(ValueError, match=r"does not fit resnet20; give num_classes=10 for the classes of the weights"):
         backbones.create("resnet20", weights="PARTWORLD_V1")
     body = backbones.create("resnet20", features_only=True, weights="PARTWORLD_V1").eval()
     assert [maps.shape[1] for maps in body(np.zeros((1, 3, 32, 32), np.float32))] == [16, 16, 32, 64]

@@ -29,7 +29,8 @@ def test_it_takes_options_of_the_backbone(capsys):
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"), [(["resnet21"], "resnet"), (["lenet5", "--input", "3", "4", "4"], "small")]
+    ("options", "complaint"),
+    [(["resnet21"], "resnet"), (["lenet5", "--input", "3", "4", "4"], "at least 16, but is 4")],
 )
 def test_what_cannot_be_shown_is_named(capsys, options, complaint):
     assert main(["summary", *options]) == 2
