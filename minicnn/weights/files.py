@@ -29,6 +29,8 @@ from minicnn.weights.torchvision_files import known_by_file_name
 SUFFIXES = (".safetensors", ".npz")
 OF_PYTORCH = (".pth", ".pt", ".ckpt", ".bin", ".tar")  # .tar, for many scripts write "checkpoint.pth.tar"
 
+LFS_POINTER = b"version https://git-lfs"  # a clone without git-lfs holds such a text in place of a large file
+
 
 def save(object: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
     """Write a Module's state_dict, a dict of arrays or Tensors, or one of these (under the name "tensor") to `path`.
@@ -61,6 +63,12 @@ def open_weights(path: str | os.PathLike[str]) -> WeightFile:
     file = open(path, "rb")  # noqa: SIM115 - the WeightFile closes the file
     try:
         size = os.fstat(file.fileno()).st_size
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ValueError(
+                f"{path} is a Git LFS pointer: a text of a few lines in place of the weights; install git-lfs and run "
+                "`git lfs pull` in the clone, or download the file from the repository's page"
+            )
+        file.seek(0)
         if suffix == ".safetensors":
             return safetensors_format.open_file(file, size, str(path))
         if suffix == ".npz":

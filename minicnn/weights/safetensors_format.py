@@ -40,6 +40,15 @@ _DTYPES = {
     "U8": "|u1",
     "BOOL": "|b1",
 }
+_UNREADABLE = (
+    "F8_E4M3",
+    "F8_E5M2",
+    "F8_E8M0",
+    "F6_E2M3",
+    "F6_E3M2",
+    "F4",
+    "C64",
+)  # types of the format without NumPy's
 
 
 def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
@@ -124,6 +133,13 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _entries(header: dict[str, Any], file: BinaryIO, start: int, size: int, source: str) -> dict[str, StoredArray]:
     """The arrays, in the order of their bytes. The arrays follow one another up to the end of the file."""
     entries, place = {}, 0
+    for name, entry in header.items():
+        kind = entry.get("dtype") if isinstance(entry, dict) else None
+        if isinstance(kind, str) and kind in _UNREADABLE:
+            raise ValueError(
+                f"{source}: array {plain(name)} has numbers of type {kind}, which NumPy does not have; save "
+                "the tensor's float() with PyTorch instead"
+            )
     try:
         described = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
         for name, entry in sorted(described, key=lambda item: item[1]["data_offsets"]):

@@ -20,6 +20,7 @@ from minicnn import Tensor
 from minicnn.files import json_text
 from minicnn.kernels import layout
 from minicnn.weights import load, load_metadata, safetensors_format, save
+from minicnn.weights.pytorch_names import names_asked_for
 
 SUFFIXES = [".safetensors", ".npz"]
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
@@ -443,5 +444,14 @@ def test_a_type_that_numpy_has_not_is_named(tmp_path):
     path = tmp_path / "a.safetensors"
     header = json.dumps({"w": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 4)
-    with pytest.raises(ValueError, match="F8_E4M3"):
+    with pytest.raises(ValueError, match=r"a\.safetensors: array w has numbers of type F8_E4M3, .*float\(\)"):
         load(path)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth", ".bin"])
+def test_a_git_lfs_pointer_is_named_with_what_to_do(suffix, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    path.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d7a2146' * 8}\nsize 46830571\n")
+    with pytest.raises(ValueError, match=r"is a Git LFS pointer.*`git lfs pull`"):
+        load(path)
+    assert names_asked_for(path) == []
