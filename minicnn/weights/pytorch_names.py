@@ -44,7 +44,7 @@ def _pickles(file: BinaryIO, size: int) -> Iterator[BinaryIO]:
     else:
         file.seek(0)
         content = io.BytesIO(file.read(zip_archive.MOST_SMALL))
-        if content.getbuffer()[:1] != b"\x80":  # every pickle of the legacy form begins so
+        if bytes(content.getbuffer()[:1]) != b"\x80":  # every pickle of the legacy form begins so
             return
         for _ in range(_PICKLES):
             yield content
