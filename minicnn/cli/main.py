@@ -47,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     arguments.command_line = shlex.join(["minicnn", *argv])  # recorded with a run, so that it can be repeated
     if arguments.version:
-        from minicnn.versions import version
+        from minicnn import __version__
 
-        print(f"minicnn {version('minicnn')}")
+        print(f"minicnn {__version__}")
         return 0
     if arguments.command is None:
         parser.print_help()

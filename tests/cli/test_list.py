@@ -55,5 +55,5 @@ def test_weights_are_listed_with_size_accuracy_and_place(capsys, tmp_path, monke
 
 @pytest.mark.parametrize("name", ["resnet20.PARTWORLD_V1"])
 def test_a_listed_name_is_one_that_weights_takes(name, capsys):
-    assert main(["export", "--weights", name, "--onnx", "no-folder/x.onnx"]) == 2
+    assert main(["evaluate", "--weights", name, "--data", "no-folder"]) == 2
     assert "no-folder" in capsys.readouterr().err

@@ -1,13 +1,13 @@
 """The command line as a whole: what it lists, what it imports, and how it reports errors."""
 
 import argparse
-import re
 import subprocess
 import sys
 import warnings
 
 import pytest
 
+import minicnn
 from minicnn.cli import main as main_module
 from minicnn.cli.main import COMMANDS, main, make_parser
 
@@ -124,7 +124,7 @@ def test_a_warning_is_one_line_without_code(command, capsys):
 
 def test_the_version_is_told(capsys):
     assert main(["--version"]) == 0
-    assert re.fullmatch(r"minicnn \S+\n", capsys.readouterr().out)
+    assert capsys.readouterr().out == f"minicnn {minicnn.__version__}\n"
 
 
 @pytest.mark.parametrize(
