@@ -68,7 +68,7 @@ def found(paths: list[Path]) -> Iterator[Path]:
     Files and folders whose names begin with a dot are left out, and so are files that do not end as pictures do; the
     error output says how many. Raises ValueError for a folder without pictures.
     """
-    from minicnn.data.folder import EXTENSIONS
+    from minicnn.data.folder_scan import EXTENSIONS
 
     for path in paths:
         if not path.exists() and glob.has_magic(str(path)):  # a shell of Windows leaves patterns to the program
@@ -87,7 +87,7 @@ def found(paths: list[Path]) -> Iterator[Path]:
 
 
 def _listed() -> str:
-    from minicnn.data.folder import EXTENSIONS
+    from minicnn.data.folder_scan import EXTENSIONS
 
     return ", ".join(EXTENSIONS)
 

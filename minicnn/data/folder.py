@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,18 +11,21 @@ import numpy as np
 
 from minicnn.data.dataset import Dataset, check_index, collate, handed_out
 from minicnn.data.download import RemoteFile, data_folders, find, obtain
+from minicnn.data.folder_scan import EXTENSIONS, endings, folders_in, labels_beside, pictures_and_others
 from minicnn.data.image_set import check_split
 from minicnn.data.split import stratified_split
 from minicnn.files.archive import extract
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-# Files and folders of file managers and archives, besides names that begin with a dot; in lower case.
-IGNORED = ("thumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin", "lost+found")
 # The folders of a split, by their names in lower case: capitals don't matter.
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
+}
+# Folders of sets for detection and segmentation, such as Oxford-IIIT Pets' images/ and annotations/; in lower case.
+_KINDS_OF_FILES = {
+    *("images", "image", "imgs", "pictures", "photos", "jpegimages", "annotations", "annotation", "annots", "labels"),
+    *("masks", "mask", "segmentationclass", "segmentationobject", "trimaps", "imagesets", "bounding_boxes", "xmls"),
 }
 _SPLIT_WORDS = {word for words in SPLIT_FOLDERS.values() for word in words}
 
@@ -41,11 +44,12 @@ class ImageFolder(Dataset):
     are turned as their camera says. A picture is read when it is first asked for and kept as uint8: later epochs are
     fast.
 
-    A single class is warned of: nothing can be learned, and `root` may be one folder too high.
+    Files in a class folder that are not pictures are passed over, and one warning counts them. A single class is warned
+    of, too: nothing can be learned, and `root` may be one folder too high.
 
-    Raises FileNotFoundError if `root` is missing; ValueError if `root` has no classes, a class has no pictures, a class
-    folder holds other files, the classes have names of splits, or, at its first use, a picture is broken. Each error
-    names the path.
+    Raises FileNotFoundError if `root` or the target of a link is missing; ValueError if `root` has no classes, a class
+    has no pictures, the classes have names of splits or of kinds of files (images, annotations), the labels are in a
+    table beside a single folder, or, at its first use, a picture is broken. Each error names the path.
     """
 
     def __init__(
@@ -185,7 +189,7 @@ def open_image(path: str | os.PathLike[str]) -> Any:
 
     Raises as `read_image` does.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, features
 
     try:
         with Image.open(path) as file:
@@ -198,6 +202,8 @@ def open_image(path: str | os.PathLike[str]) -> Any:
     except (FileNotFoundError, IsADirectoryError, PermissionError):  # which say themselves what is wrong
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if str(path).lower().endswith((".avif", ".avifs")) and not features.check("avif"):
+            raise ValueError(f"{path}: this Pillow does not read AVIF; install Pillow 11.3 or newer") from error
         raise ValueError(f"{path} is a broken picture, or none ({error}); repair or remove it") from error
 
 
@@ -234,9 +240,8 @@ def _of_split(root: Path, split: str | None, held_out: float) -> tuple[tuple[str
     if split == "test" and (own is None or train is None):
         raise ValueError(f"split 'test' needs folders {root / 'train'} and {root / 'test'}; ask for 'train' or 'val'")
     if train is not None and own is not None and (split != "train" or folders["val"] is not None):
-        classes, paths, labels = _scan(own)
-        _check_same_classes(classes, train)
-        return classes, paths, labels
+        _check_same_classes(_class_names(own), own, train)
+        return _scan(own)
     classes, paths, labels = _scan(root if train is None else train)
     val, rest = stratified_split(labels, [held_out, 1.0 - held_out], seed=0)
     chosen = val if split == "val" else rest
@@ -253,30 +258,37 @@ def split_folder(root: Path, split: str) -> Path | None:
     if not root.is_dir():
         return None
     names = SPLIT_FOLDERS[split]
-    found = sorted((path for path in _folders(root) if path.name.lower() in names), key=lambda path: path.name)
+    found = sorted((path for path in folders_in(root) if path.name.lower() in names), key=lambda path: path.name)
     found.sort(key=lambda path: names.index(path.name.lower()))
-    return next((path for path in found if split != "train" or _folders(path)), None)
+    return next((path for path in found if split != "train" or folders_in(path)), None)
 
 
-def _check_same_classes(classes: tuple[str, ...], train: Path) -> None:
+def _check_same_classes(classes: tuple[str, ...], own: Path, train: Path) -> None:
     expected = _class_names(train)
     if classes != expected:
-        raise ValueError(f"the classes {list(classes)} of a split differ from those of {train}: {list(expected)}")
-
-
-def _folders(root: Path) -> list[Path]:
-    """The folders in `root`, in alphabetical order, without hidden ones."""
-    return sorted(path for path in root.iterdir() if path.is_dir() and not _ignored(path))
+        raise ValueError(
+            f"the classes {list(classes)} in {own} differ from those in {train}, {list(expected)}{labels_beside(own)}"
+        )
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
-    names = tuple(path.name for path in _folders(root))
+    names = tuple(path.name for path in folders_in(root))
     if not names:
-        raise ValueError(f"{root} holds no folders: pictures must lie in one folder per class, {root}/CLASS/PICTURE")
+        above = [root.parent] if root.name.lower() in _SPLIT_WORDS | _KINDS_OF_FILES else []
+        raise ValueError(
+            f"{root} holds no folders: pictures must lie in one folder per class, {root}/CLASS/PICTURE"
+            f"{labels_beside(root, *above)}"
+        )
+    if len(names) > 1 and all(name.lower() in _KINDS_OF_FILES for name in names):
+        raise ValueError(
+            f"the folders {', '.join(names)} in {root} have names of kinds of files, not of classes: pictures must lie "
+            f"in one folder per class, {root}/CLASS/PICTURE{labels_beside(root)}"
+        )
     if all(_SPLIT_WORDS & set(re.split(r"[^a-z]+", name.lower())) for name in names):
         raise ValueError(
             f"the folders {', '.join(names)} in {root} have names of splits, not of classes: give a split "
             "(split='train' reads the folder 'train'), name the folders train, val and test, or give the path of one"
+            f"{labels_beside(root)}"
         )
     return names
 
@@ -285,43 +297,36 @@ def _scan(root: Path) -> tuple[tuple[str, ...], list[Path], np.ndarray]:
     classes = _class_names(root)
     paths: list[Path] = []
     labels: list[int] = []
+    others: list[Path] = []
     for label, name in enumerate(classes):
-        files = sorted(_pictures_and_others(root / name))
-        others = [path for path in files if path.suffix.lower() not in EXTENSIONS]
-        if others:
+        pictures, rest = pictures_and_others(root / name)
+        if not pictures:
+            there = f", but {endings(rest)}; pictures end in {', '.join(EXTENSIONS)}" if rest else ""
             raise ValueError(
-                f"{others[0]} is not a picture ({len(others)} such files in class {name!r}); "
-                f"remove it, or use one of {', '.join(EXTENSIONS)}"
+                f"class folder {root / name} holds no pictures{there}; remove it or fill it{labels_beside(root)}"
             )
-        if not files:
-            raise ValueError(f"class folder {root / name} holds no pictures; remove it or fill it")
-        paths += files
-        labels += [label] * len(files)
+        paths += pictures
+        labels += [label] * len(pictures)
+        others += rest
     if len(classes) == 1:
-        _warn_of_one_class(root / classes[0])
+        _refuse_or_warn_of_one_class(root / classes[0])
+    if others:
+        warnings.warn(
+            f"{len(others)} files in the class folders of {root} are not pictures and were passed over "
+            f"({endings(others)}), such as {others[0]}",
+            stacklevel=5,
+        )
     return classes, paths, np.array(labels, dtype=np.int64)
 
 
-def _pictures_and_others(folder: Path) -> Iterator[Path]:
-    """All files in `folder` and below, without hidden ones and those in hidden folders."""
-    for path in folder.iterdir():
-        if _ignored(path):
-            continue
-        if path.is_dir():
-            yield from _pictures_and_others(path)
-        elif path.is_file():
-            yield path
-
-
-def _warn_of_one_class(folder: Path) -> None:
-    inner = [path.name for path in _folders(folder)]
+def _refuse_or_warn_of_one_class(folder: Path) -> None:
+    inner = [path.name for path in folders_in(folder)]
     advice = f"if {', '.join(inner[:3])} in it are the classes, give {folder}" if inner else "give a folder per class"
+    table = labels_beside(folder.parent)
+    if table and not inner:
+        raise ValueError(f"{folder.parent} holds one folder of pictures only, {folder.name!r}{table}")
     warnings.warn(
         f"{folder.parent} holds one class only, {folder.name!r}: every answer will be right, and nothing is learned; "
         f"{advice}",
-        stacklevel=5,
+        stacklevel=6,
     )
-
-
-def _ignored(path: Path) -> bool:
-    return path.name.startswith(".") or path.name.lower() in IGNORED

@@ -1,6 +1,7 @@
 """MNIST, Fashion-MNIST and KMNIST: 28x28 grey pictures of ten classes, in idx files of one layout."""
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -19,7 +20,8 @@ class MNIST(ImageSet):
     """Handwritten digits: 60,000 training pictures (5,000 of them "val") and 10,000 for the test, (1, 28, 28).
 
     Arguments, attributes, splits and errors are those of `ImageSet`; files are looked for in the subfolders `mnist` and
-    `MNIST/raw` (torchvision's), packed or not.
+    `MNIST/raw` (torchvision's), packed or not, with a dot for the first hyphen before idx (Kaggle's, 7-Zip's); and as
+    `mnist.npz` with x_train, y_train, x_test, y_test (Keras's).
     LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition".
     """
 
@@ -42,15 +44,30 @@ class MNIST(ImageSet):
     }
 
     def read(self, files: str, folders: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+        keras = self._keras_file(folders)
+        if keras is not None and self._found(IMAGES[files], folders) is None:
+            images = _read_npz(keras, f"x_{files}", axes=3)
+            return images[:, np.newaxis], _read_npz(keras, f"y_{files}", axes=1)  # (N, H, W) -> (N, 1, H, W)
         images = read_idx(self._path(IMAGES[files], folders), axes=3)
         labels = read_idx(self._path(LABELS[files], folders), axes=1)
         return images[:, np.newaxis], labels  # (N, H, W) -> (N, 1, H, W)
 
-    def _path(self, name: str, folders: Sequence[Path]) -> Path:
+    def _keras_file(self, folders: Sequence[Path]) -> Path | None:
+        """`mnist.npz` (or the like, named after the subfolder) in the subfolder or beside it."""
+        name = f"{self.subfolder}.npz"
+        return find([name], [place for folder in folders for place in (folder / self.subfolder, folder)])
+
+    def _found(self, name: str, folders: Sequence[Path]) -> Path | None:
+        """The idx file under one of its names: packed or not, with a dot, or in a folder of its own name."""
         unpacked = name.removesuffix(".gz")
         dotted = unpacked.replace("-idx", ".idx")  # as some programs unpack it
+        names = [unpacked, dotted, name, f"{dotted}.gz"]
         places = [folder / inner for folder in folders for inner in (self.subfolder, f"{self.torchvision_name}/raw")]
-        found = find([unpacked, dotted, name, f"{dotted}.gz"], places)
+        nested = [f"{each}/{each}" for each in names]  # as Kaggle packs them
+        return next((place / each for place in places for each in names + nested if (place / each).is_file()), None)
+
+    def _path(self, name: str, folders: Sequence[Path]) -> Path:
+        found = self._found(name, folders)
         if found is not None:
             return found
         file = RemoteFile(name, self.md5[name], self.active_sources, self.subfolder)
@@ -107,18 +124,21 @@ class KMNIST(MNIST):
         images, labels = (find([f"kmnist-{files}-{part}.npz"], subfolders) for part in ("imgs", "labels"))
         if images is None or labels is None:
             return super().read(files, folders)
-        return _read_npz(images, axes=3)[:, np.newaxis], _read_npz(labels, axes=1)  # (N, H, W) -> (N, 1, H, W)
+        pictures = _read_npz(images, None, axes=3)[:, np.newaxis]
+        return pictures, _read_npz(labels, None, axes=1)  # (N, H, W) -> (N, 1, H, W)
 
 
-def _read_npz(path: Path, axes: int) -> np.ndarray:
-    """The one uint8 array in the npz file at `path`; ValueError if there is not exactly that."""
+def _read_npz(path: Path, name: str | None, axes: int) -> np.ndarray:
+    """The uint8 array `name` (None: the only one) of the npz file at `path`. Raises ValueError if that is not there."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = [file[name] for name in file.files]
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {key: file[key] for key in file.files if name in (None, key)}
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise ValueError(f"{path} is damaged or no npz file ({error}): delete it and fetch it again") from error
-    if len(arrays) != 1 or arrays[0].ndim != axes or arrays[0].dtype != np.uint8:
-        found = [f"{array.dtype} {array.shape}" for array in arrays]
-        raise ValueError(f"{path} should hold one uint8 array with {axes} axes, but holds {found}")
-    result: np.ndarray = arrays[0]
+    found = list(arrays.values())
+    if len(found) != 1 or found[0].ndim != axes or found[0].dtype != np.uint8:
+        there = [f"{array.dtype} {array.shape}" for array in found]
+        called = "one uint8 array" if name is None else f"a uint8 array {name!r}"
+        raise ValueError(f"{path} should hold {called} with {axes} axes, but holds {there}")
+    result: np.ndarray = found[0]
     return result

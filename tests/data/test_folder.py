@@ -147,7 +147,7 @@ def test_train_without_val_gives_a_share_of_itself(tmp_path):
 def test_splits_with_other_classes_are_refused(tmp_path):
     save(tmp_path / "train" / "cat" / "0.png", (0, 0, 0))
     save(tmp_path / "val" / "dog" / "0.png", (0, 0, 0))
-    with pytest.raises(ValueError, match=r"classes \['dog'\] of a split differ"):
+    with pytest.raises(ValueError, match=r"classes \['dog'\] in .*val differ from those in .*train"):
         ImageFolder(tmp_path, "val")
 
 
@@ -176,10 +176,83 @@ def test_a_missing_root_and_a_root_without_classes_are_named(tmp_path):
         ImageFolder(tmp_path)
 
 
-def test_a_file_that_is_no_picture_is_named(root):
+def test_other_files_are_passed_over_with_a_count(root):
     (root / "dog" / "notes.txt").write_text("good dog")
-    with pytest.raises(ValueError, match=r"notes\.txt is not a picture \(1 such files in class 'dog'\)"):
+    (root / "dog" / "boxes.mat").write_bytes(b"MATLAB")
+    (root / "emu" / "sizes.txt").write_text("1 2")
+    with pytest.warns(UserWarning, match=r"3 files .*passed over \(2 \.txt, 1 \.mat\), such as .*dog/boxes\.mat"):
+        assert len(ImageFolder(root)) == 30
+    with pytest.warns(UserWarning, match="3 files"):
+        assert len(ImageFolder(root, "train")) == 24
+
+
+def test_a_class_of_other_files_only_says_what_is_there(root):
+    (root / "fox").mkdir()
+    (root / "fox" / "0.heic").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"fox holds no pictures, but 1 \.heic; pictures end in \.jpg"):
         ImageFolder(root)
+
+
+@pytest.mark.parametrize("name", ["x.jfif", "x.jpe", "x.JPG", "x.avif", "x.pbm", "x.jp2", "x.tga"])
+def test_less_frequent_endings_are_pictures(root, name):
+    kinds = {"jfif": "JPEG", "jpe": "JPEG", "jpg": "JPEG", "avif": "AVIF", "pbm": "PPM", "jp2": "JPEG2000"}
+    ending = name.partition(".")[2].lower()
+    mode = "1" if ending == "pbm" else "RGB"
+    save(root / "fox" / name, (250, 250, 250), size=(40, 40), mode=mode, format=kinds.get(ending, "TGA"))
+    dataset = ImageFolder(root, size=8)
+    assert dataset.classes == ("cat", "dog", "emu", "fox")
+    assert dataset[30][0].mean() > 0.9
+
+
+@pytest.mark.parametrize("place", ["cat/9.png", "cat/more", "fox"])
+def test_a_link_whose_target_is_missing_is_named(root, place):
+    (root / place).unlink(missing_ok=True)
+    (root / place).symlink_to(root / "gone")
+    with pytest.raises(FileNotFoundError, match=rf"{place} is a link to .*gone, which does not exist"):
+        ImageFolder(root)
+
+
+def test_links_are_followed_but_never_into_a_folder_above(root, tmp_path):
+    save(tmp_path / "elsewhere" / "0.png", (0, 0, 0))
+    (root / "cat" / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "fox").symlink_to(tmp_path / "elsewhere")
+    assert np.bincount(ImageFolder(root).labels).tolist() == [11, 10, 10, 1]
+    for target in (root, root / "dog", tmp_path):
+        (root / "dog" / "loop").symlink_to(target)
+        with pytest.raises(ValueError, match=r"loop is a link to .*, a folder that contains the link; remove"):
+            ImageFolder(root)
+        (root / "dog" / "loop").unlink()
+
+
+def test_a_table_of_labels_beside_the_pictures_is_named_with_its_columns(tmp_path):
+    save(tmp_path / "a" / "images" / "0.png", (0, 0, 0))
+    (tmp_path / "a" / "train.csv").write_text("id,breed\n0,boxer\n")
+    with pytest.raises(ValueError, match=r"one folder of pictures only, 'images'.*train\.csv \(columns 'id, breed'\)"):
+        ImageFolder(tmp_path / "a")
+    save(tmp_path / "b" / "0.png", (0, 0, 0))
+    (tmp_path / "b" / "labels.tsv").write_text("file\tclass\n")
+    with pytest.raises(ValueError, match=r"holds no folders.*labels\.tsv \(columns 'file, class'\).*CLASS/PICTURE"):
+        ImageFolder(tmp_path / "b")
+    save(tmp_path / "c" / "train" / "0.png", (0, 0, 0))
+    (tmp_path / "c" / "train.csv").write_text("id,breed\n")
+    with pytest.raises(ValueError, match=r"holds no folders.*c/train\.csv"):
+        ImageFolder(tmp_path / "c" / "train")
+
+
+def test_the_flat_val_of_tiny_imagenet_is_refused_with_its_list(tmp_path):
+    for name in ("n01", "n02"):
+        save(tmp_path / "train" / name / "images" / "0.JPEG", (0, 0, 0))
+    save(tmp_path / "val" / "images" / "val_0.JPEG", (0, 0, 0))
+    (tmp_path / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn01\n")
+    with pytest.raises(ValueError, match=r"\['images'\] in .*val differ .*\['n01', 'n02'\].*val_annotations\.txt"):
+        ImageFolder(tmp_path, "val")
+
+
+def test_pictures_and_their_masks_are_not_classes(tmp_path):
+    for name in ("images", "annotations"):
+        save(tmp_path / name / "0.png", (0, 0, 0))
+    with pytest.raises(ValueError, match=r"annotations, images in .* have names of kinds of files, not of classes"):
+        ImageFolder(tmp_path)
 
 
 def test_what_file_managers_leave_is_passed_over(root):

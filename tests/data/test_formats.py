@@ -55,6 +55,18 @@ def test_a_damaged_gzip_is_refused(tmp_path, damage):
         read_idx(path, axes=3)
 
 
+@pytest.mark.parametrize("order", ["<i8", ">i8"])
+def test_labels_written_as_int64_under_the_code_of_uint8_are_read_and_warned_of(tmp_path, order):
+    labels = np.arange(10, 30)
+    header = bytes((0, 0, 8, 1)) + struct.pack(">I", 20)
+    (tmp_path / "labels").write_bytes(header + labels.astype(order).tobytes())
+    with pytest.warns(UserWarning, match="labels says uint8, but has 8 bytes for each value"):
+        np.testing.assert_array_equal(read_idx(tmp_path / "labels", axes=1), labels)
+    (tmp_path / "labels").write_bytes(header + (labels + 300).astype(order).tobytes())
+    with pytest.raises(ValueError, match="should hold 20 = 20 values, but holds 160"):
+        read_idx(tmp_path / "labels", axes=1)
+
+
 @pytest.mark.parametrize("name", ["images", "images.gz", "images.GZ"])
 def test_an_idx_file_is_told_by_its_contents_whatever_its_name(tmp_path, name):
     for contents in (idx_bytes(IMAGES), gzip.compress(idx_bytes(IMAGES))):

@@ -234,6 +234,31 @@ def test_mnist_is_found_under_its_other_names(tmp_path, folder, dotted, ending):
     assert len(SmallMNIST("test", root=tmp_path, download=False)) == 20
 
 
+def test_mnist_in_folders_named_like_its_files_is_found(tmp_path):
+    for name, content in small_mnist().items():
+        unpacked = name.removesuffix(".gz")
+        write(tmp_path / "mnist" / unpacked, {unpacked: gzip.decompress(content)})
+    assert len(SmallMNIST("test", root=tmp_path, download=False)) == 20
+
+
+@pytest.mark.parametrize("folder", ["", "mnist"])
+def test_mnist_is_read_from_the_npz_of_keras(tmp_path, folder):
+    rng = np.random.default_rng(0)
+    arrays = {
+        **{f"x_{part}": rng.integers(0, 256, (n, 28, 28), np.uint8) for part, n in (("train", 40), ("test", 20))},
+        **{f"y_{part}": np.arange(n, dtype=np.uint8) % 4 for part, n in (("train", 40), ("test", 20))},
+    }
+    (tmp_path / folder).mkdir(exist_ok=True)
+    np.savez_compressed(tmp_path / folder / "mnist.npz", **arrays)
+    dataset = SmallMNIST("test", root=tmp_path, download=False)
+    np.testing.assert_array_equal(dataset.images[:, 0], arrays["x_test"])
+    np.testing.assert_array_equal(dataset.labels, arrays["y_test"])
+    del arrays["y_test"]
+    np.savez_compressed(tmp_path / folder / "mnist.npz", **arrays)
+    with pytest.raises(ValueError, match=r"mnist\.npz should hold a uint8 array 'y_test' with 1 axes, but holds \[\]"):
+        SmallMNIST("test", root=tmp_path, download=False)
+
+
 def test_labels_outside_the_classes_are_refused(tmp_path):
     write(tmp_path / "mnist", small_mnist(labels=12))
     with pytest.raises(ValueError, match=r"labels must be in 0\.\.9 for 10 classes, but label 10 is 10"):
