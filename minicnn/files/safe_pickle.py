@@ -9,8 +9,9 @@ source is dangerous.
 
 Here is that machine with everything dangerous left out. The caller lists the names that are allowed and gives for each
 a meaning of its own: a plain value, or a function of ours that takes plain data. Every other name is refused at once,
-before anything is imported or called. The result is made of dictionaries, lists, tuples, numbers, text, bytes, and the
-values that the caller's own functions return.
+before anything is imported or called; or, if the caller's `others` says so, becomes a Placeholder, which keeps the name
+and drops everything else. The result is made of dictionaries, lists, tuples, numbers, text, bytes, placeholders, and
+the values that the caller's own functions return.
 
 `pickle.Unpickler` with a `find_class` of one's own refuses names too, but a hostile file can still exhaust the machine:
 a memo index of four billion takes as many places of memory, and a deeply nested tuple as a key overruns the C stack.
@@ -44,31 +45,62 @@ class Buildable:
         raise NotImplementedError(f"{type(self).__name__} does not define build()")
 
 
+class Placeholder(Buildable):
+    """Stands for a function, a class or an object of another program. A call returns another placeholder; items and
+    attributes are dropped."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __call__(self, *arguments: Any) -> "Placeholder":
+        return Placeholder(self.name)
+
+    def build(self, state: Any) -> None:
+        """Drop the attributes."""
+
+
+class OtherKey:
+    """Stands for a key of a dictionary that is not a number, text, bytes or None, such as a tuple.
+
+    It is equal to itself only: a nested tuple is never hashed, because its hash may take years.
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+
+
 def load(
     file: BinaryIO,
     allowed: Allowed,
     *,
     persistent: Callable[[Any], Any] | None = None,
     strings: str = "utf-8",
+    others: Callable[[str, str], Any] | None = None,
 ) -> Any:
     """The object in the pickle at the present position of `file`; afterwards the position is after the pickle.
 
     allowed      (module, name) -> the meaning of that name here: a plain value, or a function of ours
     persistent   returns the object that is stored outside of the pickle, by its identity
     strings      how the text of Python 2 is encoded; "bytes" does not decode
+    others       returns a Placeholder for a (module, name) that is not in `allowed`, or None to refuse it; with
+                 `others`, sets and keys such as tuples become placeholders too
 
     Raises RefusedError for a name that is not allowed, and whatever damaged bytes run into: ValueError, KeyError, ...
     """
-    machine = _Machine(allowed, persistent, strings)
+    machine = _Machine(allowed, persistent, strings, others)
     for instruction, argument, _ in pickletools.genops(file):
         machine.charge(1)
         if instruction.name == "STOP":
             return machine.pop()
         step = _STEPS.get(instruction.name)
         if step is None:
-            raise RefusedError(f"it uses the instruction {instruction.name}, which plain data does not need")
+            raise _unneeded(instruction.name)
         step(machine, argument)
     raise ValueError("the pickle ends before its STOP")
+
+
+def _unneeded(instruction: str) -> RefusedError:
+    return RefusedError(f"it uses the instruction {instruction}, which plain data does not need")
 
 
 def names(file: BinaryIO) -> Iterator[str]:
@@ -94,8 +126,14 @@ def names(file: BinaryIO) -> Iterator[str]:
 class _Machine:
     """The stack, the marks in it, and the memo. A mark remembers how high the stack was."""
 
-    def __init__(self, allowed: Allowed, persistent: Callable[[Any], Any] | None, strings: str):
-        self.allowed, self.persistent, self.strings = allowed, persistent, strings
+    def __init__(
+        self,
+        allowed: Allowed,
+        persistent: Callable[[Any], Any] | None,
+        strings: str,
+        others: Callable[[str, str], Any] | None,
+    ):
+        self.allowed, self.persistent, self.strings, self.others = allowed, persistent, strings, others
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -129,9 +167,13 @@ class _Machine:
         self.push(content if self.strings == "bytes" else content.decode(self.strings))
 
     def name(self, module: Any, name: Any) -> None:
-        if (module, name) not in self.allowed:
+        if (module, name) in self.allowed:
+            self.push(self.allowed[module, name])
+            return
+        placeholder = None if self.others is None else self.others(module, name)
+        if placeholder is None:
             raise RefusedError(f"it asks for {plain(module)}.{plain(name)}")
-        self.push(self.allowed[module, name])
+        self.push(placeholder)
 
     def name_from_stack(self) -> None:
         name, module = self.pop(), self.pop()
@@ -148,6 +190,25 @@ class _Machine:
         self.charge(sum(len(argument) for argument in arguments if isinstance(argument, (list, tuple, dict))))
         self.push(function(*arguments))
 
+    def new_object(self, instruction: str, operands: int) -> None:
+        """An object of a class, which can only be a placeholder: the class is called without its arguments."""
+        kind = [self.pop() for _ in range(operands)][-1]
+        if not isinstance(kind, Placeholder):
+            raise _unneeded(instruction)
+        self.push(kind())
+
+    def make_set(self, instruction: str) -> None:
+        if self.others is None:
+            raise _unneeded(instruction)
+        if instruction == "FROZENSET":
+            self.pop_to_mark()
+        self.push(Placeholder("set"))
+
+    def add_items(self) -> None:
+        self.pop_to_mark()
+        if not isinstance(self.stack[-1], Placeholder):
+            raise ValueError(f"the pickle adds to a {type(self.stack[-1]).__name__} as to a set")
+
     def build(self) -> None:
         state, target = self.pop(), self.stack[-1]
         if isinstance(target, Buildable):
@@ -157,16 +218,20 @@ class _Machine:
 
     def append(self, values: list[Any]) -> None:
         target = self.stack[-1]
+        if isinstance(target, Placeholder):
+            return
         if not isinstance(target, list):
             raise ValueError(f"the pickle appends to a {type(target).__name__}")
         target.extend(values)
 
     def set_items(self, values: list[Any]) -> None:
         target = self.stack[-1]
+        if isinstance(target, Placeholder):
+            return
         if not isinstance(target, dict) or len(values) % 2:
             raise ValueError(f"the pickle sets {len(values)} keys and values of a {type(target).__name__}")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            target[checked_key(key)] = value
+            target[checked_key(key) if self.others is None else plain_key(key)] = value
 
     def make_dict(self) -> None:
         values = self.pop_to_mark()
@@ -192,11 +257,19 @@ def checked_key(key: Any) -> Any:
     return key
 
 
+def plain_key(key: Any) -> Any:
+    """`key`, if checked_key accepts it; else an OtherKey."""
+    try:
+        return checked_key(key)
+    except ValueError:
+        return OtherKey(type(key).__name__)
+
+
 def _constant(value: Any) -> Callable[[_Machine, Any], None]:
     return lambda machine, _: machine.push(value)
 
 
-# What each instruction does. Names are pickletools'. Left out: those that make objects of classes (INST, OBJ, NEWOBJ),
+# What each instruction does. Names are pickletools'. Left out: two that make objects in an old way (INST, OBJ),
 # registered extensions, buffers outside of the file, and what no known writer of arrays uses.
 _STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
     "PROTO": lambda machine, _: None,
@@ -232,6 +305,11 @@ _STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
     "GLOBAL": lambda machine, argument: machine.name(*argument.split(" ", 1)),
     "STACK_GLOBAL": lambda machine, _: machine.name_from_stack(),
     "REDUCE": lambda machine, _: machine.call(),
+    "NEWOBJ": lambda machine, _: machine.new_object("NEWOBJ", 2),
+    "NEWOBJ_EX": lambda machine, _: machine.new_object("NEWOBJ_EX", 3),
+    "EMPTY_SET": lambda machine, _: machine.make_set("EMPTY_SET"),
+    "FROZENSET": lambda machine, _: machine.make_set("FROZENSET"),
+    "ADDITEMS": lambda machine, _: machine.add_items(),
     "BUILD": lambda machine, _: machine.build(),
     "BINPERSID": lambda machine, _: machine.persistent_object(),
 }

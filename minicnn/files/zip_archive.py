@@ -4,12 +4,14 @@ Nothing is ever unpacked to the disk, so that a member called "../../.profile" i
 """
 
 import collections
+import struct
 import zipfile
 from collections.abc import Collection
 from typing import BinaryIO
 
 MOST_SMALL = 100_000_000  # bytes of a member that is read at once: a pickle or metadata, as safetensors limits a header
 
+_LOCAL_HEADER = struct.Struct("<26sHH")  # before each member; the lengths of its name and of more fields come last
 MOST_TIMES_PACKED = 100  # of its bytes in the file; text that someone wrote packs about five times
 
 
@@ -40,6 +42,27 @@ def open_archive(file: BinaryIO, size: int, compressions: Collection[int]) -> zi
         if member.flag_bits & 1:
             raise ValueError(f"member {member.filename!r} is encrypted")
     return archive
+
+
+def has_checksums(archive: zipfile.ZipFile) -> bool:
+    """False if the checksum of every member is 0: torch.serialization.set_crc32_options(False) writes such files."""
+    return any(member.CRC for member in archive.infolist())
+
+
+def first_byte(file: BinaryIO, size: int, member: zipfile.ZipInfo) -> int:
+    """The position in `file`, which has `size` bytes, of a member's bytes, which are not compressed.
+
+    Raises ValueError if they are not where the table of contents says.
+    """
+    file.seek(member.header_offset)
+    header = file.read(_LOCAL_HEADER.size)
+    if len(header) < _LOCAL_HEADER.size or header[:4] != b"PK\x03\x04" or member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"member {member.filename!r} is not where it should be")
+    _, name, more = _LOCAL_HEADER.unpack(header)
+    start: int = member.header_offset + _LOCAL_HEADER.size + name + more
+    if start + member.file_size > size:
+        raise ValueError(f"member {member.filename!r} is cut short")
+    return start
 
 
 def read_small(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -3,6 +3,7 @@
     .safetensors               the usual format, which other programs read too
     .npz                       for numpy.load
     .pth .pt .ckpt .bin .tar   PyTorch's own, read but not written
+    any other, or none         read by its content: public weights end in .th, .pkl, .model or nothing
 
 Loading a file cannot run code. Of these formats only PyTorch's are pickles, which can name any function: a reader that
 knows only tensors reads them (files/safe_pickle.py).
@@ -13,17 +14,18 @@ import functools
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from minicnn.files import json_text
 from minicnn.files.atomic import write_atomically
 from minicnn.tensor import Tensor
-from minicnn.weights import npz_format, pytorch_legacy, pytorch_zip, safetensors_format
-from minicnn.weights.stored import PIECE, WeightFile
+from minicnn.weights import npz_format, pytorch_legacy, pytorch_tar, pytorch_zip, safetensors_format
+from minicnn.weights.stored import DAMAGE, PIECE, WeightFile
 from minicnn.weights.torchvision_files import known_by_file_name
 
 SUFFIXES = (".safetensors", ".npz")
@@ -48,18 +50,22 @@ def save(object: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] 
     write_atomically(path, encode(arrays, checked))
 
 
-def open_weights(path: str | os.PathLike[str]) -> WeightFile:
+def open_weights(path: str | os.PathLike[str], *, key: str | None = None) -> WeightFile:
     """The file at `path`, with its table of contents read and checked; arrays are read later.
 
         with open_weights("resnet50.pth") as file:
             model.load_state_dict(file)
 
     In PyTorch's files half and bfloat16 become float32, and the wrappers of training scripts around a state
-    ("state_dict", "model", ...) are removed. Raises FileNotFoundError if the file does not exist. Raises ValueError if
-    its name has another ending than those above, and if the file has another format, is cut short or altered, or names
-    more than arrays.
+    ("state_dict", "model", ...) are removed; `key` chooses another state in such a file, such as "state_dict_ema". The
+    other values in the file, such as an epoch, are listed in `ignored`.
+
+    Raises FileNotFoundError if the file does not exist. Raises ValueError if the file has another format than its
+    ending says, or no known format; if it is cut short or altered; if it asks for functions; if `key` is not in it; and
+    if a tensor has numbers that NumPy does not have.
     """
-    suffix, path = check_ending(path, SUFFIXES + OF_PYTORCH), _existing(path)
+    path = _existing(path)
+    suffix = path.suffix.lower()
     file = open(path, "rb")  # noqa: SIM115 - the WeightFile closes the file
     try:
         size = os.fstat(file.fileno()).st_size
@@ -68,23 +74,47 @@ def open_weights(path: str | os.PathLike[str]) -> WeightFile:
                 f"{path} is a Git LFS pointer: a text of a few lines in place of the weights; install git-lfs and run "
                 "`git lfs pull` in the clone, or download the file from the repository's page"
             )
+        if suffix not in SUFFIXES + OF_PYTORCH:
+            suffix = _ending_for_content(file, path)
         file.seek(0)
-        if suffix == ".safetensors":
-            return safetensors_format.open_file(file, size, str(path))
-        if suffix == ".npz":
-            return npz_format.open_file(file, size, str(path))
-        is_zip = file.read(4) == b"PK\x03\x04"
+        if suffix in SUFFIXES:
+            if key is not None:
+                raise ValueError(f"key={key!r} is for files of PyTorch with several states, but {path} has one state")
+            of_format = safetensors_format if suffix == ".safetensors" else npz_format
+            return of_format.open_file(file, size, str(path))
+        beginning = file.read(512)
         file.seek(0)
-        if is_zip:
-            return pytorch_zip.open_file(file, size, str(path))
-        opened = pytorch_legacy.open_file(file, size, str(path))
+        if beginning.startswith(b"PK\x03\x04"):
+            return pytorch_zip.open_file(file, size, str(path), key)
+        of_form = pytorch_tar if pytorch_tar.is_tar(beginning) else pytorch_legacy
+        opened = of_form.open_file(file, size, str(path), key)
         known = known_by_file_name(path.name)
-        if known is not None:  # this form has no checksums, but these file names contain one
+        if known is not None:  # these forms have no checksums, but these file names contain one
             opened.check = functools.cache(lambda: _compare_hash(path, known.sha256))
         return opened
     except BaseException:
         file.close()
         raise
+
+
+def _ending_for_content(file: BinaryIO, path: Path) -> str:
+    """The usual ending of files that begin as `file` does. Raises ValueError if its format is not known."""
+    file.seek(0)
+    beginning = file.read(512)
+    if beginning.startswith(b"PK\x03\x04"):
+        try:
+            names = zipfile.ZipFile(file).namelist()
+        except DAMAGE:
+            return ".pth"  # whose reader tells of the damage
+        return ".npz" if any(name.endswith(".npy") for name in names) else ".pth"
+    if beginning[:1] == b"\x80" or pytorch_tar.is_tar(beginning):
+        return ".pth"
+    if beginning[8:9] == b"{":
+        return ".safetensors"
+    raise ValueError(
+        f"{path} is not a file of weights: {safetensors_format.what_it_may_be(beginning)}; safetensors, .npz and "
+        "PyTorch's .pth can be read"
+    )
 
 
 def _compare_hash(path: Path, sha256: str) -> None:
@@ -96,12 +126,14 @@ def _compare_hash(path: Path, sha256: str) -> None:
         raise ValueError(f"its SHA-256 should begin with {sha256}, as its name says, but is {digest.hexdigest()}")
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def load(path: str | os.PathLike[str], *, key: str | None = None) -> dict[str, np.ndarray]:
     """The arrays in a file, by name; each is writable and C-ordered. Pass them to `Module.load_state_dict`.
 
-    Raises the errors of `open_weights`, and ValueError if an array is damaged or far too large for the file.
+    `key` chooses one of several states in a file of PyTorch, such as "state_dict_ema". Raises the errors of
+    `open_weights`, and ValueError if an array is damaged or far too large for the file.
     """
-    return load_with_metadata(path)[0]
+    with open_weights(path, key=key) as file:
+        return file.read()
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -116,25 +148,27 @@ def load_with_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarr
         return file.read(), file.metadata
 
 
-def check_ending(path: str | os.PathLike[str], known: tuple[str, ...] = SUFFIXES) -> str:
-    """The ending of `path`, in small letters.
+def check_ending(path: str | os.PathLike[str]) -> str:
+    """The ending of the `path` of a file to write, in small letters.
 
-    Raises TypeError if `path` is not a path, ValueError if the ending is not one of `known` (by default, those of
-    `save`).
+    Raises TypeError if `path` is not a path, ValueError if the ending is not one of SUFFIXES.
     """
+    suffix = _checked_path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"path must end in {' or '.join(SUFFIXES)}, which names the format, but is {str(path)!r}")
+    return suffix
+
+
+def _checked_path(path: str | os.PathLike[str]) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             f"path must be a str or a path, but is {type(path).__name__}; as in save(object, path), load(path)"
         )
-    suffix = Path(path).suffix.lower()
-    if suffix not in known:
-        listed = f"{', '.join(known[:-1])} or {known[-1]}"
-        raise ValueError(f"path must end in {listed}, which names the format, but is {str(path)!r}")
-    return suffix
+    return Path(path)
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
-    path = Path(path)
+    path = _checked_path(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "expected a file of weights, but this is a folder", str(path))
     if not path.exists():

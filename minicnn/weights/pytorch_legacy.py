@@ -29,8 +29,8 @@ MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
 
 
-def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
-    """The legacy form of .pth in `file`, which has `size` bytes; arrays are read later.
+def open_file(file: BinaryIO, size: int, source: str, key: str | None = None) -> WeightFile:
+    """The legacy form of .pth in `file`, which has `size` bytes; arrays are read later. `key` is as in state_of.
 
     Raises ValueError, naming `source`, if the file has another form, is damaged or cut short, or names more than
     tensors.
@@ -52,7 +52,7 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
         objects = load_objects(pickles, source, ALLOWED, find)
         keys = load_objects(pickles, source, {})
         find.place(keys, mapped, source)
-    entries, ignored = state_of(objects, source)
+    entries, ignored = state_of(objects, source, key)
     return WeightFile(source, "PyTorch's .pth (legacy)", size, entries, file.close, ignored=ignored)
 
 

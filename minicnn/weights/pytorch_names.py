@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from minicnn.files import safe_pickle, zip_archive
-from minicnn.weights.files import OF_PYTORCH
+from minicnn.weights import pytorch_tar
+from minicnn.weights.files import SUFFIXES
 from minicnn.weights.pytorch_objects import ALLOWED
+from minicnn.weights.pytorch_others import placeholder_for
 from minicnn.weights.stored import DAMAGE
 
 _PICKLES = 5  # of the legacy form
@@ -17,8 +19,8 @@ _MOST_NAMES = 100
 
 
 def names_asked_for(path: str | os.PathLike[str]) -> list[tuple[str, bool]]:
-    """(name, True if allowed) of every name in the pickles of a file; empty if the file cannot be understood."""
-    if Path(path).suffix.lower() not in OF_PYTORCH or not Path(path).is_file():
+    """(name, True if not refused) of every name in the pickles of a file; empty if the file cannot be understood."""
+    if Path(path).suffix.lower() in SUFFIXES or not Path(path).is_file():
         return []
     asked: dict[str, None] = {}
     with open(path, "rb") as file:
@@ -28,7 +30,12 @@ def names_asked_for(path: str | os.PathLike[str]) -> list[tuple[str, bool]]:
                 if len(asked) == _MOST_NAMES:
                     break
     allowed = {".".join(name) for name in ALLOWED}
-    return [(name, name in allowed) for name in asked]
+    return [(name, name in allowed or placeholder_for(*name.rpartition(".")[::2]) is not None) for name in asked]
+
+
+def _beginning(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(512)
 
 
 def _pickles(file: BinaryIO, size: int) -> Iterator[BinaryIO]:
@@ -41,6 +48,14 @@ def _pickles(file: BinaryIO, size: int) -> Iterator[BinaryIO]:
                     yield io.BytesIO(zip_archive.read_small(archive, member))
         except DAMAGE:
             return
+    elif pytorch_tar.is_tar(_beginning(file)):
+        try:
+            places = [member for member in pytorch_tar.members_of(file, size) if member.name == "pickle"]
+        except DAMAGE:
+            return
+        for place in places:
+            file.seek(place.start)
+            yield io.BytesIO(file.read(min(place.size, zip_archive.MOST_SMALL)))
     else:
         file.seek(0)
         content = io.BytesIO(file.read(zip_archive.MOST_SMALL))

@@ -190,6 +190,18 @@ def _damaged(source: str, what: str, error: Exception) -> ValueError:
     return ValueError(f"{source} is damaged: {what} ({type(error).__name__}: {plain(error)}); get or save it again")
 
 
+_OTHER_FORMATS = {
+    b"\x89HDF\r\n": "an HDF5 file, as Keras writes .h5",
+    b"GGUF": "a GGUF file of a language model",
+    b"\x1f\x8b": "packed by gzip",
+    b"BZh": "packed by bzip2",
+    b"\xfd7zXZ": "packed by xz",
+    b"7z\xbc\xaf": "packed by 7-Zip",
+    b"Rar!": "packed by RAR",
+    b"\x93NUMPY": "a single array of NumPy, .npy",
+}
+
+
 def what_it_may_be(beginning: bytes) -> str:
     """A guess, in words, from the first bytes of a file whose format does not match its name."""
     if not beginning:
@@ -198,6 +210,11 @@ def what_it_may_be(beginning: bytes) -> str:
         return "it is a zip archive, as .npz and PyTorch's .pth are"
     if beginning[:1] == b"\x80":
         return "it is a pickle, as PyTorch's older .pth are"
+    if beginning[257:262] == b"ustar":
+        return "it is a tar archive, as PyTorch's oldest .pth are"
+    for magic, what in _OTHER_FORMATS.items():
+        if beginning.startswith(magic):
+            return f"it is {what}; convert it with the program that wrote it"
     if beginning[:1] == b"<":
         return "it looks like a web page: a download went wrong"
     if beginning[8:9] == b"{":

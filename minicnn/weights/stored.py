@@ -98,6 +98,7 @@ class StoredArray:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int = 0
+    negated: bool = False  # the array is the negative of its numbers in the file
 
     def __post_init__(self) -> None:
         numbers = (*self.shape, *self.strides, self.offset, self.storage.size)
@@ -233,6 +234,8 @@ def _read_storage(views: list[tuple[StoredArray, np.ndarray]]) -> None:
             numbers = np.frombuffer(piece, entry.code)
             flat[place : place + len(numbers)] = _widened(numbers, entry.kind)
             place += len(numbers)
+        if entry.negated:
+            np.negative(target, out=target)
         return
     content, place = np.empty(entry.storage.size, np.uint8), 0
     for piece in entry.storage.pieces():
@@ -241,6 +244,8 @@ def _read_storage(views: list[tuple[StoredArray, np.ndarray]]) -> None:
     for entry, target in views:
         if target.size:
             target[...] = _widened(_view(content.view(entry.code), entry), entry.kind)
+            if entry.negated:
+                np.negative(target, out=target)
 
 
 def _view(numbers: np.ndarray, entry: StoredArray) -> np.ndarray:

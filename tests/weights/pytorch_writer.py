@@ -1,4 +1,4 @@
-"""Files of PyTorch in both forms, written byte by byte: the reader is tested where torch is not installed, too."""
+"""Files of PyTorch in its three forms, written byte by byte: the reader is tested where torch is not installed, too."""
 
 import io
 import struct
@@ -56,7 +56,12 @@ def _part(view):
 
 def program(tensors, storages, legacy, before=b"", after=b""):
     """The pickle of an OrderedDict of tensors; `before` and `after` stand around it, as a wrapper's pickle does."""
-    items = b"".join(text(n) + tensor(v, storages[v.key].size, legacy) for n, v in tensors.items())
+    return _around(
+        b"".join(text(n) + tensor(v, storages[v.key].size, legacy) for n, v in tensors.items()), before, after
+    )
+
+
+def _around(items, before=b"", after=b""):
     state = global_name("collections", "OrderedDict") + b")R(" + items + b"u"
     return b"\x80\x02" + before + state + after + b"."
 
@@ -99,4 +104,58 @@ def legacy_form(tensors, storages, *, pickle=None, little_endian=True, **around)
     return content
 
 
-FORMS = {"zip": zip_form, "legacy": legacy_form}
+FIRST_TENSOR = 100  # the key of the first tensor in the tar form
+
+
+def tar_pickle(tensors, **around):
+    items = (text(name) + text(str(number)) + b"Q" for number, name in enumerate(tensors, FIRST_TENSOR))
+    return _around(b"".join(items), **around)
+
+
+def tar_form(tensors, storages, *, pickle=None, little_endian=True, **around):
+    kinds = {key: STORAGE_OF.get(array.dtype.str[1:].replace("b1", "?")) for key, array in storages.items()}
+    kinds |= {view.key: view.kind for view in tensors.values()}
+    keys = {key: number for number, key in enumerate(storages, 1)}
+    numbered = {name: number for number, name in enumerate(tensors, FIRST_TENSOR)}
+    system = b"\x80\x02}" + text("little_endian") + (b"\x88" if little_endian else b"\x89") + b"s."
+    stored = b"\x80\x02" + integer(len(storages)) + b"."
+    for key, array in storages.items():
+        stored += b"\x80\x02" + integer(keys[key]) + text("cpu") + global_name("torch", kinds[key]) + b"\x87."
+        stored += struct.pack("<q", array.size) + array.tobytes()
+    viewed = [(number, view) for number, view in enumerate(tensors.values(), 200) if view.part]
+    parts = b"".join(b"(" + b"".join(map(integer, (n, keys[v.key], *v.part))) + b"t" for n, v in viewed)
+    stored += b"\x80\x02](" + parts + b"e."
+    described = b"\x80\x02" + integer(len(tensors)) + b"."
+    for number, (name, view) in enumerate(tensors.items(), 200):
+        kind = global_name("torch", view.kind.replace("Storage", "Tensor"))
+        of = number if view.part else keys[view.key]
+        described += b"\x80\x02" + integer(numbered[name]) + integer(of) + kind + b"\x87."
+        described += struct.pack("<ii", len(view.shape), 0)
+        described += struct.pack(f"<{2 * len(view.shape) + 1}q", *view.shape, *view.strides, view.offset)
+    pickle = tar_pickle(tensors, **around) if pickle is None else pickle
+    members = {"sys_info": system, "pickle": pickle, "tensors": described, "storages": stored}
+    return tar_archive({"PaxHeader": b"30 mtime=1500000000.1234567\n", **members}, types={"PaxHeader": b"x"})
+
+
+def tar_archive(members, types=None):
+    content = b""
+    for name, member in members.items():
+        kind = (types or {}).get(name, b"0")
+        header = name.encode().ljust(100, b"\0") + b"0000600\0" + b"0000000\0" * 2 + b"%011o\0" % len(member)
+        header += b"0" * 11 + b"\0" + b" " * 8 + kind + bytes(100) + b"ustar\x0000"
+        content += header.ljust(512, b"\0") + member + bytes(-len(member) % 512)
+    return content + bytes(1024)
+
+
+def without_checksums(content):
+    """The zip archive `content` with a checksum of 0 for every member, as PyTorch writes it on request."""
+    content = bytearray(content)
+    for mark, place in ((b"PK\x03\x04", 14), (b"PK\x01\x02", 16)):
+        found = content.find(mark)
+        while found != -1:
+            content[found + place : found + place + 4] = bytes(4)
+            found = content.find(mark, found + 4)
+    return bytes(content)
+
+
+FORMS = {"zip": zip_form, "legacy": legacy_form, "tar": tar_form}

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import tracemalloc
 import zipfile
@@ -19,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from minicnn import Tensor
 from minicnn.files import json_text
 from minicnn.kernels import layout
-from minicnn.weights import load, load_metadata, safetensors_format, save
+from minicnn.weights import load, load_metadata, load_with_metadata, safetensors_format, save
 from minicnn.weights.pytorch_names import names_asked_for
 
 SUFFIXES = [".safetensors", ".npz"]
@@ -137,14 +138,44 @@ def test_the_same_content_gives_the_same_bytes(path):
 # What must not be saved
 
 
-def test_two_endings_are_written_and_pytorchs_are_read_as_well(tmp_path):
+def test_two_endings_are_written(tmp_path):
     for name in ["weights.pth", "weights", "weights.h5"]:
         with pytest.raises(ValueError, match=r"must end in \.safetensors or \.npz, which"):
             save({}, tmp_path / name)
         assert not (tmp_path / name).exists()
-    for name in ["weights", "weights.h5"]:
-        with pytest.raises(ValueError, match=r"must end in \.safetensors, \.npz, \.pth,.* or \.tar, which"):
-            load(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+@pytest.mark.parametrize("name", ["weights", "weights.h5", "net.model", "net.pkl"])
+def test_a_file_of_another_ending_is_read_by_its_content(suffix, name, tmp_path):
+    save({"a": np.arange(3.0)}, tmp_path / f"a{suffix}", {"epoch": 1})
+    (tmp_path / f"a{suffix}").rename(tmp_path / name)
+    arrays, metadata = load_with_metadata(tmp_path / name)
+    np.testing.assert_array_equal(arrays["a"], np.arange(3.0))
+    assert metadata == {"epoch": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\x89HDF\r\n\x1a\n" + bytes(20), "it is an HDF5 file, as Keras writes"),
+        (b"\x1f\x8b\x08" + bytes(20), "packed by gzip"),
+        (b"\x93NUMPY\x01\x00", "a single array of NumPy"),
+        (b"hello", "of another format, or damaged; safetensors, .npz and PyTorch's .pth can be read"),
+        (b"", "it is empty"),
+    ],
+)
+@pytest.mark.parametrize("name", ["weights", "weights.h5"])
+def test_a_file_of_another_ending_and_unknown_content_is_refused_with_what_it_is(content, what, name, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(what)):
+        load(tmp_path / name)
+
+
+def test_a_key_is_for_files_with_several_states(tmp_path):
+    save({"a": np.arange(3.0)}, tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"key='ema' is for files of PyTorch with several states, but .*a\.npz"):
+        load(tmp_path / "a.npz", key="ema")
 
 
 def test_arguments_in_the_other_order_are_told_so():

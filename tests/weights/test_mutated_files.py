@@ -1,5 +1,6 @@
 """Damaged at random, a file of weights still loads or is refused: no crash, no hang, nothing run, no bomb."""
 
+import argparse
 import functools
 import io
 import json
@@ -16,7 +17,17 @@ import numpy as np
 import pytest
 
 from minicnn.weights import load, open_weights, save
-from tests.weights.pytorch_writer import View, global_name, legacy_form, program, text, zip_form
+from tests.weights.pytorch_writer import (
+    View,
+    global_name,
+    legacy_form,
+    program,
+    tar_form,
+    tar_pickle,
+    text,
+    without_checksums,
+    zip_form,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")  # of text in damaged pickles
 
@@ -100,6 +111,24 @@ def of_legacy(mutate):
     return mutate(legacy_form(TENSORS, STORAGES))
 
 
+def of_zip_without_checksums(mutate):
+    return mutate(without_checksums(zip_form(TENSORS, STORAGES, **WRAPPED)))
+
+
+def of_settings_in_zip(mutate):
+    beside = {"args": argparse.Namespace(lr=0.1), "best": np.float64(0.9), "names": {"a"}, "pairs": {(0, 1): "x"}}
+    before = b"}(" + text("beside") + pickle.dumps(beside, 2)[2:-1] + text("state_dict")
+    return zip_form(TENSORS, STORAGES, pickle=mutate(program(TENSORS, STORAGES, False, before=before, after=b"u")))
+
+
+def of_tar(mutate):
+    return mutate(tar_form(TENSORS, STORAGES))
+
+
+def of_pickle_in_tar(mutate):
+    return tar_form(TENSORS, STORAGES, pickle=mutate(tar_pickle(TENSORS)))
+
+
 def of_pickle_in_legacy(mutate):
     return legacy_form(TENSORS, STORAGES, pickle=mutate(program(TENSORS, STORAGES, True, before=CALL + b"0")))
 
@@ -146,6 +175,10 @@ SUBJECTS = {
     of_pickle_in_zip: ".pth",
     of_code_in_zip: ".pth",
     of_newer_pickle_in_zip: ".pth",
+    of_zip_without_checksums: ".pth",
+    of_settings_in_zip: ".pth",
+    of_tar: ".pth",
+    of_pickle_in_tar: ".pth",
     of_legacy: ".pth",
     of_pickle_in_legacy: ".pth",
     of_safetensors: ".safetensors",

@@ -122,7 +122,7 @@ def test_bytes_in_the_other_order_are_turned(tmp_path):
 
 
 @forms
-@pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict", "net"])
+@pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict", "net", "model_state"])
 def test_wrappers_are_taken_off_and_what_else_they_hold_is_told(form, wrapper, tmp_path):
     before = b"}(" + text("epoch") + b"K\x05" + text(wrapper) + b"}" + text("state_dict")
     content = FORMS[form](*whole(ARRAYS), before=before, after=b"su")
