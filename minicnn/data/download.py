@@ -9,13 +9,13 @@ Where files are looked for, in this order:
 A download is checked by its checksum before it gets its name, so a file that has its name is whole.
 """
 
-import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from minicnn.files.temporary import temporary_file
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and of silence in the middle of a file
 
@@ -94,22 +94,22 @@ def _fetch(file: RemoteFile, url: str, folder: Path, timeout: tuple[float, float
     downloader = pooch.HTTPDownloader(
         progressbar=True, chunk_size=2**16, timeout=timeout, headers={"Accept-Encoding": "identity"}
     )
-    partial = folder / f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        downloader(url, partial, None)
-        if not pooch.file_hash(str(partial), file.algorithm).startswith(file.digits):
-            return f"{url}: what came has another {file.algorithm} than {file.digits}: it was cut short or altered"
-        os.replace(partial, folder / file.name)
+        with temporary_file(folder / file.name) as (opened, partial):
+            downloader(url, opened, None)
+            opened.flush()
+            if not pooch.file_hash(str(partial), file.algorithm).startswith(file.digits):
+                return f"{url}: what came has another {file.algorithm} than {file.digits}: it was cut short or altered"
+            if os.name == "nt":  # Windows renames no open file
+                opened.close()
+            os.replace(partial, folder / file.name)
     except RequestException as error:
         return f"{url}: {type(error).__name__}: {error}"
     except OSError as error:
         code = error.errno or errno.EIO
         advice = f"{os.strerror(code)}: cannot keep {file.name} here; make room, or give another folder as root="
         raise OSError(code, advice, str(folder)) from error
-    finally:
-        with contextlib.suppress(OSError):  # where the folder could not be made, or is a file, there is nothing
-            partial.unlink()
     return None
 
 

@@ -3,9 +3,10 @@
 import os
 import shutil
 import tarfile
-import tempfile
 import zlib
 from pathlib import Path, PurePosixPath
+
+from minicnn.files.temporary import temporary_folder
 
 
 def extract(archive: Path, destination: Path, folder: str) -> Path:
@@ -18,20 +19,20 @@ def extract(archive: Path, destination: Path, folder: str) -> Path:
     link or a device, if there is nothing under `folder/`, or if the archive is cut short or damaged.
     """
     destination.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=destination, prefix=".unpacking-") as temporary:
+    with temporary_folder(destination) as temporary:
         try:
             with tarfile.open(archive) as tar:
                 members = [member for member in tar.getmembers() if _wanted(member, archive, folder)]
                 if not members:
                     raise ValueError(f"{archive} holds nothing under {folder}/: is it another archive?")
                 for member in members:
-                    _write(tar, member, Path(temporary) / member.name)
+                    _write(tar, member, temporary / member.name)
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             contradicts_itself = isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError)
             if isinstance(error, OSError) and error.errno is not None and not contradicts_itself:
                 raise  # the disk, not the archive: that one may hold a name both as a file and as a folder
             raise ValueError(f"{archive} is damaged or cut short ({error}); delete it and fetch it again") from error
-        _move(Path(temporary) / folder, destination / folder)
+        _move(temporary / folder, destination / folder)
     return destination / folder
 
 
@@ -54,11 +55,12 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """`source` becomes `target`; if that folder exists (some files were put there by hand), file by file."""
+    """`source` becomes `target`; if that folder exists, the files that it lacks are moved, and its own stay."""
     if not target.exists():
         os.replace(source, target)
         return
     for path in sorted(source.rglob("*")):
-        if path.is_file():
-            (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target / path.relative_to(source))
+        place = target / path.relative_to(source)
+        if path.is_file() and not os.path.lexists(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, place)

@@ -3,10 +3,11 @@
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import BinaryIO
+
+from minicnn.files.temporary import temporary_file
 
 # What must be made room for or unlocked before a second try can work; anything else is reported as it came.
 _ADVICE = {
@@ -25,23 +26,22 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | bytearray | 
     """Write `content` to `path`, whole or not at all.
 
     The bytes go to a temporary file in the same folder and are forced to the disk before that file takes the name in
-    one step. If anything fails, the temporary file is removed, and the previous contents of `path` are untouched.
+    one step. If anything fails, the temporary file is removed, and the previous contents of `path` are untouched; what
+    a killed process left beside `path` is removed by the next write to `path`.
 
     Raises the OSError that the system gave (PermissionError, FileNotFoundError, ...) with the path, the bytes needed,
     the bytes free, and advice. Raises IsADirectoryError if `path` is a folder.
     """
-    target, temporary = _target_and_temporary(path)
+    target = _target(path)
     try:
-        with open(temporary, "xb") as file:
+        with temporary_file(target) as (file, temporary):
             _write_all(file, content)
-        os.replace(temporary, target)
+            if os.name == "nt":  # Windows renames no open file
+                file.close()
+            os.replace(temporary, target)
         _sync_folder(target.parent)
     except OSError as error:
-        _remove(temporary)
         raise _explained(error, path, len(content), target.parent) from error
-    except BaseException:  # Ctrl-C too must not leave a temporary file
-        _remove(temporary)
-        raise
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -49,14 +49,12 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
     The contents of the file stay unchanged; if there is none, there is none afterwards.
     """
-    target, temporary = _target_and_temporary(path)
+    target = _target(path)
     try:
-        with open(temporary, "xb") as file:
+        with temporary_file(target) as (file, _):
             _write_all(file, b"")
     except OSError as error:
         raise _explained(error, path, 0, target.parent) from error
-    finally:
-        _remove(temporary)
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
@@ -76,22 +74,17 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def _target_and_temporary(path: str | os.PathLike[str]) -> tuple[Path, Path]:
+def _target(path: str | os.PathLike[str]) -> Path:
     target = Path(os.path.realpath(path))  # a symbolic link stays one: the file that it stands for is replaced
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "cannot write a file here, this is a folder: add a file name", str(path))
-    return target, target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    return target
 
 
 def _write_all(file: BinaryIO, content: bytes | bytearray | memoryview) -> None:
     file.write(content)
     file.flush()
     os.fsync(file.fileno())
-
-
-def _remove(temporary: Path) -> None:
-    with contextlib.suppress(OSError):  # it may never have come to be; the error under way is the one to tell
-        temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,6 +1,10 @@
 """Archives fill one folder and nothing else, whole or not at all."""
 
 import io
+import os
+import signal
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -42,6 +46,31 @@ def test_files_that_were_there_stay_and_missing_ones_are_added(tmp_path):
     extract(make(tmp_path / "a.tgz", [("set/one", b"1"), ("set/deep/two", b"2")]), tmp_path, "set")
     assert names_below(tmp_path / "set") == ["deep", "deep/two", "mine", "one"]
     assert (tmp_path / "set" / "mine").read_bytes() == b"kept"
+
+
+def test_a_file_that_was_there_is_not_overwritten(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "one").write_bytes(b"mine")
+    extract(make(tmp_path / "a.tgz", [("set/one", b"1"), ("set/two", b"2")]), tmp_path, "set")
+    assert [(tmp_path / "set" / name).read_bytes() for name in ("one", "two")] == [b"mine", b"2"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX")
+def test_what_a_killed_process_unpacked_is_removed_by_the_next_one(tmp_path):
+    archive = make(tmp_path / "a.tgz", [("set/one", b"1")])
+    program = """if True:
+        import os, signal, sys
+        from pathlib import Path
+        from minicnn.files import archive
+        archive._move = lambda source, target: os.kill(os.getpid(), signal.SIGKILL)
+        archive.extract(Path(sys.argv[1]), Path(sys.argv[2]), "set")
+        """
+    died = subprocess.run([sys.executable, "-c", program, str(archive), str(tmp_path / "out")], capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    (tmp_path / "out" / ".minicnn-0000000a.unpacking").mkdir()  # without the mark inside: not ours
+    assert len(os.listdir(tmp_path / "out")) == 2
+    extract(archive, tmp_path / "out", "set")
+    assert sorted(os.listdir(tmp_path / "out")) == [".minicnn-0000000a.unpacking", "set"]
 
 
 def symbolic_link(info):

@@ -36,6 +36,9 @@ class FailingFile:
         self.file.write(content[: len(content) // 2])
         raise self.error
 
+    def fileno(self):
+        return self.file.fileno()
+
     def __enter__(self):
         return self
 
@@ -120,6 +123,48 @@ def test_a_process_killed_half_way_leaves_the_old_file(path):
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True)
     assert done.returncode == -signal.SIGKILL
     assert load(path)["a"].tolist() == [0.0, 1.0, 2.0]
+    assert len(os.listdir(path.parent)) == 2
+    save({"b": np.arange(2.0)}, path.with_name("another.safetensors"))
+    assert len(os.listdir(path.parent)) == 3  # what was left belongs to another file
+    save({"b": np.arange(2.0)}, path)
+    assert sorted(os.listdir(path.parent)) == ["another.safetensors", path.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX")
+def test_only_the_own_files_of_ended_processes_are_removed(path):
+    import fcntl
+
+    living = path.with_name(f".{path.name}.minicnn-00000001.tmp")
+    ended = path.with_name(f".{path.name}.minicnn-00000002.tmp")
+    others = [f".{path.name}.tmp", f".{path.name}.minicnn-1.tmp", f"{path.name}.tmp", ".other.minicnn-00000003.tmp"]
+    for name in (living, ended, *(path.with_name(name) for name in others)):
+        name.write_bytes(b"x")
+    (path.parent / f".{path.name}.minicnn-00000004.tmp").mkdir()
+    path.with_name(f".{path.name}.minicnn-00000005.tmp").symlink_to(path)
+    with open(living, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write_atomically(path, b"new")
+        assert living.exists()
+    assert not ended.exists()
+    assert len(os.listdir(path.parent)) == 2 + len(others) + 2
+    write_atomically(path, b"new")
+    assert not living.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX")
+def test_two_processes_that_write_the_same_file_leave_each_other_alone(tmp_path):
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from minicnn.files.atomic import write_atomically
+        for count in range(300):
+            write_atomically(Path(sys.argv[1]), sys.argv[2].encode() * 1000)
+        """
+    command = [sys.executable, "-c", program, str(tmp_path / "file")]
+    running = [subprocess.Popen([*command, letter], stderr=subprocess.PIPE, text=True) for letter in "ab"]
+    assert [process.communicate()[1] for process in running] == ["", ""]
+    assert (tmp_path / "file").read_bytes() in (b"a" * 1000, b"b" * 1000)
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_folders_that_cannot_take_a_file_are_named(tmp_path):
