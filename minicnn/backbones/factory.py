@@ -30,6 +30,8 @@ def create(
     num_classes: int = IMAGENET_CLASSES,
     in_chans: int = COLOURS,
     weights: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    key: str | None = None,
+    prefix: str | None = None,
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
     stem: str | None = None,
@@ -42,7 +44,9 @@ def create(
     "IMAGENET1K_V1", are downloaded into the cache if they are not there yet. The backbone's `load_report` lists the
     loaded arrays. Its `weights_info` (a WeightsInformation; None if the file is unknown) describes the preparation of
     images and the classes. If `num_classes` is not 1000, or `in_chans` is not 3, the weights are adapted: a classifier
-    stays fresh if the file has other classes, and the first convolution is summed or repeated over its input channels.
+    stays fresh if the file has other classes or none, and the first convolution is summed or repeated over its input
+    channels. `key` chooses one of several states in a file of PyTorch, such as "state_dict_ema". `prefix` is the
+    beginning of the names to load, such as "module.encoder."; other arrays are left out.
 
     With `features_only` the backbone has no classifier, whatever `num_classes` is, and a call returns the list of maps
     (N, C, H, W) of the levels `out_indices` (all if None; the last n for an int n; negative numbers count from the
@@ -70,17 +74,24 @@ def create(
     settings["generator"] = None if seed is None else stream("init", seed=seed)
     classes = 0 if features_only else num_classes
     if weights is None:
+        if key is not None or prefix is not None:
+            raise ValueError(f"key={key!r} and prefix={prefix!r} say what to load of weights; give weights=FILE too")
         model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **settings)
     else:
         try:
-            with open_source(name, weights) as source, nn.init.deferred():
-                of_weights = {key: value for key, value in required_settings(source).items() if key in known}
+            with open_source(name, weights, key) as source, nn.init.deferred():
+                required = required_settings(name, source, settings)
+                of_weights = {setting: value for setting, value in required.items() if setting in known}
                 model = BUILDERS[name](num_classes=classes, in_chans=in_chans, **(of_weights | settings))
                 load_into_backbone(
-                    model, source, other_classes=num_classes != IMAGENET_CLASSES, other_channels=in_chans != COLOURS
+                    model,
+                    source,
+                    other_classes=num_classes != IMAGENET_CLASSES,
+                    other_channels=in_chans != COLOURS,
+                    prefix=prefix,
                 )
         except MisfitError as error:
-            raise ValueError(misfit_message(error.report, model, name, source)) from None
+            raise ValueError(misfit_message(error.report, model, name, source, prefix)) from None
     if features_only:
         model.out_indices = model.feature_info.positions(out_indices, "out_indices")
         model.feature_info = FeatureInfo(model.feature_info, model.out_indices)

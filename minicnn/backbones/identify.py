@@ -6,7 +6,6 @@ The names come from one narrow network of each kind. The network is made at its 
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Iterable, Mapping
 
 from minicnn import nn, random
@@ -14,7 +13,9 @@ from minicnn.backbones.backbone import Backbone
 from minicnn.backbones.builders import BUILDERS, settings_of
 from minicnn.backbones.pretrained import Source, first_convolution
 from minicnn.nn.state import COUNTER
-from minicnn.weights.loading import without_prefix
+from minicnn.weights.loading import renamed_entries, without_prefix
+
+_MOST_PREFIXES = 20  # that are compared with every backbone
 
 
 def matching_backbones(names: Iterable[str]) -> list[str]:
@@ -33,14 +34,16 @@ def stored_sizes(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int 
     return classifier[0] if classifier else None, first[1] if len(first) == 4 else None
 
 
-def misfit_message(report: nn.LoadReport, model: Backbone, name: str, source: Source) -> str:
+def misfit_message(report: nn.LoadReport, model: Backbone, name: str, source: Source, prefix: str | None = None) -> str:
     """The message for weights that do not fit the backbone `name`: their own backbone, arguments of create() that would
     make them fit, and the report."""
     if isinstance(source, Mapping):
         what, names = "the dictionary of weights", list(source)
     else:
         what, names = source.source, list(source.entries)
-    advice = _owner(names, name)
+    if prefix is not None:
+        names = list(renamed_entries(names, (), prefix, what)[0].values())
+    advice = _owner(names, name) or _headless(report, model)
     classes = report.mismatched.get(f"{model.classifier_name}.weight")
     channels = report.mismatched.get(f"{first_convolution(model)}.weight")
     if classes and classes[0][1:] == classes[1][1:]:
@@ -50,21 +53,48 @@ def misfit_message(report: nn.LoadReport, model: Backbone, name: str, source: So
     return f"{what} does not fit {name}{advice}. Nothing was loaded:\n{report!r}"
 
 
+def _headless(report: nn.LoadReport, model: Backbone) -> str:
+    """The part of the message for weights that lack nothing but the classifier."""
+    heads = tuple(f"{path.partition('.')[0]}." for path in model.classifiers)
+    of_heads = bool(report.missing) and all(each.startswith(heads) for each in report.missing)
+    if not of_heads or report.unexpected or report.mismatched:
+        return ""
+    return (
+        ": its classifier is missing; give num_classes=0 or features_only=True for the features alone, or the number "
+        "of your classes, such as num_classes=10, for a fresh classifier"
+    )
+
+
 def _owner(names: Iterable[str], name: str) -> str:
     """The part of the message that names the backbone of the arrays `names`, and the prefix of their names."""
-    there = list(_without_module(names).values())
+    there = list(names)
     others = matching_backbones(there)
     if others:
         return "" if name in others else f": its names are those of {' and '.join(map(repr, others))}"
-    first_and_last = zip(*(each.split(".") for each in (min(there, default=""), max(there, default=""))), strict=False)
-    prefix = "".join(f"{part}." for part, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], first_and_last))
-    others = matching_backbones(each.removeprefix(prefix) for each in there)
-    if not others:
+    inside = {prefix: matching_backbones(_after(there, prefix)) for prefix in _prefixes(there)}
+    fitting = [prefix for prefix, owners in inside.items() if owners]
+    if not fitting:
         return ""
+    prefix = next((each for each in fitting if name in inside[each]), fitting[0])
+    others = [each for each in fitting if each != prefix]
+    also = f" (and so they are after {' and '.join(map(repr, others))})" if others else ""
+    condition = "" if all(each.startswith(prefix) for each in there) else f" if name.startswith({prefix!r})"
     return (
-        f": after the prefix {prefix!r}, its names are those of {' and '.join(map(repr, others))}; give a dictionary "
-        f"{{name.removeprefix({prefix!r}): array for name, array in minicnn.load(FILE).items()}}"
+        f": after the prefix {prefix!r}, its names are those of {' and '.join(map(repr, inside[prefix]))}{also}; give "
+        f"prefix={prefix!r}, or give a dictionary without it, {{name.removeprefix({prefix!r}): array for name, array "
+        f"in minicnn.load(FILE).items(){condition}}}"
     )
+
+
+def _prefixes(names: Iterable[str]) -> list[str]:
+    """The beginnings before the name of a first convolution, as of a backbone inside another module."""
+    anchors = {f"{first_convolution(_narrowest(name))}.weight" for name in BUILDERS}
+    found = {name.removesuffix(anchor): None for name in names for anchor in anchors if name.endswith(f".{anchor}")}
+    return sorted(found, key=lambda prefix: prefix.count("."))[:_MOST_PREFIXES]  # a block's first convolution is deeper
+
+
+def _after(names: Iterable[str], prefix: str) -> list[str]:
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
 
 def _without_module(names: Iterable[str]) -> dict[str, str]:

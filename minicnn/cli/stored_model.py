@@ -90,14 +90,23 @@ def load_model(
     where the file holds no classifier for so many classes.
     """
     about = described(weights, name, options, classes, example)
+    if about.channels is not None and about.num_classes is None:
+        raise _no_classifier(weights)
     channels = channels or about.channels or 3
     model = make_with_weights(about, about.num_classes or own_classes(about.name), channels)
     for path, change in (model.load_report or nn.LoadReport()).adapted.items():
         if path.startswith(model.classifier_name):
-            raise ValueError(f"{weights} has no classifier: {path} {change}")
+            raise _no_classifier(weights)
         if "input channels" in change:
             print(f"minicnn: {path}: {change}", file=sys.stderr)
     return StoredModel(model.eval(), about.name, about.image_shape or model.input_size)
+
+
+def _no_classifier(weights: str) -> ValueError:
+    return ValueError(
+        f"{weights} has no classifier, only features; train one on pictures of your classes, as in "
+        f"`minicnn train --weights {weights} --data DIR --out RUN`, and take RUN/weights.safetensors"
+    )
 
 
 def make_with_weights(about: Described, classes: int, channels: int, seed: int | None = None) -> Backbone:

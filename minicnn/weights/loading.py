@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import nn
+from minicnn.files.plain_text import plain
 from minicnn.tensor import Tensor
 from minicnn.weights.files import open_weights
 from minicnn.weights.information import WeightsInformation
@@ -30,34 +31,50 @@ def load_weights(
     model: nn.Module,
     source: str | os.PathLike[str] | WeightFile | Mapping[str, Any],
     *,
+    key: str | None = None,
+    prefix: str | None = None,
     strict: bool = True,
     classifiers: Sequence[str] = (),
     first_convolution: str | None = None,
 ) -> nn.LoadReport:
     """A report, after filling `model` from a file (its path, or an open one) or from a dictionary of arrays.
 
+    key                chooses one of several states in a file of PyTorch, such as "state_dict_ema"
+    prefix             beginning of the names to load, such as "module.encoder."; removed from them, and arrays without
+                       it are left out
     classifiers        dotted names of layers that keep their fresh weights if the source has another number of classes;
-                       and of parts, such as a whole head, that the model may lack
+                       and of parts, such as a whole head, that the model or the source may lack
     first_convolution  dotted name of the convolution whose weights are summed or repeated if the source has another
                        number of input channels (adapt_input_channels)
     strict             as in Module.load_state_dict
 
-    If all names of the source begin with "module.", this prefix is removed. Numbers are converted to the model's dtype;
-    half and bfloat16 are widened to float32 without rounding. As in torch, a row of one number fills a scalar. Parts
-    without usable values in a known file keep their fresh weights too. Raises the errors of open_weights and
-    Module.load_state_dict, and then loads nothing.
+    Without `prefix`, if all names of the source begin with "module.", this beginning is removed. Numbers are converted
+    to the model's dtype; half and bfloat16 are widened to float32 without rounding. As in torch, a row of one number
+    fills a scalar. Parts without usable values in a known file keep their fresh weights too.
+
+    Raises the errors of open_weights and Module.load_state_dict, and ValueError if no name begins with `prefix` or if
+    `key` is given without a path. Nothing is loaded then.
     """
     if isinstance(source, (str, os.PathLike)):
-        with open_weights(source) as file:
+        with open_weights(source, key=key) as file:
             return load_weights(
-                model, file, strict=strict, classifiers=classifiers, first_convolution=first_convolution
+                model,
+                file,
+                prefix=prefix,
+                strict=strict,
+                classifiers=classifiers,
+                first_convolution=first_convolution,
             )
+    if key is not None:
+        raise ValueError(f"key={key!r} chooses a state in a file, but source is not a path; give one state of it")
     file = source if isinstance(source, WeightFile) else _in_memory(source)
     shapes = {name: tensor.shape for name, tensor in model.state_tensors().items()}
-    renamed = without_prefix(list(file.entries), shapes)
-    file = file.with_entries({renamed.get(name, name): entry for name, entry in file.entries.items()})
+    renamed, left_out = renamed_entries(list(file.entries), shapes, prefix, file.source)
+    file = file.with_entries(
+        {renamed.get(name, name): entry for name, entry in file.entries.items() if name not in left_out}
+    )
     kinds = {name: kind_of(entry) for name, entry in file.entries.items()}
-    adapted = _scalars_from_rows(file, shapes)
+    adapted = left_out | _scalars_from_rows(file, shapes)
     _leave_out_void(file, shapes, adapted)
     for name in classifiers:
         _leave_out_classifier(file, shapes, name, adapted)
@@ -112,6 +129,25 @@ def _in_memory(state: Mapping[str, Any]) -> WeightFile:
     return WeightFile("the dictionary", "memory", sum(array.nbytes for array in entries.values()), entries)
 
 
+def renamed_entries(
+    names: Sequence[str], taken: Collection[str], prefix: str | None, source: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """(old name -> new name, name -> why it is left out) of the arrays `names` of `source`; see load_weights."""
+    renamed = without_prefix(names, taken)
+    if prefix is None:
+        return renamed, {}
+    if not any(name.startswith(prefix) for name in names):  # it may be meant without the usual "module."
+        names_now = renamed
+    else:
+        names_now = {name: name for name in names}
+    inside = {old: new.removeprefix(prefix) for old, new in names_now.items() if new.startswith(prefix)}
+    if not inside:
+        few = ", ".join(map(plain, names[:5]))
+        raise ValueError(f"{source}: no name begins with prefix={prefix!r}; its names are {few}, ...")
+    why = f"left out: its name does not begin with {prefix!r}"
+    return inside, {name: why for name in names if name not in inside}
+
+
 def without_prefix(names: Sequence[str], taken: Collection[str]) -> dict[str, str]:
     """Old name -> new name without "module.", if all names begin so and none of them is in `taken`."""
     stripped = list(names)
@@ -144,12 +180,20 @@ def _leave_out_void(file: WeightFile, shapes: Mapping[str, tuple[int, ...]], ada
 def _leave_out_classifier(
     file: WeightFile, shapes: Mapping[str, tuple[int, ...]], name: str, adapted: dict[str, str]
 ) -> None:
-    """Drop the entries of a part that the model lacks, or of a layer with another number of classes in the model."""
+    """Drop the entries of a part that the model lacks, or of a layer with another number of classes in the model.
+
+    A part that the source lacks keeps its fresh weights.
+    """
     weight, dot = f"{name}.weight", f"{name}."
     there = file.entries[weight].shape if weight in file.entries else ()
     here = shapes.get(weight, ())
-    if not any(other.startswith(dot) for other in shapes):
+    fresh = [other for other in shapes if other.startswith(dot)]
+    if not fresh:
         what = "left out: the model lacks this part"
+    elif not any(entry.startswith(dot) for entry in file.entries):
+        for path in fresh:
+            adapted.setdefault(path, "keeps its fresh weights: the source lacks this part")
+        return
     elif there and here and there[1:] == here[1:] and there != here:
         what = f"keeps its fresh weights: {there[0]} classes in the source, {here[0]} in the model"
     else:

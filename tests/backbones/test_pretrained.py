@@ -7,10 +7,12 @@ import re
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn import Tensor, backbones, nn, random, weights
 from minicnn.backbones import identify
 from minicnn.backbones.identify import matching_backbones
 from minicnn.weights import torchvision_files
+from tests.weights.pytorch_writer import text, whole, zip_form
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*leaves a map of")
 
@@ -264,15 +266,113 @@ def test_a_name_that_a_file_gives_itself_changes_no_other_network(resnet, tmp_pa
     assert backbones.create("resnet18", width=4, weights=tmp_path / "a.npz").load_report
 
 
-@pytest.mark.parametrize("prefix", ["model.", "module.net.body."])
-def test_names_behind_a_prefix_are_told_with_what_to_do(resnet, prefix):
+PREFIXES = ["model.", "module.net.body.", "module.model.", "module._orig_mod.", "_orig_mod.module.", "module.backbone."]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_names_behind_a_prefix_are_told_with_advice_that_works(resnet, prefix, tmp_path):
     state = {prefix + name: array for name, array in resnet.state_dict().items()}
-    shown = prefix.removeprefix("module.")
-    with pytest.raises(
-        ValueError, match=rf"after the prefix '{shown}', its names are those of 'resnet18'; .*removeprefix\('{shown}'"
-    ):
+    weights.save(state, tmp_path / "a.npz")
+    advice = (
+        rf"after the prefix '{prefix}', its names are those of 'resnet18'; give prefix='{prefix}', or give a (.*)\. No"
+    )
+    with pytest.raises(ValueError, match=advice) as caught:
+        backbones.create("resnet18", width=4, weights=tmp_path / "a.npz")
+    without = re.search(r"dictionary without it, (.*)\. Nothing", str(caught.value))[1]
+    advised = eval(without, {"minicnn": minicnn, "FILE": tmp_path / "a.npz"})
+    for source, given in ((tmp_path / "a.npz", {"prefix": prefix}), (state, {"prefix": prefix}), (advised, {})):
+        model = backbones.create("resnet18", width=4, weights=source, **given)
+        assert_same(model, resnet, resnet.state_dict())
+    assert backbones.create("resnet18", width=4, weights=state, prefix=prefix).load_report.renamed == {
+        prefix + name: name for name in resnet.state_dict()
+    }
+
+
+def test_names_that_fit_no_backbone_get_no_advice():
+    for state in ({"a.b": np.zeros(3), "a.c": np.zeros(2)}, {}):
+        with pytest.raises(ValueError, match=r"does not fit resnet18\. Nothing"):
+            backbones.create("resnet18", width=4, weights=state)
+
+
+def test_one_of_two_networks_in_a_file_is_named_and_chosen(resnet):
+    """As files of MoCo: an encoder, a second one, and arrays besides."""
+    other = backbones.create("resnet18", width=4, seed=5)
+    state = {f"module.encoder_q.{name}": array for name, array in resnet.state_dict().items()}
+    state |= {f"module.encoder_k.{name}": array for name, array in other.state_dict().items()}
+    state["module.queue"] = np.zeros((2, 3), np.float32)
+    message = r"prefix 'module\.encoder_q\.', .* \(and so they are after 'module\.encoder_k\.'\); give prefix='module"
+    with pytest.raises(ValueError, match=message) as caught:
         backbones.create("resnet18", width=4, weights=state)
-    with pytest.raises(ValueError, match=r"does not fit resnet18\. Nothing"):
-        backbones.create("resnet18", width=4, weights={"a.b": np.zeros(3), "a.c": np.zeros(2)})
-    with pytest.raises(ValueError, match=r"does not fit resnet18\. Nothing"):
-        backbones.create("resnet18", width=4, weights={})
+    assert "items() if name.startswith('module.encoder_q.')}" in str(caught.value)
+    model = backbones.create("resnet18", width=4, weights=state, prefix="module.encoder_k.")
+    assert_same(model, other, other.state_dict())
+    assert model.load_report.adapted["module.queue"] == "left out: its name does not begin with 'module.encoder_k.'"
+    model = backbones.create("resnet18", width=4, weights=state, prefix="encoder_q.")  # "module." is the usual one
+    assert_same(model, resnet, resnet.state_dict())
+    with pytest.raises(
+        ValueError, match=r"no name begins with prefix='encoder\.'; its names are module\.encoder_q\.con"
+    ):
+        backbones.create("resnet18", width=4, weights=state, prefix="encoder.")
+
+
+def test_a_state_is_chosen_by_its_key(resnet, tmp_path):
+    before = b"}(" + text("epoch") + b"K\x05" + text("state_dict_ema")
+    (tmp_path / "a.pth").write_bytes(zip_form(*whole(resnet.state_dict()), before=before, after=b"u"))
+    with pytest.raises(ValueError, match="give key='state_dict_ema'"):
+        backbones.create("resnet18", width=4, weights=tmp_path / "a.pth")
+    model = backbones.create("resnet18", width=4, weights=tmp_path / "a.pth", key="state_dict_ema")
+    assert_same(model, resnet, resnet.state_dict())
+    with pytest.raises(ValueError, match=r"key='a' is for files; .*weights=states\['a'\]"):
+        backbones.create("resnet18", weights=resnet.state_dict(), key="a")
+    for given in ({"key": "a"}, {"prefix": "a."}):
+        with pytest.raises(ValueError, match=r"give weights=FILE too"):
+            backbones.create("resnet18", **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("resnet18", {"width": 4}),
+        ("vgg11", {"width": 0.05}),
+        ("vgg6", {"width": 0.1}),
+        ("googlenet", {"width": 0.0625}),
+        ("resnet8", {"width": 4}),
+        ("lenet5", {}),
+    ],
+)
+def test_a_state_without_a_head_gets_a_fresh_one_for_other_classes(name, settings):
+    whole_network = backbones.create(name, num_classes=3, seed=0, **settings)
+    heads = {path.partition(".")[0] for path in whole_network.classifiers}
+    state = {key: array for key, array in whole_network.state_dict().items() if key.partition(".")[0] not in heads}
+    model = backbones.create(name, num_classes=10, weights=state, seed=1, **settings)
+    assert_same(model, whole_network, state)
+    fresh = set(model.state_dict()) - set(state)
+    assert fresh
+    assert model.load_report.adapted == dict.fromkeys(fresh, "keeps its fresh weights: the source lacks this part")
+    drawn = model.state_dict()[f"{model.classifier_name}.weight"]
+    assert 0 < np.abs(drawn).max() < 1
+    with pytest.raises(
+        ValueError, match=r"its classifier is missing; give num_classes=0 .* num_classes=10, for a fresh"
+    ):
+        backbones.create(name, weights=state, **settings)
+    assert_same(backbones.create(name, features_only=True, weights=state, **settings), whole_network, state)
+
+
+def test_a_googlenet_under_another_name_is_warned_of(tmp_path):
+    """Its images have another normalisation, which nothing in the arrays tells."""
+    state = backbones.create("googlenet", width=0.0625, seed=0).state_dict()
+    content = zip_form(*whole(state))
+    for name in ("googlenet-1378be20.pth", "mine.pth"):
+        (tmp_path / name).write_bytes(content)
+    known = backbones.create("googlenet", width=0.0625, weights=tmp_path / "googlenet-1378be20.pth")
+    assert isinstance(known.input_transform, nn.Normalize)
+    with pytest.warns(
+        UserWarning, match=r"mine\.pth may be torchvision's GoogLeNet .* give transform_input=True"
+    ) as caught:
+        backbones.create("googlenet", width=0.0625, weights=tmp_path / "mine.pth")
+    assert caught[0].filename == __file__
+    for given in (True, False):
+        model = backbones.create(
+            "googlenet", width=0.0625, weights=tmp_path / "mine.pth", transform_input=given, num_classes=1000
+        )
+        assert isinstance(model.input_transform, nn.Normalize) == given

@@ -313,3 +313,15 @@ def test_a_set_of_another_backbone_is_refused(picture, capsys):
     assert "are for resnet20, not for vgg6" in capsys.readouterr().err
     assert main(["predict", str(picture), "--weights", "PARTWORLD_V1", "--model", "vgg6"]) == 2
     assert "vgg6 does not have weights PARTWORLD_V1" in capsys.readouterr().err
+
+
+def test_weights_without_a_classifier_are_refused_with_what_to_do(tmp_path, capsys):
+    network = backbones.create("resnet8", num_classes=0)
+    weights.save(network, tmp_path / "features.safetensors")
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    command = ["predict", str(tmp_path / "a.png"), "--weights", str(tmp_path / "features.safetensors")]
+    for more in ([], ["--num-classes", "10"]):
+        assert main([*command, "--model", "resnet8", *more]) == 2
+        error = capsys.readouterr().err
+        assert "features.safetensors has no classifier, only features; train one on pictures" in error
+        assert f"`minicnn train --weights {tmp_path / 'features.safetensors'} --data DIR" in error

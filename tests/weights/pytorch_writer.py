@@ -142,8 +142,9 @@ def tar_archive(members, types=None):
     for name, member in members.items():
         kind = (types or {}).get(name, b"0")
         header = name.encode().ljust(100, b"\0") + b"0000600\0" + b"0000000\0" * 2 + b"%011o\0" % len(member)
-        header += b"0" * 11 + b"\0" + b" " * 8 + kind + bytes(100) + b"ustar\x0000"
-        content += header.ljust(512, b"\0") + member + bytes(-len(member) % 512)
+        before, after = header + b"0" * 11 + b"\0", kind + bytes(100) + b"ustar\x0000" + bytes(247)
+        checksum = b"%06o\0 " % sum(before + b" " * 8 + after)
+        content += before + checksum + after + member + bytes(-len(member) % 512)
     return content + bytes(1024)
 
 
