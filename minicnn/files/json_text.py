@@ -11,8 +11,7 @@ MOST_VALUES = 2_000_000
 def read(text: str | bytes, most: int = MOST_VALUES, **options: Any) -> Any:
     """The values in the JSON `text`; `options` are json.loads's.
 
-    Raises ValueError if `text` is not JSON, or has more than `most` values; RecursionError if the values are nested too
-    deeply.
+    Raises ValueError if `text` is not JSON, has more than `most` values, or has values that are nested too deeply.
     """
     if isinstance(text, str):
         values = sum(text.count(mark) for mark in ",[{")
@@ -20,4 +19,7 @@ def read(text: str | bytes, most: int = MOST_VALUES, **options: Any) -> Any:
         values = sum(text.count(mark) for mark in (b",", b"[", b"{"))
     if values > most:
         raise ValueError(f"it has about {values:,} values; at most {most:,} are read")
-    return json.loads(text, **options)
+    try:
+        return json.loads(text, **options)
+    except RecursionError:
+        raise ValueError("its values are nested too deeply") from None

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.files import json_text
 from minicnn.files.atomic import write_atomically
+from minicnn.files.plain_text import plain
 from minicnn.tensor import Tensor
 
 
@@ -36,15 +38,19 @@ def start_history(path: str | os.PathLike[str], records: Sequence[dict[str, Any]
 def read_history(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The records in the file, one an epoch. An incomplete last line, as a killed process leaves one, is left out.
 
-    Raises FileNotFoundError if `path` does not exist; ValueError, with the line's number, for a line that is not JSON.
+    Raises FileNotFoundError if `path` does not exist; ValueError, with the line's number, for a line that is not a
+    dictionary in JSON.
     """
     lines = Path(path).read_bytes().split(b"\n")
     records = []
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last line's end is empty, or torn
         try:
-            records.append(json.loads(line))
+            record = json_text.read(line)
         except ValueError as error:
             raise ValueError(f"line {number} of {path} is not JSON ({error}); remove this line, or the file") from error
+        if not isinstance(record, dict):
+            raise ValueError(f"line {number} of {path} is {plain(record, 40)}, not an epoch's record; remove this line")
+        records.append(record)
     return records
 
 

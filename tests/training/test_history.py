@@ -43,6 +43,21 @@ def test_another_line_that_is_no_json_is_named(tmp_path):
         read_history(tmp_path / "absent.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        ("[1, 2]", "not an epoch's record"),
+        ("7", "is 7, not"),
+    ],
+)
+def test_a_line_that_is_not_a_record_is_named(tmp_path, line, reason):
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"epoch": 1}\n' + line + "\n")
+    with pytest.raises(ValueError, match=rf"line 2 of .*history\.jsonl.*{reason}.*remove this line"):
+        read_history(path)
+
+
 def test_a_line_is_json_whatever_the_numbers_are(tmp_path):
     path = tmp_path / "history.jsonl"
     append_record(

@@ -1,5 +1,6 @@
 """A run that was stopped, in whatever way, and resumed ends in the same bits as one that was not."""
 
+import copy
 import json
 import os
 import signal
@@ -13,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minicnn.functional as F
-from minicnn import nn, optim
+from minicnn import nn, optim, random
 from minicnn.training import EarlyStopping, TrainingInterrupted, fit, read_history
+from minicnn.training.checkpoint import load_checkpoint
+from minicnn.training.run import Run
 from minicnn.weights import load, load_metadata, save
-from tests.training.dying import BATCHES, CALLS, VALIDATION_BATCHES, Killed, dying_loss, train
+from tests.training.dying import BATCHES, CALLS, EPOCHS, VALIDATION_BATCHES, Killed, dying_loss, train
 from tests.training.parts import bits, loader, sgd, small_model, without_seconds
 
 
@@ -203,6 +206,93 @@ def test_a_checkpoint_without_one_of_its_entries_is_named_as_damaged(checkpoint,
     del metadata[entry]
     save(arrays, checkpoint, metadata)
     refused(checkpoint, f"lacks {entry}")
+
+
+def test_a_rate_that_is_a_whole_number_at_first_is_no_obstacle(tmp_path):
+    def run(epochs, resume):
+        model = small_model()
+        optimizer = optim.SGD(model.parameters(), lr=1, momentum=0)
+        schedule = optim.StepLR(optimizer, step_size=1, gamma=0.3)
+        options = {"schedule": schedule, "checkpoint": tmp_path / "c.safetensors", "resume": resume}
+        return fit(model, loader(), optimizer, epochs=epochs, **options)[-1]["learning_rate"]
+
+    assert run(2, False) == 0.3
+    assert run(3, True) == pytest.approx(0.09)
+
+
+def places(value, path=()):
+    """The path of every value in nested lists and dictionaries."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield (*path, key)
+        yield from places(item, (*path, key))
+
+
+def altered(metadata, path, change):
+    """A copy of `metadata` in which `change(container, key)` was done at `path`."""
+    result = copy.deepcopy(metadata)
+    container = result
+    for key in path[:-1]:
+        container = container[key]
+    change(container, path[-1])
+    return result
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+ODD = [None, "x", -1, 1.5, True, 10**400, [], {}, [1, 2], {"a": 1}, {"$array": "x"}, {"$array": []}, {"$float": "nan"}]
+ODD += [{"$float": {}}, {"$tuple": 3}, {"$items": [1]}, {"$items": [[[], 1]]}, nested(300)]
+
+
+@pytest.mark.slow
+def test_altered_metadata_are_refused_in_one_sentence_or_train_to_the_end(tmp_path):
+    """Every value of the metadata becomes odd values, or is missing; each place meets a fifth of the changes."""
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Killed):
+        train(tmp_path, loss=dying_loss(15), checkpoint_every=2)
+    arrays, metadata = load(path), load_metadata(path)
+    changes = [lambda box, key, odd=odd: box.__setitem__(key, odd) for odd in ODD] + [lambda box, key: box.pop(key)]
+    refused, tried = 0, 0
+    for number, place in enumerate(places(metadata)):
+        for change in changes[number % 5 :: 5]:
+            save(arrays, path, altered(metadata, place, change))
+            model = small_model(5)
+            optimizer = optim.AdamW(model.parameters(), lr=0.01)
+            schedule = optim.CosineAnnealingLR(optimizer, T_max=EPOCHS * BATCHES)
+            average = optim.ExponentialMovingAverage(model, decay=0.9)
+            stopping = EarlyStopping("validation_loss", patience=50)
+            run = Run(model, optimizer, loader(prefetch=0), schedule, average, stopping)
+            before = state_of(run)
+            tried += 1
+            try:
+                load_checkpoint(run, path)
+                message = None
+            except ValueError as error:
+                message = str(error)
+            if message is not None:
+                refused += 1
+                assert "checkpoint.safetensors" in message, place
+                assert "\n" not in message, place
+                assert len(message) < 700, place
+                assert state_of(run) == before, place
+                continue
+            options = {"schedule": schedule, "schedule_every": "step", "ema": average, "early_stopping": stopping}
+            options |= {"validation": loader(size=12, shuffle=False, prefetch=0), "progress": False}
+            records = fit(model, run.loader, optimizer, epochs=2, checkpoint=path, resume=True, **options)
+            assert [record["epoch"] for record in records] == [1, 2], place
+            assert all(np.isfinite(array).all() for array in model.state_dict().values()), place
+    assert refused > 0.9 * tried
+
+
+def state_of(run):
+    """Everything that a checkpoint restores, in a form that can be compared."""
+    parts = {name: repr(part.state_dict()) for name, part in run.stateful_parts().items()}
+    return bits(run.model), parts, random.get_state(), run.epoch, run.batch, run.seconds, list(run.records)
 
 
 def test_a_checkpoint_is_readable_by_anyone(checkpoint):
