@@ -7,8 +7,8 @@ layers: sums, concatenations, reshapes. A layer is one step, whatever operations
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,8 @@ def steps_of(model: Module, input_size: Sequence[int]) -> tuple[list[Step], list
     """(steps, names of the outputs) of `model` for images of `input_size` (C, H, W), in evaluation mode.
 
     Runs one forward pass of two blank images, so that sizes that depend on the batch differ from those of one image.
-    Raises ValueError if an output does not depend on the images, or depends on them outside the graph.
+    Raises TypeError if the model does not return a Tensor, or a list or tuple of Tensors. Raises ValueError if an
+    output does not depend on the images, or depends on them outside the graph.
     """
     images = Tensor(np.zeros((2, *input_size), np.float32), requires_grad=True)
     recorder = _Recorder(images)
@@ -46,7 +47,43 @@ def steps_of(model: Module, input_size: Sequence[int]) -> tuple[list[Step], list
                 hooks.enter_context(module.register_forward_hook(recorder.hook(path)))
         result = model(images)
         outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+        for number, output in enumerate(outputs):
+            _check_output(output, number, type(result).__name__)
         return recorder.steps, [recorder.name_of(output) for output in outputs]
+
+
+def _check_output(output: Any, number: int, kind: str) -> None:
+    if not isinstance(output, Tensor):
+        inside = "" if type(output).__name__ == kind else f", whose item {number} is a {type(output).__name__}"
+        raise TypeError(
+            f"the model returns a {kind}{inside}; a model that returns a Tensor, or a list or tuple of Tensors, can be "
+            "exported"
+        )
+
+
+def with_other_names(
+    steps: Sequence[Step], results: Sequence[str], taken: Collection[str]
+) -> tuple[list[Step], list[str]]:
+    """The steps and the results with other names in place of those in `taken`: a layer may be called "logits"."""
+    names = {IMAGES, *taken, *(step.name for step in steps)}
+    other: dict[str, str] = {}
+    for step in steps:
+        if step.name in taken:
+            other[step.name] = free_name(step.name, names)
+            names.add(other[step.name])
+    renamed = [
+        replace(step, name=other.get(step.name, step.name), inputs=tuple(other.get(name, name) for name in step.inputs))
+        for step in steps
+    ]
+    return renamed, [other.get(name, name) for name in results]
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """`name`, with a number at its end if it is in `taken`."""
+    free, number = name, 1
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
 
 
 class _Recorder:
@@ -61,14 +98,16 @@ class _Recorder:
         """A forward hook for the layer at `path`."""
 
         def note(layer: Module, inputs: tuple[Any, ...], output: Any) -> None:
+            kind = type(layer).__name__
+            name = path or kind
             if not isinstance(output, Tensor):
-                raise ValueError(f"layer {path!r} returns {type(output).__name__}, which can't be exported")
+                raise ValueError(f"layer {name!r} returns {type(output).__name__}, which can't be exported")
             if len(inputs) != 1 or not isinstance(inputs[0], Tensor):
-                raise ValueError(f"layer {path!r} takes more than one map, which can't be exported")
+                taken = ", ".join(type(each).__name__ for each in inputs) or "nothing"
+                raise ValueError(f"layer {name!r} takes {taken}; layers that take one Tensor can be exported")
             before = self.name_of(inputs[0])
             if output.node is not inputs[0].node:  # else the layer is Identity, or dropout in evaluation
-                kind = type(layer).__name__
-                self._add(path or kind, kind, layer, (before,), (inputs[0].shape,), output.node)
+                self._add(name, kind, layer, (before,), (inputs[0].shape,), output.node)
 
         return note
 
@@ -76,6 +115,8 @@ class _Recorder:
         """The name of a value; adds the steps that lead from named values to this value."""
         if value.node is None:
             raise ValueError(f"a value of shape {value.shape} does not come from the images, and can't be exported")
+        if value.node.is_leaf and value.node not in self._names:
+            raise ValueError(f"a parameter of shape {value.shape} does not come from the images, and can't be exported")
         order = topological_order(value.node, self._names)
         for node in order:
             if any(child not in self._names and (child is None or child.is_leaf) for child in node.inputs):
@@ -99,9 +140,7 @@ class _Recorder:
     ) -> None:
         if node is None:
             raise ValueError(f"layer {name!r} gives a result that does not come from the images")
-        unique, number = name, 1
-        while unique in self._taken:
-            unique, number = f"{name}_{number}", number + 1
+        unique = free_name(name, self._taken)
         self._taken.add(unique)
         self._names[node] = unique
         self.steps.append(Step(unique, operation, layer, inputs, shapes, node.shape))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 import minicnn
 from minicnn.backbones import Backbone
-from minicnn.export.graph import IMAGES, Step, steps_of
+from minicnn.export.graph import IMAGES, Step, free_name, steps_of, with_other_names
 from minicnn.export.onnx_layers import WRITERS
 from minicnn.files.atomic import write_atomically
 from minicnn.nn import Module
@@ -23,21 +23,28 @@ LARGEST = 2**31 - 2**20  # bytes that one such file can hold
 class Writer:
     """The nodes and the arrays of a file during its construction."""
 
-    def __init__(self, model: Module):
+    def __init__(self, model: Module, taken: Iterable[str]):
         self.nodes: list[Any] = []
         self.arrays: dict[str, np.ndarray] = {}
+        self._taken = set(taken)  # names of the images, of all steps, parameters and outputs
         self._paths = {module: path for path, module in model.named_modules()}
 
     def add(self, operator: str, step: Step, inputs: Sequence[str], part: str = "", **attributes: Any) -> str:
         """The name of the result of one more node; `part` names an intermediate result of the step."""
-        name = f"{step.name}.{part}" if part else step.name
+        name = self._free(f"{step.name}.{part}") if part else step.name
         self.nodes.append(_onnx().helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
     def constant(self, name: str, array: np.ndarray) -> str:
-        """The name of an array that no layer owns."""
+        """The name of an array that no layer owns: `name`, with a number if that is taken."""
+        name = self._free(name)
         self.arrays[name] = array
         return name
+
+    def _free(self, name: str) -> str:
+        free = free_name(name, self._taken)
+        self._taken.add(free)
+        return free
 
     def parameters(self, layer: Any, *names: str) -> list[str]:
         """The names in state_dict of a layer's parameters and buffers, without those that are None."""
@@ -60,8 +67,9 @@ def save_onnx(
     such as "level.layer2". `input_size` is a backbone's own by default. Weights have the names of state_dict, and
     `metadata` is stored unchanged. The write is atomic.
     Raises ModuleNotFoundError without the package onnx (`pip install -e '.[onnx]'`), TypeError if `model` is not a
-    Module of float32 parameters, OSError if the file cannot be written. Raises ValueError for a missing `input_size`,
-    for a layer without a form in ONNX (the error lists the layers with one), and for more than 2 GB of weights.
+    Module of float32 parameters or does not return Tensors, OSError if the file cannot be written. Raises ValueError
+    for a missing `input_size`, for a layer without a form in ONNX (the error lists the layers with one), for an output
+    whose first axis is not the batch, and for more than 2 GB of weights.
     """
     content = to_onnx(model, input_size, metadata).SerializeToString()
     write_atomically(path, content)
@@ -72,23 +80,33 @@ def to_onnx(model: Module, input_size: Sequence[int] | None = None, metadata: Ma
     _check(model)
     if input_size is None and isinstance(model, Backbone):
         input_size = model.input_size
-    if input_size is None or len(input_size) != 3:
+    sizes = list(input_size) if isinstance(input_size, Sequence) else []
+    if len(sizes) != 3 or not all(isinstance(size, int) and size >= 1 for size in sizes):
         raise ValueError(f"input_size must be that of one image, (C, H, W), but is {input_size}")
     helper = _onnx().helper
 
-    steps, results = steps_of(model, input_size)
-    writer = Writer(model)
-    shapes = {}
+    steps, results = steps_of(model, sizes)
+    outputs = _output_names(model, results)
     for step in steps:
-        if step.operation not in WRITERS:
+        own_type = step.layer is None or type(step.layer).__module__.startswith("minicnn.")
+        if step.operation not in WRITERS or not own_type:
             raise ValueError(f"{step.name!r} ({step.operation}) has no form in ONNX here; these have: {list(WRITERS)}")
+    fixed = {*outputs, *model.state_tensors()}
+    steps, results = with_other_names(steps, results, fixed)
+    writer = Writer(model, {IMAGES, *fixed, *(step.name for step in steps)})
+    shapes: dict[str, tuple[int, ...]] = {IMAGES: (2, *sizes)}
+    for step in steps:
         WRITERS[step.operation](step, writer)
         shapes[step.name] = step.output_shape
-    outputs = _output_names(model, results)
     for result, output in zip(results, outputs, strict=True):
+        if shapes[result][:1] != (2,):
+            raise ValueError(
+                f"output {output!r} has the shape {shapes[result]} for two images; its first axis must be the batch, "
+                "so that it can be exported"
+            )
         writer.nodes.append(helper.make_node("Identity", [result], [output], name=output))
     named = {output: shapes[result] for output, result in zip(outputs, results, strict=True)}
-    return _assembled(writer, input_size, named, metadata or {})
+    return _assembled(writer, sizes, named, metadata or {})
 
 
 def _assembled(

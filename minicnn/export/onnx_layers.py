@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -68,31 +68,66 @@ def batch_norm(step: Step, writer: Writer) -> str:
     return writer.add("Relu", step, [normal]) if relu else normal
 
 
-def _windows(layer: Any) -> dict[str, Any]:
-    """The attributes that poolings share."""
-    kernel, stride, padding = (
-        as_pair("pooling", name, getattr(layer, name), least)
-        for name, least in (("kernel_size", 1), ("stride", 1), ("padding", 0))
+class _Windows(NamedTuple):
+    """The geometry of a pooling, (down, across) each. `last` is the padding at the end: as much as the output needs.
+
+    With ceil_mode the last window may reach beyond the padding. ONNX has a ceil_mode too, but its programs disagree on
+    the size of the output; a longer padding at the end says the same without it.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padding: tuple[int, int]
+    last: tuple[int, int]
+
+    @property
+    def reaches_beyond(self) -> bool:
+        """True if a window of ceil_mode reaches beyond the padding."""
+        return self.last != self.padding
+
+    def attributes(self, padding: tuple[int, int]) -> dict[str, Any]:
+        """ONNX's attributes, with `padding` at the beginning."""
+        return {"kernel_shape": list(self.kernel), "strides": list(self.stride), "pads": [*padding, *self.last]}
+
+
+def _windows(step: Step) -> _Windows:
+    kernel, stride, dilation, padding = (
+        as_pair("pooling", name, getattr(step.layer, name, 1), least)
+        for name, least in (("kernel_size", 1), ("stride", 1), ("dilation", 1), ("padding", 0))
     )
-    sizes = {"kernel_shape": list(kernel), "strides": list(stride), "pads": [*padding, *padding]}
-    return {**sizes, "ceil_mode": int(layer.ceil_mode)}
+    last = []
+    for axis in (0, 1):
+        size, count = step.input_shapes[0][2 + axis], step.output_shape[2 + axis]
+        covered = (count - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
+        last.append(max(padding[axis], covered - size - padding[axis]))
+        if last[axis] >= kernel[axis]:
+            raise ValueError(f"layer {step.name!r}: ceil_mode=True with dilation={dilation} can't be exported here")
+    return _Windows(kernel, stride, dilation, padding, (last[0], last[1]))
 
 
 def max_pooling(step: Step, writer: Writer) -> str:
     """MaxPool2d."""
-    layer: Any = step.layer
-    dilations = list(as_pair("pooling", "dilation", layer.dilation, 1))
-    return writer.add("MaxPool", step, step.inputs, **_windows(layer), dilations=dilations)
+    windows = _windows(step)
+    attributes = windows.attributes(windows.padding)
+    return writer.add("MaxPool", step, step.inputs, **attributes, dilations=list(windows.dilation))
 
 
 def average_pooling(step: Step, writer: Writer) -> str:
-    """AvgPool2d."""
+    """AvgPool2d. Zeros beyond the padding, where a last window of ceil_mode reaches, never count for the mean."""
     layer: Any = step.layer
     if layer.divisor_override is not None:
         raise ValueError(f"layer {step.name!r}: divisor_override can't be exported")
-    return writer.add(
-        "AveragePool", step, step.inputs, **_windows(layer), count_include_pad=int(layer.count_include_pad)
-    )
+    windows, source, padding = _windows(step), step.inputs[0], _windows(step).padding
+    counts = layer.count_include_pad
+    if windows.reaches_beyond and counts:
+        if any(padding):  # its zeros count: they become part of the image
+            amounts = np.array([0, 0, *padding, 0, 0, *padding], np.int64)
+            source = writer.add("Pad", step, [source, writer.constant(f"{step.name}.pads", amounts)], "padded")
+            beyond = (windows.last[0] - padding[0], windows.last[1] - padding[1])
+            windows, padding = windows._replace(last=beyond), (0, 0)
+        counts = False
+    return writer.add("AveragePool", step, [source], **windows.attributes(padding), count_include_pad=int(counts))
 
 
 def adaptive_average(step: Step, writer: Writer) -> str:
@@ -133,8 +168,15 @@ def reshape(step: Step, writer: Writer) -> str:
 
 def concat(step: Step, writer: Writer) -> str:
     """Values one after the other, along the one axis on which their sizes add up."""
+    if len(step.inputs) == 1:
+        return writer.add("Identity", step, step.inputs)
     sizes = zip(*step.input_shapes, step.output_shape, strict=True)
-    axis = next(axis for axis, (*parts, whole) in enumerate(sizes) if len(parts) > 1 and sum(parts) == whole)
+    axis = next((axis for axis, (*parts, whole) in enumerate(sizes) if sum(parts) == whole), 0)
+    if axis == 0:
+        raise ValueError(
+            f"step {step.name!r} concatenates {step.input_shapes} to {step.output_shape}, along the batch, which can't "
+            "be exported"
+        )
     return writer.add("Concat", step, step.inputs, axis=axis)
 
 

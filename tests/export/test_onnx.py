@@ -250,3 +250,159 @@ def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatc
         save_onnx(nn.ReLU(), tmp_path / "model.onnx", (1, 8, 8))
     assert main(["export", "resnet8", "--onnx", str(tmp_path / "model.onnx")]) == 2
     assert "minicnn: error: writing ONNX files takes the package onnx" in capsys.readouterr().err
+
+
+class Named(nn.Module):
+    """A network whose layers have these names; the result of the last is the output, or those of all."""
+
+    def __init__(self, names, every=False):
+        super().__init__()
+        self.names, self.every = names, every
+        for name in names:
+            self.add_module(name, nn.Conv2d(3, 3, 3, padding=1))
+
+    def forward(self, x):
+        results = []
+        for name in self.names:
+            x = self.get_submodule(name)(x)
+            results.append(x)
+        return results if self.every else x
+
+
+class Listed(nn.Module):
+    """Layers in a list: their paths are output.0 and output.1, as the outputs of a file with two are called."""
+
+    def __init__(self):
+        super().__init__()
+        self.output = nn.ModuleList([nn.Conv2d(3, 2, 3), nn.Conv2d(3, 2, 3)])
+
+    def forward(self, x):
+        return [layer(x) for layer in self.output]
+
+
+class WithParts(nn.Module):
+    """Paths that an intermediate result or a constant of another step would like to have."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_relu = nn.Sequential()
+        self.add_relu.add_module("sum", nn.Conv2d(3, 3, 1))
+        self.pad = nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect")
+        self.reshape = nn.Sequential()
+        self.reshape.add_module("shape", nn.ReLU())
+
+    def forward(self, x):
+        x = F.add_relu(self.add_relu(x), self.pad(x))
+        return self.reshape(x.reshape(x.shape[0], 3, 4, 16))
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    ("model", "outputs"),
+    [
+        (Named(["logits"]), ["logits"]),
+        (Named(["logits", "logits_1"]), ["logits"]),
+        (Named(["images", "logits", "images_1"]), ["logits"]),
+        (Named(["logits", "other"], every=True), ["output.0", "output.1"]),
+        (Listed(), ["output.0", "output.1"]),
+        (WithParts(), ["logits"]),
+    ],
+    ids=["logits", "logits and logits_1", "images", "logits among others", "a list called output", "parts"],
+)
+def test_layers_may_have_the_names_of_inputs_and_outputs(model, outputs, tmp_path):
+    save_onnx(model, tmp_path / "model.onnx", (3, 8, 8))
+    assert list(assert_same_numbers(model.eval(), tmp_path / "model.onnx", (3, 8, 8))) == outputs
+
+
+@needs_onnx
+@pytest.mark.parametrize("size", [7, 8, 9, 10])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(2, 2, 0), (3, 2, 0), (3, 2, 1), (2, 2, 1), (3, 3, 1), (2, 3, 1)]
+)
+def test_poolings_in_ceil_mode_have_the_size_and_the_numbers_of_the_network(kernel, stride, padding, size, tmp_path):
+    """`assert_same_numbers` checks with full_check, which infers the shapes, too."""
+    settings = {"stride": stride, "padding": padding, "ceil_mode": True}
+    layers = [nn.MaxPool2d(kernel, **settings)]
+    layers += [nn.AvgPool2d(kernel, **settings, count_include_pad=counts) for counts in (True, False)]
+    for layer in layers:
+        save_onnx(layer, tmp_path / "model.onnx", (3, size, 11))
+        assert_same_numbers(layer, tmp_path / "model.onnx", (3, size, 11))
+
+
+@needs_onnx
+def test_windows_with_gaps_in_ceil_mode_are_exported_or_refused(tmp_path):
+    layer = nn.MaxPool2d(3, stride=2, dilation=2, ceil_mode=True)
+    save_onnx(layer, tmp_path / "model.onnx", (3, 8, 9))
+    assert_same_numbers(layer, tmp_path / "model.onnx", (3, 8, 9))
+    with pytest.raises(ValueError, match=r"layer 'MaxPool2d': ceil_mode=True with dilation=\(5, 5\) can't be exported"):
+        save_onnx(
+            nn.MaxPool2d(2, stride=5, dilation=5, padding=1, ceil_mode=True), tmp_path / "model.onnx", (3, 10, 10)
+        )
+
+
+@needs_onnx
+@pytest.mark.parametrize("layer", [nn.Identity(), nn.Dropout(0.5)])
+def test_a_model_that_returns_its_images_is_exported(layer, tmp_path):
+    save_onnx(layer, tmp_path / "model.onnx", (3, 4, 4))
+    assert_same_numbers(layer.eval(), tmp_path / "model.onnx", (3, 4, 4))
+
+
+class Returning(nn.Module):
+    """Returns the function's result, whatever it is."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.relu, self.scale = function, nn.ReLU(), nn.Parameter(np.ones(1, np.float32))
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+@needs_onnx
+def test_images_among_the_outputs_and_a_concatenation_of_one_are_exported(tmp_path):
+    for function in (lambda self, x: [x, self.relu(x)], lambda self, x: minicnn.concat([self.relu(x)], 1)):
+        model = Returning(function)
+        save_onnx(model, tmp_path / "model.onnx", (3, 4, 4))
+        assert_same_numbers(model.eval(), tmp_path / "model.onnx", (3, 4, 4))
+
+
+class ReLU(nn.Module):
+    """A layer of a reader's own, with a name that minicnn knows: it returns something else."""
+
+    def forward(self, x):
+        return F.exp(x)
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    ("model", "error", "complaint"),
+    [
+        (Returning(lambda self, x: {"out": self.relu(x)}), TypeError, "the model returns a dict; a model that returns"),
+        (Returning(lambda self, x: [x, None]), TypeError, "returns a list, whose item 1 is a NoneType"),
+        (Returning(lambda self, x: 3.0), TypeError, "the model returns a float"),
+        (
+            Returning(lambda self, x: minicnn.concat([x, x], 0)),
+            ValueError,
+            "step 'concat' concatenates .*, along the batch",
+        ),
+        (Returning(lambda self, x: self.scale), ValueError, "a parameter of shape .* does not come from the images"),
+        (Returning(lambda self, x: self.relu(x).sum()), ValueError, "'sum' .sum. has no form"),
+        (
+            Returning(lambda self, x: self.relu(3.0)),
+            ValueError,
+            "layer 'relu' takes float; layers that take one Tensor",
+        ),
+        (nn.Sequential(ReLU()), ValueError, r"'0' \(ReLU\) has no form in ONNX here"),
+    ],
+)
+def test_what_a_model_returns_is_named_if_it_cannot_be_exported(model, error, complaint, tmp_path):
+    with pytest.raises(error, match=complaint):
+        save_onnx(model, tmp_path / "model.onnx", (3, 4, 4))
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_onnx
+@pytest.mark.parametrize("size", [5, (3, 4), (3, 4, 0), "abc", (3, 4.5, 4), None])
+def test_an_input_size_that_is_not_one_is_named(size, tmp_path):
+    with pytest.raises(ValueError, match=r"input_size must be that of one image, \(C, H, W\), but is"):
+        save_onnx(nn.ReLU(), tmp_path / "model.onnx", size)
