@@ -10,12 +10,21 @@
 #
 # **Machine time.** `2` s on two cores.
 #
-# A *kernel* is a small array of weights. It is laid on a picture, each weight is multiplied by the pixel under it, and
-# the nine products are added up: that sum is the kernel's *answer* at this place. Then the kernel moves on by one
-# pixel. The answers at all places form a new picture, smaller by two rows and two columns, because the middle of a 3x3
-# kernel can't stand on the outermost pixels. This is all that a *convolution* is.
+# **Numbers in this text** are from one recorded run of `minicnn lesson run 1`; `lessons/recorded/01_see_an_edge.json`
+# names its machine and versions. Yours are printed beside the bands in which they are expected.
 #
-# Here is a kernel that Irwin Sobel and Gary Feldman proposed in 1968, and the same one lying on its side:
+# A *kernel* (or *filter*) is a small array of weights. The kernel is laid on a picture, each weight is multiplied by
+# the pixel under it, and the nine products are added up: that sum is the kernel's *answer* at this place. Then the
+# kernel moves on by one pixel (its *stride* is 1). The answers at all places form a new picture, the *feature map*. It
+# is smaller by two rows and two columns, because the middle of a 3x3 kernel can't stand on the outermost pixels (there
+# is no *padding*). With weights $w$ and pixels $x$, the answer in row $i$ and column $j$ is
+#
+# $y_{i,j} = \sum_{a=0}^{2} \sum_{b=0}^{2} w_{a,b} \; x_{i+a,j+b}$
+#
+# This is all that a *convolution* is in a neural network. (In mathematics a convolution turns the kernel by 180 degrees
+# first; the sum above is called *cross-correlation* there.) The same weights are used at every place: *weight sharing*.
+#
+# Here is a kernel that Irwin Sobel and Gary Feldman proposed in 1968, and the same kernel on its side:
 #
 #     upright          lying
 #     -1  0  1         -1 -2 -1
@@ -59,8 +68,9 @@ lesson.predict("diagonal", "At 45 degrees, what share of that largest answer is 
 # %% [markdown]
 # ## Read
 #
-# The loops below are all of it. Four of them choose which answer is computed: picture `n`, row `oh`, column `ow`,
-# kernel `o`. Three add up its products: kernel row `kh`, kernel column `kw`, channel `c` (a grey picture has one).
+# The loops below are a whole convolution. Four of them choose which answer is computed: picture `n`, row `oh`, column
+# `ow`, kernel `o`. Three add up its products: kernel row `kh`, kernel column `kw`, channel `c` (a grey picture has
+# one).
 
 # %%
 lesson.read("minicnn/kernels/convolution/reference.py:forward_loops")
@@ -95,9 +105,9 @@ with use_algorithm("reference"):
 # %% [markdown]
 # ## Run
 #
-# First, edges whose direction we know, because we draw them. Brightness goes from 0 to 1 across four pixels, as behind
-# a lens that is not quite sharp. The edge turns from lying (0 degrees) over rising (45) and standing (90) to falling
-# (135). For each picture we take the largest answer in it, whatever its sign.
+# First, edges whose direction we know, because we draw them. Brightness goes from 0 to 1 across four pixels, as in a
+# photograph that is slightly out of focus. The edge turns from lying (0 degrees) over rising (45) and standing (90) to
+# falling (135). For each picture we take the largest answer in it, whatever its sign.
 
 # %%
 angles = np.arange(0, 181, lesson.either(5, 15))
@@ -121,16 +131,17 @@ lesson.outcome("direction", {0: "lying", 90: "standing"}.get(strongest, "diagona
 lesson.outcome("diagonal", share_at_45, within=0.05)
 
 # %% [markdown]
-# The upright kernel answers most to an edge at `90` degrees, a standing one: it compares left with right, and across a
-# standing edge left and right differ. Across a lying one they don't, and its answer is 0.
+# The upright kernel answers most to an edge at `90` degrees, a standing one: it compares left with right, and at a
+# standing edge left and right differ. At a lying edge they don't, and the answer is 0.
 #
 # At 45 degrees `0.707` of the largest answer is left. That is the sine of 45 degrees: the kernel measures how fast the
-# brightness rises *to the right*, and a slanted edge rises to the right by just that part. The lying kernel measures
-# the rise downwards. Together they know the whole slope, as two coordinates know a point.
+# brightness rises *to the right* (the *partial derivative* of the brightness in that direction), and for an edge at the
+# angle $\alpha$ this is $\sin\, \alpha$ times the whole rise. The lying kernel measures the rise downwards. The two
+# numbers together are the *gradient* of the brightness, as two coordinates are a point.
 #
 # Second, pictures that were not made for these kernels. PartWorld draws strokes of four directions on a noisy ground,
 # below the parts of an object, and says where they are. A stroke has an edge on either side, so we look at the pixels
-# beside it, and take the mean size of the answers there.
+# beside it, and take the mean absolute value of the answers there.
 #
 # [//]: # (strongest_angle:.0f share_at_45:.3f)
 
@@ -156,16 +167,16 @@ lesson.number("stroke_ratio", ratio, band=(2.7, 3.5), fast_band=(2.4, 3.8), unit
 
 # %% [markdown]
 # Beside vertical strokes the upright kernel answers `3.0` times as strongly as beside horizontal ones. With the drawn
-# edges it was infinitely more; but here there is noise, which has no direction, and strokes end.
+# edges the ratio was infinite; but here there is noise, which has no direction, and strokes end.
 #
 # [//]: # (stroke_ratio:.1f)
 
 # %% [markdown]
 # ## Control
 #
-# Is it the *order* of the weights that sees the edge, or would any kernel of these numbers do? Shuffle the nine
+# Does the *order* of the weights matter, or would these nine numbers detect the edge in any order? Shuffle the nine
 # weights, many times over. If the order matters, shuffled kernels taken together must prefer no direction. So here is a
-# claim that should fail.
+# claim that must fail. (An experiment whose outcome is known if the explanation is right is a *control*.)
 
 # %%
 generator = random.stream("shuffled kernels")
@@ -173,7 +184,7 @@ shuffled = np.stack([generator.permutation(upright.ravel()).reshape(3, 3) for _ 
 by_shuffled = answers_to_edges(shuffled)  # (K, A)
 average = by_shuffled.mean(axis=0)
 standing, flat = average[angles == 90].item(), average[angles == 0].item()
-preference = abs(standing - flat) / (standing + flat)  # 1 for the kernel itself, which gives nothing at 0 degrees
+preference = abs(standing - flat) / (standing + flat)  # the upright kernel's is 1: its answer at 0 degrees is 0
 lesson.number("shuffled_share", standing / to_edges[0].max(), band=(0.27, 0.36), fast_band=(0.25, 0.38))
 lesson.control("the same nine weights in any order prefer standing edges", preference, fails_below=0.2)
 

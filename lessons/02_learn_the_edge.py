@@ -9,13 +9,19 @@
 #
 # **Machine time.** `8` s on two cores.
 #
-# In lesson 1 somebody gave us nine weights. Now nobody does. We have pictures, and for each of them the answers that
-# Sobel's upright kernel gives; the kernel that gave them is hidden. A second kernel begins with random weights, answers
-# too, and is told how far off it is. The measure is the *loss*: the mean of all squared errors.
+# **Numbers in this text** are from one recorded run of `minicnn lesson run 2`;
+# `lessons/recorded/02_learn_the_edge.json` names its machine and versions. Yours are printed beside the bands in which
+# they are expected.
 #
-# *Gradient descent* asks for the slope of the loss in each weight (nine slopes together are the *gradient*), and takes
-# a small step downhill: `weight = weight - lr * gradient`. The factor `lr` is the *learning rate*. Then it does so
-# again. Every network of this course learns like this, with more weights.
+# In lesson 1 the nine weights were given. Now they are not. We have pictures, and for each of them the answers that
+# Sobel's upright kernel gives; the kernel that gave them is hidden. A second kernel begins with random weights, answers
+# too, and is told how far off it is. The measure is the *loss*: the mean of all squared errors (*mean squared error*),
+# $L = \frac{1}{n} \sum (y - t)^2$ for $n$ answers $y$ and the right answers $t$, the *targets*.
+#
+# *Gradient descent* asks for the slope of the loss in each weight: the *partial derivative* $\partial L / \partial w$.
+# (The nine slopes together are the *gradient*.) It and takes a small step downhill: `weight = weight - lr * gradient`.
+# The factor `lr` is the *learning rate*. Then it does so again. Every network of this course learns like this, with
+# more weights.
 #
 # [//]: # (seconds:.0f)
 
@@ -35,8 +41,8 @@ lying = upright.T.copy()
 # ## Predict
 #
 # Three teachers show the same hidden kernel at work on different pictures. *Plain*: PartWorld's pictures, brightness
-# from 0 to 1. *Standardised*: the same pictures less their mean, divided by their standard deviation. *Noise*: each
-# pixel drawn by itself, with the same mean and standard deviation as the second.
+# from 0 to 1. *Standardised* (or *normalised*): the same pictures less their mean, divided by their standard deviation.
+# *Noise*: each pixel drawn by itself, with the same mean and standard deviation as the second.
 #
 # In the second question two kernels learn together. They are shown only how *steep* the brightness is at each place,
 # the root of upright squared plus lying squared, and not in which direction it rises.
@@ -59,9 +65,9 @@ lesson.predict(
 # %% [markdown]
 # ## Read
 #
-# Where does the gradient come from? Each operation of minicnn has its way back beside it. Look for `def backward` in
-# the convolution: the line with `gw =` makes the gradient of the weights from the picture and `g`, the slope of the
-# loss in each of the answers. Below it are the loops behind that line.
+# Where does the gradient come from? Each operation of minicnn has its backward function beside it. Look for `def
+# backward` in the convolution: the line with `gw =` makes the gradient of the weights from the picture and `g`, the
+# slope of the loss in each of the answers. Below it are the loops that this line calls.
 
 # %%
 lesson.read("minicnn/functional/convolution.py:_conv2d")
@@ -70,8 +76,8 @@ lesson.read("minicnn/kernels/convolution/reference.py:weight_gradient_loops")
 # %% [markdown]
 # The last line says it all: `gw` gathers gradient times pixel. A weight is multiplied, at each place of the kernel, by
 # one pixel of the window; its slope is therefore the sum, over all places, of that pixel times the slope at that place.
-# That is a convolution once more, of the picture with its errors: a weight grows if its pixels were bright where the
-# answer was too low.
+# That is a convolution once more, now of the picture with the slopes: a weight grows if its pixels were bright where
+# the answer was too low.
 #
 # Here is the smallest case: a picture of 4x4 pixels has 2x2 answers, and we say that the loss has a slope in two of
 # them. To walk through it, set `MINICNN_STOP=02_learn_the_edge:weight_gradient`, or choose "Lesson 2: the gradient of
@@ -93,7 +99,13 @@ lesson.number("gradient_by_hand", np.abs(weight.grad.numpy() - by_hand).max(), b
 
 # %% [markdown]
 # With the gradient at hand, the step itself is short. With `momentum` the kernel does not follow the last gradient
-# alone, but a velocity that gathers them.
+# alone, but a *velocity* that adds up earlier ones:
+#
+#     velocity = momentum * velocity + gradient
+#     weight = weight - lr * velocity
+#
+# This is PyTorch's form. Here the learning rate stands outside of the velocity, so a change of `lr` acts on the whole
+# step at once. Polyak (1964) and Sutskever and others (2013) put it inside, where a change acts on new gradients only.
 
 # %%
 lesson.read("minicnn/optim/sgd.py:SGD.update")
@@ -107,7 +119,8 @@ print("weights after one step from zero:", weight.detach().numpy()[0, 0].astype(
 # %% [markdown]
 # ## Run
 #
-# The three teachers, and the loop that all training comes down to: fifty pictures, their loss, its gradient, a step.
+# The three teachers, and the loop of all training: fifty pictures drawn at random (a *mini-batch*), their loss, its
+# gradient, a step. Gradient descent with mini-batches is called *stochastic*: SGD.
 
 # %%
 world = PartWorld("train", lesson.either(2000, 200))
@@ -139,12 +152,13 @@ def train(start, pictures, targets, lr, steps, answer=F.conv2d, momentum=0.0):
 
 
 # %% [markdown]
-# What is a good learning rate? For one kernel it can be computed, because the loss is a bowl. Call the difference
-# between our kernel and the hidden one the *error*: nine numbers. One step, taken with all pictures, multiplies it by a
-# matrix, `1 - lr * H`, where `H` is twice the mean product of any two pixels of a window. The eigenvectors of `H` are
-# directions in the space of kernels, and its eigenvalues say how strongly the bowl is curved along each: a step
-# multiplies that part of the error by `1 - lr * curvature`. With `lr` above 2 divided by the largest curvature, the
-# part along the steepest direction grows from step to step. Each teacher gets half that limit.
+# What is a good learning rate? For one kernel it can be computed, because the loss is a bowl: a quadratic function of
+# nine weights. Call the difference between our kernel and the hidden one the *error*: nine numbers. One step, taken
+# with all pictures, multiplies it by a matrix, `1 - lr * H`, where `H` is twice the mean product of any two pixels of a
+# window (the matrix of second derivatives, the *Hessian*). The eigenvectors of `H` are directions in the space of
+# kernels, and its eigenvalues say how strongly the bowl is curved along each: a step multiplies that part of the error
+# by `1 - lr * curvature`. With `lr` above 2 divided by the largest curvature, the part along the steepest direction
+# grows from step to step. Each teacher gets half that limit.
 
 # %%
 
@@ -185,13 +199,14 @@ lesson.number("noise_distance_1", distances["noise"][1], band=(0, 0.05))
 #
 # Why do pictures teach worse than noise? In a picture neighbouring pixels are nearly equal. Raise all nine weights
 # together, and every answer changes a great deal; raise one and lower the one beside it, and hardly anything changes.
-# The bowl is steep in the first direction and flat in the second: its largest curvature is `1,874` times the smallest
-# on plain pictures, `65` times once they are standardised, and `1.004` times on noise, where no pixel tells anything of
-# the next. The steep directions limit the learning rate, and the flat ones have to live with it. This is one reason why
-# nearly every network is given standardised pictures. And where all curvatures are alike, half the limit is just what
-# reaches the bottom in one step.
+# The bowl is steep in the first direction and flat in the second. Its largest curvature, divided by the smallest, is
+# the *condition number*: `1,874` on plain pictures, `65` once they are standardised, and `1.004` on noise, where
+# neighbouring pixels are independent. The steep directions limit the learning rate, and in the flat directions the
+# steps are then too small. This is one reason why nearly every network is given standardised pictures. And why is noise
+# so quick? Half the limit is 1 / curvature. If all curvatures are equal, `1 - lr * curvature` is then 0 in every
+# direction, and one step removes the whole error.
 #
-# Mind one more thing. The plain teacher's loss has fallen to `0.0004` of what it was, and yet the kernel is not
+# One more observation. The plain teacher's loss has fallen to `0.0004` of its first value, and yet the kernel is not
 # Sobel's. A low loss says that the kernel *answers* like Sobel on these pictures, and on these pictures others do so
 # too.
 #
@@ -214,13 +229,13 @@ lesson.number("above_limit", ends[shares == 1.05].item(), band=(100, 1e6), fast_
 
 # %% [markdown]
 # Five per cent below the limit the loss ends at `0.0002` of its first value; five per cent above it, at `4,299` times
-# that value, and it goes on growing. Below it larger steps are better here, for it is the flat directions that take
-# their time.
+# that value, and it goes on growing. Below the limit larger steps are better here, because the flat directions are the
+# slow ones.
 #
 # ## Control
 #
-# Did the kernel learn from the *answers*, or would it have come to something like Sobel with any? Give each picture the
-# answers to another one.
+# Did the kernel learn from the *answers*, or would any answers have led to something like Sobel's kernel? Give each
+# picture the answers to another one.
 #
 # [//]: # (below_limit:.4f above_limit:,.0f)
 
@@ -234,12 +249,13 @@ print("taught with the answers to other pictures:", misled[0].astype(float).roun
 lesson.control("taught with the answers to other pictures, the kernel finds Sobel too", way, fails_below=0.1)
 
 # %% [markdown]
-# All weights go to nearly 0: where the answers have nothing to do with the picture, the smallest loss is had by saying
-# nothing.
+# All weights go to nearly 0: if the answers have nothing to do with the picture, an answer of 0 gives the smallest
+# loss.
 #
-# Second, a task for which there is no kernel: how steep the picture is at each place, in whatever direction. Replace
+# Second, a task that a single kernel can't do: how steep the picture is at each place, in whatever direction. Replace
 # each pixel by its negative. Every answer of a kernel then changes its sign, but the steepness is what it was; so it
-# can't be what one kernel answers. What share of the steepness's variance does it explain?
+# can't be the answer of one kernel, which is *linear* in the pixels. What share of the steepness's variance does it
+# explain?
 
 # %%
 both = F.conv2d(pictures, np.stack([upright, lying])[:, None]).numpy()  # (N, 1, 32, 32) -> (N, 2, 30, 30)
@@ -252,7 +268,8 @@ lesson.control("a single kernel learns how steep a picture is", 1 - (errors**2).
 # ## Two kernels
 #
 # Give it two kernels, and let their answers be squared, added and put under a root: a network of two layers, of which
-# the first learns. Its loss is no bowl any more. The loop is the same; momentum helps it along.
+# the first learns. Its loss is not a bowl any more (it is not *convex*). The loop is the same; momentum makes it
+# faster.
 
 # %%
 
@@ -286,10 +303,10 @@ lesson.outcome("pair", "the same two, turned" if outside.max() < 0.25 and turns.
 # %% [markdown]
 # From each of three starts the two kernels leave at most `1e-08` of the variance unexplained. They lie in the plane of
 # the upright and the lying kernel: at most `3e-04` of them is outside. There they stand at right angles (to within
-# `0.003` degrees), but turned by anything from `1.6` to `50.0` degrees, as the start would have it. Steepness is a
-# length, and a length is the same in all coordinates that stand at right angles. The answers did not say which were
-# meant, so gradient descent can't find out. What a network learns is often like this: not the features that somebody
-# had in mind, but others that do the same work.
+# `0.003` degrees), but turned by an angle that depends on the start, from `1.6` to `50.0` degrees. Steepness is a
+# length, and a length is the same in all coordinates that stand at right angles. The answers don't say which
+# coordinates were meant, so gradient descent can't find out. What a network learns is often like this: not the features
+# that somebody had in mind, but others that do the same work.
 #
 # [//]: # (pair_unexplained:.0e pair_outside:.0e off_right_angle:.3f least_turn:.1f largest_turn:.1f)
 

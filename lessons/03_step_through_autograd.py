@@ -9,10 +9,15 @@
 #
 # **Machine time.** `6` s on two cores.
 #
-# Lesson 2 asked for the gradient of a loss and got it, by `loss.backward()`. Nobody had worked out that gradient with
+# **Numbers in this text** are from one recorded run of `minicnn lesson run 3`;
+# `lessons/recorded/03_step_through_autograd.json` names its machine and versions. Yours are printed beside the bands in
+# which they are expected.
+#
+# Lesson 2 asked for the gradient of a loss and got it, by `loss.backward()`. That gradient was not worked out with
 # pencil and paper; the program found it from the operations that had made the loss. This is *automatic
-# differentiation*, autograd for short, and it needs only two things: that each operation knows its own slope, and that
-# somebody calls them in the right order.
+# differentiation*, autograd for short (here in *reverse mode*; for neural networks it is called *backpropagation*). It
+# needs only two things: each operation must know its own slope (its *derivative*), and the operations must be called in
+# the right order.
 #
 # [//]: # (seconds:.0f)
 
@@ -52,7 +57,7 @@ lesson.predict(
 # ## Read
 #
 # An operation is a function that computes its result, says how to go back, and hands both to `make_result`. Here is one
-# of the shortest, relu, which keeps what is positive and puts 0 for the rest.
+# of the shortest, relu, which keeps positive numbers and puts 0 for all others: $y = \max(x, 0)$.
 
 # %%
 lesson.read("minicnn/functional/activation.py:relu")
@@ -61,10 +66,13 @@ lesson.read("minicnn/tensor.py:make_result")
 # %% [markdown]
 # `backward` is a function inside a function: it remembers `y` from the time when relu was called. Give it the slope of
 # the loss in relu's *result*, and it gives back the slope in relu's *input*: the same number where the input was
-# positive, else 0. It knows nothing of the operations before and after it.
+# positive, else 0. This is the chain rule,
+# $\partial L / \partial x = \partial L / \partial y \cdot \partial y / \partial x$, for every element. The function
+# needs to know nothing of the operations before and after it.
 #
-# `make_result` puts it into a `Node`, which points to the nodes of the inputs. Let us call one by hand. (To see it from
-# inside, set `MINICNN_STOP=03_step_through_autograd:one_relu`.)
+# `make_result` puts it into a `Node`, which points to the nodes of the inputs; together the nodes are the
+# *computational graph*. Let us call one by hand. (To see it from inside, set
+# `MINICNN_STOP=03_step_through_autograd:one_relu`.)
 
 # %%
 y = F.relu(Tensor(np.array([-1.0, 2.0, 3.0]), requires_grad=True))
@@ -102,10 +110,10 @@ loss.backward()
 lesson.number("gradient_of_x", x.grad.item(), band=(4, 4))
 
 # %% [markdown]
-# `x` was the last to speak, and it spoke once. Its gradient is `4`: 1 by the direct way, and 3, which is `w`, through
-# the product. `receive` added the two up, and `x`'s own turn came only when both were in. This is what the order is
-# for: *a node comes after every node that uses it*. An order with this property is called topological. Had `x` been
-# called as soon as the first slope arrived, it would have had to be called again.
+# `x` printed last, and it printed once. Its gradient is `4`: 1 by the direct way, and 3, which is `w`, through the
+# product. `receive` added the two up, and `x`'s own turn came only when both were in. This is what the order is for: *a
+# node comes after every node that uses it*. An order with this property is called topological. Had `x` been called as
+# soon as the first slope arrived, it would have had to be called again.
 #
 # ## Run
 #
@@ -127,12 +135,13 @@ lesson.outcome("calls", {1: "once", 16: "16 times", 2**15: "32,768 times"}[len(c
 
 # %% [markdown]
 # `1` call, and the gradient is `65,536`, two to the power of 16. A walk that follows every way separately gets the same
-# number from 32,768 calls, and in a network with 50 shortcuts it would never end. In topological order each operation
-# is called once, and going back costs about twice as much as going forward.
+# number from 32,768 calls; in a network with 50 shortcuts it would make more than $10^{15}$ calls. In topological order
+# each operation is called once, and going back costs about twice as much as going forward.
 #
-# Second, a network: two layers of convolution, whose scores are averaged over all places, and a loss that says how
-# surprised the network is by the right class. The task is lesson 1's: in which of four directions are the strokes
-# drawn?
+# Second, a network: two layers of convolution, whose scores are averaged over all places, and a loss, the
+# *cross-entropy*, that says how surprised the network is by the right class: $L = -\log\, p$, where $p$ is the
+# probability that the network gives to the right class. The task is lesson 1's: in which of four directions are the
+# strokes drawn?
 #
 # [//]: # (calls:.0f doubled:,.0f)
 
@@ -166,14 +175,14 @@ for place, node in enumerate(topological_order(loss.node), 1):
     print(f"{place:3d}. {called:13s} {'x'.join(map(str, node.shape)) or 'scalar'}")
 
 # %% [markdown]
-# The loss comes first, and the weights of the first layer last. The picture is not in the list, as nobody asked for its
-# gradient; no time is spent on it.
+# The loss comes first, and the weights of the first layer last. The picture is not in the list, because its gradient
+# was not asked for; no time is spent on it.
 #
 # Is what comes out right? Take a random direction in the space of all weights. The slope of the loss along it is, by
 # backward, the sum of gradient times direction. By *central differences* it is the rise of the loss from a step h
-# before to a step h after, divided by 2h. The second way knows nothing of calculus, graphs or our code for backward, so
-# the two can agree only if backward is right. We go through many steps h; in float64, in float32, and with tanh, which
-# is smooth, in place of relu.
+# before to a step h after, divided by 2h: $(L(w + h d) - L(w - h d)) / (2 h)$. The second way uses no calculus, no
+# graph and no backward function, so the two can agree only if backward is right. We go through many steps h; in
+# float64, in float32, and with tanh, which is smooth, in place of relu.
 
 # %%
 generator = random.stream("directions")
@@ -216,15 +225,16 @@ lesson.number("relu_at_1e_6", differences["relu, float64"][np.isclose(steps, 1e-
 # agree. Along these directions backward is right.
 #
 # Why not with a smaller step? Then the losses at the two ends agree in nearly all of their 16 digits, and their
-# difference consists of what is left: the error grows as h shrinks. And with a larger one the loss is no straight line
-# from end to end: with tanh the error is a hundred times as large for ten times the step. relu has a kink at 0 besides.
-# Between the two ends of a larger step some of its 57,600 inputs change their sign, and each of them bends the line a
-# little. In float32 there is hardly a step at which a check is worth much; therefore gradients are checked in float64.
+# difference consists of *rounding errors*: the error grows as h shrinks. And with a larger step the loss is not a
+# straight line from end to end (*truncation error*): with tanh the error is a hundred times as large for ten times the
+# step. relu has a kink at 0 besides. Between the two ends of a larger step some of its 57,600 inputs change their sign,
+# and each of them bends the line a little. In float32 no step makes a precise check possible; therefore gradients are
+# checked in float64.
 #
 # ## Control
 #
-# A check is worth something only if it finds mistakes. Here is a relu that forgets: its result is right, but its way
-# back lets every slope pass, also where the input was negative.
+# A check is worth something only if it finds mistakes. Here is a relu that forgets: its result is right, but its
+# backward lets every slope pass, also where the input was negative.
 #
 # [//]: # (tanh_at_1e_6:.0e relu_at_1e_6:.0e)
 
@@ -269,11 +279,11 @@ lesson.number("forgetful_loss", forgetful_loss, band=(1.3, 1.5), fast_band=(1.2,
 
 # %% [markdown]
 # With relu the loss falls to `0.63`. With the forgetful one it stays at `1.39`, and log 4 = 1.39 is what guessing among
-# four directions costs. Yet nothing was said: no error, no NaN, just a network that seems to be too small, or a task
-# too hard. A wrong gradient does not look wrong. It has to be checked.
+# four directions costs. Yet there was no message: no error, no NaN, just a network that seems to be too small, or a
+# task that seems too hard. A wrong gradient does not look wrong. It has to be checked.
 #
-# The second control. `detach()` gives a Tensor without a node: the way back is cut there, on purpose. No slope should
-# come through.
+# The second control. `detach()` gives a Tensor without a node: the graph is cut there, on purpose. No slope should
+# reach the operations before it.
 #
 # [//]: # (relu_loss:.2f forgetful_loss:.2f)
 
@@ -285,7 +295,7 @@ F.cross_entropy(scores, few_labels).backward()
 arrived = {name: 0.0 if leaf.grad is None else np.abs(leaf.grad.numpy()).max() for name, leaf in weights.items()}
 for name, largest in arrived.items():
     print(f"{name:13s} largest gradient {largest:.2g}")
-lesson.control("behind detach() the first layer still gets a gradient", arrived["conv1.weight"], fails_below=1e-12)
+lesson.control("before detach() the first layer still gets a gradient", arrived["conv1.weight"], fails_below=1e-12)
 
 # %% [markdown]
 # ## Figure
@@ -312,8 +322,8 @@ lesson.figure(autograd_figure(loss, weights, steps, differences, averaged, every
 #
 # ## Change one line
 #
-# - In the small graph cut one of the two ways: `total = product.detach() + x`. Expected: `product` and `w` never speak,
-#   and the gradient of `x` is 1.
+# - In the small graph cut one of the two ways: `total = product.detach() + x`. Expected: `product` and `w` print
+#   nothing, and the gradient of `x` is 1.
 # - Begin on the other side of the kink: `x = Tensor(np.array(-2.0), requires_grad=True)`. Expected: the loss is 0, and
 #   so is every gradient but its own. A relu whose inputs are all negative learns nothing any more.
 # - In the loop of sums write `y = y + x`. Expected: still one call, and the gradient is 17, one for each use of `x`.

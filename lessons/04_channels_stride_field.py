@@ -10,10 +10,15 @@
 #
 # **Machine time.** `11` s on two cores.
 #
-# An output of a first layer of 3x3 kernels is made of 9 pixels (of each colour). An output of the second layer is made
-# of 9 outputs of the first, which lie side by side, so that their windows overlap: of 5x5 pixels. The pixels that an
-# output is made of are its *receptive field*. Objects are larger than 5x5 pixels, so a network that is to see them must
-# let its fields grow. How fast do they grow, what does it cost, and does the network use what it could?
+# **Numbers in this text** are from one recorded run of `minicnn lesson run 4`;
+# `lessons/recorded/04_channels_stride_field.json` names its machine and versions. Yours are printed beside the bands in
+# which they are expected.
+#
+# An output (a *unit*) of a first layer of 3x3 kernels is made of 9 pixels (of each colour, or *channel*). An output of
+# the second layer is made of 9 outputs of the first, which lie side by side, so that their windows overlap: of 5x5
+# pixels. The pixels that an output is made of are its *receptive field*. Objects are larger than 5x5 pixels, so a
+# network that is to see them must let its fields grow. How fast do they grow, how much does that cost, and does the
+# network use all of them?
 #
 # [//]: # (seconds:.0f)
 
@@ -66,9 +71,10 @@ lesson.predict(
 # ## Read
 #
 # The whole arithmetic of receptive fields is one function. `after` says which places of the map before it a window
-# looks at; `after_places` puts together what those places see. If all places of the map before see `size` pixels,
-# `stride` pixels apart, then a window of `kernel` places sees `size + (kernel - 1) * stride`: the first place's field,
-# and one `stride` more for every further place. And its neighbour's field begins `stride` times farther on.
+# looks at; `after_places` puts together what those places see. If all places of the map before (the *feature map* of
+# the layer before) see `size` pixels, `stride` pixels apart, then a window of `kernel` places sees `size + (kernel - 1)
+# * stride`: the first place's field, and one `stride` more for every further place. And its neighbour's field begins
+# `stride` times farther on.
 
 # %%
 lesson.read("minicnn/nn/receptive_field.py:ReceptiveField.after")
@@ -83,7 +89,8 @@ for kernel, stride in [(3, 1), (3, 2), (3, 1), (3, 1)]:
 # %% [markdown]
 # Why does a gradient tell what is seen? Here is one output of one convolution, multiplied out: three colours, nine
 # products each. On the way back, a gradient of 1 at this output gives every pixel of the window the weight that it was
-# multiplied by, and all other pixels nothing. This output is at the upper edge, so a row of its window is padding.
+# multiplied by, and all other pixels nothing. This output is at the upper edge, so a row of its window is *padding*: a
+# rim of zeros around the picture.
 
 # %%
 picture = PartWorld("train", PICTURE + 1).images[PICTURE] / np.float32(255)  # (3, 32, 32), 0..1
@@ -92,9 +99,10 @@ trace = trace_window(first_layer, picture, at=(0, 1))
 lesson.figure(trace.figure(), "window")
 
 # %% [markdown]
-# These loops send a gradient back. They have the same places and the same `h` and `w` as the loops of the forward pass
-# in lesson 1; only the last line is another. Walk through them with the gradient of the output above, and of its
-# neighbour to the left, which is 0. In the first row of the kernel `h` is -1, on the padding: nothing is added there.
+# These loops send a gradient back (as a layer of its own, they are called *transposed convolution*). They visit the
+# same places, with the same `h` and `w`, as the loops of the forward pass in lesson 1; only the last line differs. Walk
+# through them with the gradient of the output above, and of its neighbour to the left, which is 0. In the first row of
+# the kernel `h` is -1, on the padding: nothing is added there.
 
 # %%
 lesson.read("minicnn/kernels/convolution/reference.py:input_gradient_loops")
@@ -113,9 +121,9 @@ print(f"pixels with a gradient: rows {rows.min()} to {rows.max()}, columns {colu
 #
 # ### What stride and channels do
 #
-# Six layers of 3x3 kernels in three forms, for colour pictures of 32x32: without strides, with two strides of 2 at the
-# end, and with the same two strides early. `nn.summary` runs the network once and lists shapes, multiply-adds and the
-# side of the field (`sees`).
+# The *stride* is how many pixels a window moves on from one output to the next. Six layers of 3x3 kernels in three
+# forms, for colour pictures of 32x32: without strides, with two strides of 2 at the end, and with the same two strides
+# early. `nn.summary` runs the network once and lists shapes, multiply-adds and the side of the field (`sees`).
 
 # %%
 forms = {
@@ -138,12 +146,12 @@ lesson.outcome("channels", twice / costs["no strides"], within=0.06)
 
 # %% [markdown]
 # All three have as many weights. Without strides an output sees `13` pixels on a side: 2 more with every layer. A
-# stride doubles the step of every layer *behind* it, so late strides do little (`15` pixels) and early ones much (`33`
-# pixels). And since a stride of 2 leaves a quarter of the places, early strides also make the network `7.5` times
-# cheaper. What they cost is place: the last map has 8x8 outputs, where there were 32x32.
+# stride of 2 doubles the step of every layer *after* it, so late strides add little (`15` pixels in all) and early
+# strides add much (`33` pixels). And since a stride of 2 leaves a quarter of the places, early strides also make the
+# network `7.5` times cheaper. The price is *resolution*: the last map has 8x8 outputs instead of 32x32.
 #
-# Channels do nothing to the field. Twice as many cost `3.93` times as much: twice as many outputs are each made of
-# twice as many inputs. (Not quite 4 times: the picture still has three colours.)
+# The number of channels does not change the field. Twice as many cost `3.93` times as much: twice as many outputs are
+# each made of twice as many inputs. (Not quite 4 times: the picture still has three colours.)
 #
 # [//]: # (side_without:.0f side_late:.0f side_early:.0f early_cost:.1f twice_the_channels:.2f)
 
@@ -151,8 +159,8 @@ lesson.outcome("channels", twice / costs["no strides"], within=0.06)
 # ### How far can an output see?
 #
 # From now on, ten layers of 3x3 kernels without strides, on grey pictures. The theoretical field of the middle output
-# is a square. Is it true that nothing else matters? Change *all* pixels outside of the square; then, for comparison, a
-# single one in its corner, and the one in the middle.
+# is a square. Is it true that no pixel outside of it matters? Change *all* pixels outside of the square; then, for
+# comparison, a single pixel in its corner, and the pixel in the middle.
 
 # %%
 DEPTH = 10
@@ -181,10 +189,10 @@ lesson.number("side", sees.size[0], band=(21, 21), unit="pixels")
 lesson.number("middle_over_corner", by_middle.mean() / by_corner.mean(), band=(500, 1e6), unit="times")
 
 # %% [markdown]
-# The formula says `21` pixels: 1, and 2 more for each of ten layers. The corner pixel does matter, but hardly: raising
-# the middle pixel by the same amount changes the output `8,931` times as much. There is one single way from that corner
-# to the output, through ten corners of ten kernels. From the middle pixel there are 8953 ways to go up and down in ten
-# steps and come back, and as many across: eighty million ways in all.
+# The formula says `21` pixels: 1, and 2 more for each of ten layers. The corner pixel matters very little: raising the
+# middle pixel by the same amount changes the output `8,931` times as much. There is a single path from that corner to
+# the output, through ten corners of ten kernels. From the middle pixel there are 8953 ways to go up and down in ten
+# steps and come back, and as many to the left and right: 8953 times 8953, or eighty million paths in all.
 #
 # [//]: # (side:.0f middle_over_corner:,.0f)
 
@@ -195,8 +203,8 @@ lesson.number("middle_over_corner", by_middle.mean() / by_corner.mean(), band=(5
 # network uses all of its field.
 #
 # The part that it uses, the *effective* field, is measured as Luo and others did in 2016: put a gradient on the middle
-# output alone, send it back to the picture, and count the pixels where it is above 4.55% of its maximum. The side of a
-# square of as many pixels is the field's width.
+# output alone, send it back to the picture, and count the pixels where it is above 4.55% of its maximum. The square
+# root of that number is the field's width: the side of a square of as many pixels.
 
 # %%
 lesson.control("pixels outside change the output", by_outside.max(), fails_below=1e-30)
@@ -228,10 +236,10 @@ lesson.number("growth", slope, band=(0.45, 0.6), fast_band=(0.4, 0.7))
 lesson.number("used_by_the_deepest", deeper.share, band=(0.35, 0.48), fast_band=(0.45, 0.65))
 
 # %% [markdown]
-# It is not. The theoretical side grows with the number of layers, the used one with its power `0.54`: about the square
-# root. Of 32 layers, an output uses `42%` of the side. It is the law of the random walk: a gradient goes back layer by
-# layer, each time a step to the left, to the right, or none, and after n steps it has come about as far as the square
-# root of n.
+# The share is not the same. The theoretical side grows in proportion to the number of layers $n$, the used side like
+# $n^{0.5}$ (the measured power is `0.54`), the square root. Of 32 layers, an output uses `42%` of the side. This is the
+# law of the random walk. A gradient goes back layer by layer, each time a step to the left, to the right, or no step;
+# after n steps its typical distance is about the square root of n.
 #
 # [//]: # (growth:.2f used_by_the_deepest:.0%)
 
@@ -239,7 +247,8 @@ lesson.number("used_by_the_deepest", deeper.share, band=(0.35, 0.48), fast_band=
 # ### What training does
 #
 # Two tasks for the same network, both learned from pictures in seconds: tell at every place the mean brightness of the
-# 3x3 pixels around it, or of the 17x17 pixels around it. One last 1x1 convolution adds up the channels.
+# 3x3 pixels around it (the near task), or of the 17x17 pixels around it (the far task). One last 1x1 convolution makes
+# a weighted sum of the channels.
 
 
 # %%
@@ -277,11 +286,11 @@ lesson.outcome("training", "it shrinks" if change < -0.05 else "it grows" if cha
 lesson.control("training makes the used part grow, whatever is learned", change, fails_below=-0.05)
 
 # %% [markdown]
-# The effective field is learned. With the near task the networks draw in, to `57%` of the side that they can see (none
-# of the three to more than `61%`); with the far one they reach out, to `82%` (none to less than `81%`). Luo and others
-# saw it grow in networks that learn to name objects, a task that needs a large part of the picture. The theoretical
-# field is only a limit: nothing outside of it can be learned, and that is why it must be large enough. What the task
-# asks for decides how much of it is used.
+# The effective field is learned. With the near task it shrinks to `57%` of the side that the networks can see (at most
+# `61%` in each of the three); with the far task it grows to `82%` (at least `81%`). Luo and others saw it grow in
+# networks that learn to name objects, a task that needs a large part of the picture. The theoretical field is only a
+# limit: nothing outside of it can be learned, and that is why it must be large enough. The task decides how much of it
+# is used.
 #
 # [//]: # (used_after_3x3:.0% most_after_3x3:.0% used_after_17x17:.0% least_after_17x17:.0%)
 
@@ -315,10 +324,10 @@ lesson.figure(figure)
 #
 # - `DEPTH = 10` becomes 15. The side becomes 31, almost the whole picture, and all used shares fall.
 # - In `learn`, write `target = pictures` in place of its second line, so that both tasks are to tell the pixel itself.
-#   Now both networks draw in, the far one as well.
+#   Expected: the effective fields of both networks shrink.
 # - Make the first of the early windows a 1x1 kernel of stride 2, `[(1, 2)] + [(3, 2)] * 2 + ...`. The side becomes 61
-#   and the cost falls again. But three pixels of four are now seen by no output at all: the square holds all pixels
-#   that matter, and not only such.
+#   and the cost falls again. But three pixels of four are now seen by no output at all: the square contains all pixels
+#   that matter, and others as well.
 
 # %%
 lesson.finish()

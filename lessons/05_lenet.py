@@ -10,10 +10,22 @@
 #
 # **Machine time.** `88` s on two cores.
 #
-# In 1998 Yann LeCun and others had a network read cheques: two convolutions, each followed by pooling, then three
-# linear layers. LeNet-5 is small enough to be trained here many times over, and it has all that a modern network has.
-# Beside it we set an MLP: linear layers only, so that each value of the first layer is made of *all* pixels. That is
-# more than a convolution can do: for every convolution there is a linear layer that computes the same. So how can it
+# **Numbers in this text** are from one recorded run of `minicnn lesson run 5`; `lessons/recorded/05_lenet.json` names
+# its machine and versions. Yours are printed beside the bands in which they are expected.
+#
+# In 1998 Yann LeCun and others had a network read cheques: two convolutions, each followed by pooling (*subsampling*),
+# then three linear layers (*fully connected* layers). LeNet-5 is small enough to be trained here many times over.
+#
+# The network of this lesson has LeNet-5's layers and sizes, but it is a modern form of the network of 1998. That
+# network had a scaled tanh as its activation; ours has ReLU. Its pooling added up 2x2 values, multiplied the sum by a
+# learned weight, added a learned bias and applied a sigmoid; ours is *max pooling*, which keeps the largest value. In
+# its second convolution most outputs were made of some of the 6 maps only; ours are made of all 6, which takes 2,416
+# parameters where the paper has 1,516. Its last layer compared 84 values with ten fixed patterns (*radial basis
+# functions*); ours is linear, and its loss is the cross-entropy. It learned from grey pictures by a second-order
+# method; ours learns from coloured ones with Adam.
+#
+# Beside LeNet-5 we set an MLP: linear layers only, so that each value of the first layer is made of *all* pixels. That
+# is more than a convolution can do: for every convolution there is a linear layer that computes the same. So how can it
 # lose?
 #
 # The pictures are PartWorld's. The class of a picture is how its three parts are arranged; their colours, textures,
@@ -71,9 +83,10 @@ lesson.predict(
 # %% [markdown]
 # ## Read
 #
-# LeNet's features are two lines. Each is a convolution, an activation that takes negative values to 0, and a pooling
-# that keeps the largest of every 2x2 values. (The shapes in the comments are those for grey pictures of 28x28; ours
-# have three colours and 32x32 pixels, and the shapes behind the first convolution are the same.)
+# LeNet's features are two lines. Each is a convolution, which gives a stack of *feature maps*; an activation that takes
+# negative values to 0 (ReLU); and a pooling that keeps the largest of every 2x2 values (max pooling). (The shapes in
+# the comments are those for grey pictures of 28x28; ours have three colours and 32x32 pixels, and from the first
+# convolution on the shapes are the same.)
 
 # %%
 lesson.read("minicnn/backbones/lenet.py:LeNet5.forward_features")
@@ -83,11 +96,12 @@ with use_algorithm("im2col"):  # quick without compiled kernels, too
     if lesson.stop("forward_features"):
         breakpoint()  # step into forward_features, and on into the layers
     maps = network.forward_features(Tensor(images))
-print("maps behind the second pooling:", maps.shape)
+print("maps after the second pooling:", maps.shape)
 
 # %% [markdown]
 # And this is how it learns: the training loop, the same for every network of this library. `fit` calls it once an
-# epoch. Its heart is four lines: outputs, loss, backward, and in `_update` the step of the optimiser.
+# epoch. Its heart is four lines: outputs, loss, backward, and in `_update` the step of the optimiser. The pictures of
+# one step are a *mini-batch*; an *epoch* is one pass over all training pictures.
 
 # %%
 lesson.read("minicnn/training/fit.py:_train_epoch")
@@ -106,8 +120,9 @@ print(f"one step with four pictures: loss {records[0]['loss']:.3f}")
 # of the mistakes.
 #
 # First, the loss before the first step. A network that knows nothing should give each of C classes a probability of
-# about 1/C, and the cross-entropy is minus the logarithm of the right one's: log C. Much more means that the network
-# begins sure of wrong answers: weights or pixels are too large.
+# about 1/C, and the cross-entropy is minus the logarithm of the right one's,
+# $-\log\, p_{right} = -\log\, (1/C) = \log\, C$. Much more means that the network begins sure of wrong answers: weights
+# or pixels are too large.
 
 # %%
 world = {
@@ -141,14 +156,15 @@ lesson.number("right_by_heart", by_heart[-1]["accuracy"], band=(1, 1))
 
 # %% [markdown]
 # After 40 steps the loss is `0.00004`, and `100%` of the 32 answers are right. Both checks are passed. (Learning by
-# heart is no merit: it is what the MLP will do below.)
+# heart is a check here, not a success. It is called *overfitting* where new pictures are answered much worse, as the
+# MLP's will be below.)
 #
 # [//]: # (loss_by_heart:.5f right_by_heart:.0%)
 
 # %% [markdown]
 # ### What the networks cost
 #
-# The MLP is to have no excuse: it gets more parameters than LeNet-5, and more multiply-adds.
+# If the MLP loses, its size must not be the reason. So it gets more parameters than LeNet-5, and more multiply-adds.
 
 # %%
 costs = {name: nn.summary(make(), (3, 32, 32)) for name, make in networks.items()}
@@ -167,13 +183,13 @@ lesson.number("multiply_add_ratio", of_mlp.multiply_adds / of_lenet.multiply_add
 # ### The comparison
 #
 # Both networks learn from the same pictures, for the same number of epochs, with the same optimiser. What is best for
-# one need not be best for the other, so each chooses its learning rate: all are tried, and the one with the most right
-# answers on the *validation* pictures after the last epoch is taken. The *test* pictures are read once, when all is
-# chosen and trained. With the chosen rate we train again from other random weights and in another order: a difference
-# counts only if it is larger than that between such runs.
+# one need not be best for the other, so each chooses its learning rate (a *hyperparameter*, which training does not
+# learn). All rates are tried, and the rate with the most right answers on the *validation* pictures after the last
+# epoch is taken. The *test* pictures are read once, when all is chosen and trained. With the chosen rate we train again
+# from other random weights and in another order: a difference counts only if it is larger than that between such runs.
 #
 # At the same time the control: the same pictures with their pixels shuffled, in all pictures in the same way. No
-# information is lost, for whoever knows the order can put them back. What is lost is who was whose neighbour.
+# information is lost, because the order can be undone. The pictures lose only this: which pixels were neighbours.
 #
 # [//]: # (parameters_mlp:,.0f parameters_lenet:,.0f parameter_ratio:.1f multiply_add_ratio:.2f)
 
@@ -198,23 +214,27 @@ def trained(make, pictures, rate, seed):
     network = make()
     learn, choose = batches(pictures["train"], shuffle=True), batches(pictures["val"])
     optimizer = optim.Adam(network.parameters(), lr=rate)
-    return network, fit(network, learn, optimizer, epochs=epochs, validation=choose, progress=False)
+    records = fit(network, learn, optimizer, epochs=epochs, validation=choose, progress=False)
+    print(f" {records[-1]['validation_accuracy']:.3f}", end="", flush=True)
+    return network, records
 
 
 runs = {}
 for form, pictures in forms.items():
     for name, make in networks.items():
+        print(f"{name}, pictures {form}: validation accuracy of each run", end="", flush=True)
         tried = {rate: trained(make, pictures, rate, seeds[0]) for rate in rates}
         scores = {rate: records[-1]["validation_accuracy"] for rate, (_, records) in tried.items()}
         rate = max(scores, key=scores.get)
         runs[form, name] = [tried[rate], *(trained(make, pictures, rate, seed) for seed in seeds[1:])]
-        print(f"{name}, pictures {form}: validation accuracy by learning rate {scores}; taken: {rate}")
+        print(f"\n    by learning rate {scores}; taken: {rate}")
         if form == "as drawn":
             lesson.number(f"rate_{key[name]}", rate, band=(0.0005, 0.002), fast_band=(0.003, 0.003))
 
 # %% [markdown]
-# For the pictures as drawn, LeNet-5 takes the rate `0.002`, the MLP `0.001`. (Where the best of a row stands at its
-# end, a longer row could do better. For the MLP, which is to have no excuse, it should not.)
+# For the pictures as drawn, LeNet-5 takes the rate `0.002`, the MLP `0.001`. (If the best rate is the highest or the
+# lowest that was tried, a rate beyond it could be better. For LeNet-5 this is so; for the MLP it is not, so its rate is
+# not to blame.)
 #
 # Now the test pictures, once.
 #
@@ -245,16 +265,19 @@ lesson.number("mlp_while_training", mlp_right, band=(0.45, 0.7), fast_band=(0.1,
 # accuracy differs by `0.03` at most, which is far less than the lead.
 #
 # Does the MLP fail to learn? No: in the last epoch it was right about `53%` of its *training* pictures, far more than
-# of new ones. It is learning them by heart. For LeNet-5 the two are alike (`84%` while training). What an MLP learns
-# about a disc in the upper left corner says nothing about a disc in the middle: other pixels, other weights. It has to
-# see every part at every place. LeNet learns a kernel once, and the same kernel is used everywhere.
+# of new ones. It is learning them by heart (*overfitting*). For LeNet-5 the two are alike (`84%` while training): it
+# *generalises*. What an MLP learns about a disc in the upper left corner says nothing about a disc in the middle: other
+# pixels, other weights. It has to see every part at every place. LeNet learns a kernel once, and uses the same kernel
+# everywhere (*weight sharing*). If a part moves by some pixels, the feature maps move with it (*translation
+# equivariance*).
 #
 # [//]: # (lenet:.0% mlp:.0% spread:.2f mlp_while_training:.0% lenet_while_training:.0%)
 
 # %% [markdown]
 # ## Control
 #
-# If that is the reason, then LeNet's lead must go when neighbours are neighbours no more, and the MLP should not care.
+# If that is the reason, then LeNet's lead must disappear when the pixels are shuffled, and the MLP's accuracy must stay
+# the same.
 
 # %%
 changes = {name: after[name] - drawn[name] for name in networks}
@@ -285,8 +308,8 @@ of_drawn, of_shuffled = (
 lesson.number("difference_of_twins", np.abs(of_drawn - of_shuffled).max(), band=(0, 1e-4))
 
 # %% [markdown]
-# The largest difference between their outputs is `2e-05`, the rounding of sums that are added in another order. There
-# is no such twin of LeNet-5: its kernels look at pixels that lie together, and after shuffling those have nothing to do
+# The largest difference between their outputs is `2e-05`, the rounding of sums that are added in another order. LeNet-5
+# does not have such a twin: its kernels look at pixels that lie together, and after shuffling those have nothing to do
 # with each other.
 #
 # ### Locality and sharing, counted
@@ -308,10 +331,11 @@ lesson.number("linear", for_every_pair / 1e6, band=(14.45, 14.46), unit="million
 
 # %% [markdown]
 # `14.45` million weights for a linear layer, `352,800` if each output sees 5x5 pixels only, and `456` (with biases) if
-# all places share them. Locality takes a factor of about forty, sharing one of almost eight hundred. The restrictions
-# *are* the advantage: they say, before any learning, that what is near belongs together, and that a thing is the same
-# thing everywhere. For pictures both are true. For shuffled pictures both are false, and the same restrictions are a
-# burden.
+# all places share them. Locality divides the number of weights by about forty, and sharing divides it once more by
+# almost eight hundred. The restrictions *are* the advantage: they say, before any learning, that near pixels belong
+# together, and that a thing is the same thing everywhere. (An assumption that is built into a network is an *inductive
+# bias*.) For pictures both assumptions are true. For shuffled pictures both are false, and the same restrictions make
+# learning harder.
 #
 # [//]: # (linear:.2f unshared:,.0f first_layer:,.0f)
 
@@ -320,7 +344,7 @@ lesson.number("linear", for_every_pair / 1e6, band=(14.45, 14.46), unit="million
 #
 # Above, the training: means of the runs, in a band from the lowest to the highest. Below, the bars are means, the
 # points single runs, and under them is one picture in both forms. And where is LeNet-5 still wrong? A *confusion
-# matrix* counts for each true class what its pictures were taken for.
+# matrix* counts, for each true class (row), how many of its pictures were given each class (column).
 
 # %%
 network = runs["as drawn", "LeNet-5"][0][0]
@@ -337,7 +361,7 @@ lesson.figure(comparison_figure(curves, accuracies, picture, counts, world["test
 
 # %% [markdown]
 # Of its wrong answers, `61%` name a class of the right layout (stack, peak or valley) with the parts in wrong places;
-# by chance it would be 29%. So it sees the layout better than the parts.
+# by chance it would be 29%. So LeNet-5 sees the layout better than the parts.
 #
 # ## Exercise
 #

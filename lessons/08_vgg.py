@@ -10,6 +10,9 @@
 #
 # **Machine time.** `82` s on two cores.
 #
+# **Numbers in this text** are from one recorded run of `minicnn lesson run 8`; `lessons/recorded/08_vgg.json` names its
+# machine and versions. Yours are printed beside the bands in which they are expected.
+#
 # Until 2014 the first windows of a network were large: 11x11, 7x7, 5x5. Karen Simonyan and Andrew Zisserman then built
 # networks, called VGG after their group, from nothing but 3x3 windows. Their argument has three parts. Two 3x3 windows,
 # one behind the other, see the same 5x5 pixels as one 5x5. They have fewer weights. And there is one more ReLU, between

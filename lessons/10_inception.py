@@ -10,6 +10,9 @@
 #
 # **Machine time.** `86` s on two cores.
 #
+# **Numbers in this text** are from one recorded run of `minicnn lesson run 10`; `lessons/recorded/10_inception.json`
+# names its machine and versions. Yours are printed beside the bands in which they are expected.
+#
 # Which window is the right one, 1x1, 3x3 or 5x5? Christian Szegedy and his colleagues answered in 2014: all of them at
 # once, side by side, and pooling too; let training decide. Their network is called GoogLeNet, its block Inception.
 # Built plainly, such a block is expensive. So they put a 1x1 convolution in front of each larger window: at every place

@@ -11,6 +11,10 @@
 #
 # **Machine time.** `10` s on two cores.
 #
+# **Numbers in this text** are from one recorded run of `minicnn lesson run 15`;
+# `lessons/recorded/15_performance_ladder.json` names its machine and versions. Yours are printed beside the bands in
+# which they are expected.
+#
 # minicnn has every convolution four times over, and they are tested equal. Each is a rung of a ladder:
 #
 # - `reference`: seven loops that anyone can follow, compiled by Numba. As uncompiled Python they are our lowest rung.
