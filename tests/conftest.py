@@ -17,6 +17,10 @@ settings.register_profile("minicnn", deadline=None)  # the first example of a ke
 settings.load_profile("minicnn")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=1000, help="how often the long test of training kills its run")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """What takes minutes is slow, too, so that `pytest -m "not slow"` is the short loop."""

@@ -13,6 +13,7 @@ import numpy as np
 import minicnn.functional as F
 from minicnn import random
 from minicnn.data.loader import ImageBatches
+from minicnn.files.temporary import remove_abandoned
 from minicnn.nn import Module
 from minicnn.optim import Optimizer, ReduceLROnPlateau, clip_grad_norm_
 from minicnn.tensor import Tensor
@@ -150,6 +151,8 @@ def fit(
     run = Run(model, optimizer, loader, schedule, ema, early_stopping)
     if resume and checkpoint is not None and Path(checkpoint).exists():
         load_checkpoint(run, checkpoint)
+    if checkpoint is not None:
+        remove_abandoned(Path(os.path.realpath(checkpoint)))  # of a killed run; a run with nothing left saves nothing
     if history is not None:
         start_history(history, run.records)
     optimizer.zero_grad()
