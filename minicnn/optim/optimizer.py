@@ -23,7 +23,7 @@ from minicnn.tensor import Tensor
 
 Group: TypeAlias = dict[str, Any]
 State: TypeAlias = dict[str, Any]
-Params: TypeAlias = "Iterable[Tensor] | Iterable[Mapping[str, Any]]"
+Params: TypeAlias = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
 _NOTES = ("name", "initial_lr")  # a group's further keys: the user's name for the group, and the schedules' first rate
 
