@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,11 @@ class LayerSummary:
 
     path: str
     type: str
-    output_shape: tuple[int, ...]  # without the batch axis
+    output_shape: tuple[int, ...]  # of the first Tensor in the output, without the batch axis; () without a Tensor
     parameters: int  # 0 where the layer was called before in the same pass
     multiply_adds: int
     receptive_field: tuple[int, int] | None  # pixels (down, across); None if the output depends on no image
-    activation_bytes: int
+    activation_bytes: int  # of all Tensors in the output
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Summary:
     """The layers of a model in the order in which they were called, and their totals; str() is a table."""
 
     model: str
-    input_shape: tuple[int, ...]
+    input_shape: tuple[int, ...] | tuple[tuple[int, ...], ...]  # as given: of one input, or of each
     rows: list[LayerSummary]
     parameters: int
     trainable_parameters: int
@@ -58,48 +58,52 @@ class Summary:
         lines = [_line(row, widths) for row in table]
         rule = "-" * len(lines[0])
         totals = (
-            f"{self.model} for an input of {_sizes(self.input_shape)}: {self.parameters:,} parameters "
+            f"{self.model} for {_inputs(self.input_shape)}: {self.parameters:,} parameters "
             f"({self.trainable_parameters:,} trainable), {self.multiply_adds / 1e6:,.2f} M multiply-adds, "
             f"{self.activation_bytes / 2**20:.2f} MiB of activations a picture"
         )
         return "\n".join([lines[0], rule, *lines[1:], rule, totals])
 
 
-def summary(model: Module, input_shape: Sequence[int]) -> Summary:
+def summary(model: Module, input_shape: Sequence[int] | Sequence[Sequence[int]]) -> Summary:
     """The layers of `model` for one input of `input_shape`, (C, H, W) for an image, without the batch axis.
 
-    Runs one forward pass over zeros, in evaluation mode, and restores every mode. A layer is a module without children.
-    Operations between layers (sums, reshapes) appear only in the receptive field, which may be larger than the image.
-    Raises ValueError for a shape with a batch axis, or a shape that the model does not take.
+    A list of shapes, such as [(3, 32, 32), (4,)], is for a model that takes several inputs. Runs one forward pass over
+    zeros, in evaluation mode, and restores every mode. A layer is a module without children; it may take and return
+    anything, and the Tensors in tuples, lists and dictionaries are counted. Operations between layers (sums, reshapes)
+    appear only in the receptive field, which may be larger than the image.
+
+    Raises TypeError for something other than a model and shapes, and for another number of inputs than the model takes;
+    ValueError for a shape with a batch axis, or a shape that the model does not take.
     """
     if not isinstance(model, Module) or not isinstance(input_shape, Sequence):
         raise TypeError(
             f"summary takes a model and a shape such as (3, 32, 32), but got {type(model).__name__} and {input_shape!r}"
         )
-    shape = tuple(int(size) for size in input_shape)
-    if len(shape) > 3 or any(size < 1 for size in shape):
-        raise ValueError(
-            f"input_shape must be of one input, such as (C, H, W), without the batch axis, but is {tuple(input_shape)}"
-        )
+    several = bool(input_shape) and all(
+        isinstance(each, Sequence) and not isinstance(each, str) for each in input_shape
+    )
+    shapes = [_checked(each) for each in (input_shape if several else [input_shape])]
     dtype = next((parameter.dtype for parameter in model.parameters()), np.dtype(np.float32))
-    image = Tensor(np.zeros((1, *shape), dtype), requires_grad=True)
-    tracer, rows, counted = FieldTracer(image), [], set()
+    images = [Tensor(np.zeros((1, *shape), dtype), requires_grad=True) for shape in shapes]
+    tracer, rows, counted = FieldTracer(*images), [], set()
 
     def note(path: str) -> Any:
         def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-            result = output[0] if isinstance(output, tuple) else output
-            fields = tracer.note(module, inputs[0], output)
+            taken, results = _tensors_in(inputs), _tensors_in(output)
+            fields = tracer.note(module, taken[0] if taken else None, results[0] if results else None)
+            of_pair = multiply_adds(module, taken[0].shape, results[0].shape) if taken and results else 0
             parameters = 0 if module in counted else sum(p.numel() for p in module.parameters())
             counted.add(module)
             rows.append(
                 LayerSummary(
                     path,
                     type(module).__name__,
-                    result.shape[1:],
+                    results[0].shape[1:] if results else (),
                     parameters,
-                    multiply_adds(module, inputs[0].shape, result.shape) // result.shape[0],
+                    of_pair,
                     None if fields is None else (fields[0].size, fields[1].size),
-                    result.data.nbytes // result.shape[0],
+                    sum(result.data.nbytes for result in results),
                 )
             )
 
@@ -109,10 +113,38 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
         for path, module in model.named_modules():
             if not list(module.children()):
                 stack.enter_context(module.register_forward_hook(note(path)))
-        model(image)
+        try:
+            model(*images)
+        except TypeError as error:
+            if "positional argument" not in str(error):
+                raise
+            raise TypeError(
+                f"{error}; summary gave {len(images)} input{'s' if len(images) > 1 else ''}, one for each shape: give "
+                "a list of shapes, such as [(3, 32, 32), (4,)], for a model that takes several inputs"
+            ) from error
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     total, trainable = sum(size for size, _ in sizes), sum(size for size, asks in sizes if asks)
-    return Summary(type(model).__name__, shape, rows, total, trainable)
+    return Summary(type(model).__name__, tuple(shapes) if several else shapes[0], rows, total, trainable)
+
+
+def _checked(input_shape: Any) -> tuple[int, ...]:
+    sizes = tuple(input_shape)
+    if not all(isinstance(size, (int, np.integer)) for size in sizes):
+        raise TypeError(f"input_shape must be a shape such as (3, 32, 32), or a list of such shapes, but has {sizes}")
+    if len(sizes) > 3 or any(size < 1 for size in sizes):
+        raise ValueError(f"input_shape must be of one input, such as (C, H, W), without the batch axis, but is {sizes}")
+    return tuple(int(size) for size in sizes)
+
+
+def _tensors_in(value: Any) -> list[Tensor]:
+    """The Tensors in what a layer takes or returns, in their order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [tensor for each in value for tensor in _tensors_in(each)]
+    return []
 
 
 def multiply_adds(module: Module, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
@@ -132,6 +164,12 @@ def _cells(row: LayerSummary) -> tuple[str, ...]:
         field = str(row.receptive_field[0])
     counts = (f"{row.parameters:,}" if row.parameters else "", f"{row.multiply_adds:,}" if row.multiply_adds else "")
     return (row.path, row.type, _sizes(row.output_shape), *counts, field, f"{row.activation_bytes / 1024:.1f}")
+
+
+def _inputs(shape: Sequence[Any]) -> str:
+    if shape and isinstance(shape[0], tuple):
+        return f"inputs of {' and '.join(map(_sizes, shape))}"
+    return f"an input of {_sizes(shape)}"
 
 
 def _sizes(shape: Sequence[int]) -> str:

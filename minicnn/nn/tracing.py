@@ -34,13 +34,14 @@ _SLIDING = ("conv2d", "conv2d_relu", "conv_transpose2d", "max_pool2d", "avg_pool
 
 
 class FieldTracer:
-    """The receptive fields of all results of one batch of images (N, C, H, W) that requires a gradient."""
+    """The receptive fields of all results of one or several batches of images (N, C, H, W) that require a gradient."""
 
-    def __init__(self, image: Tensor):
+    def __init__(self, *images: Tensor):
         self.unseen: list[str] = []  # operations with a window, called without a layer
         self._fields: dict[Node, Fields] = {}
-        if image.node is not None and image.ndim == 4:
-            self._fields[image.node] = (ReceptiveField(), ReceptiveField())
+        for image in images:
+            if image.node is not None and image.ndim == 4:
+                self._fields[image.node] = (ReceptiveField(), ReceptiveField())
 
     def note(self, module: Module, input: Any, output: Any) -> Fields | None:
         """The field of a layer's output; called once for each layer that has no children, in the order of the pass."""

@@ -172,3 +172,86 @@ def test_a_model_and_a_shape_that_changed_places_are_named():
     for arguments in (((3,), model), (model, 3)):
         with pytest.raises(TypeError, match=r"summary takes a model and a shape such as \(3, 32, 32\), but got"):
             nn.summary(*arguments)
+
+
+class Odd(nn.Module):
+    """A convolution, and a layer that returns what `function` makes of its result (or of nothing)."""
+
+    def __init__(self, function, with_input=True):
+        super().__init__()
+        self.conv, self.odd, self.with_input = nn.Conv2d(3, 4, 3), Returning(function), with_input
+
+    def forward(self, x):
+        y = self.conv(x)
+        self.odd(y) if self.with_input else self.odd()
+        return y
+
+
+class Returning(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
+
+
+MAP = 4 * 6 * 6 * 4  # bytes of the convolution's output
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "bytes_", "field"),
+    [
+        (lambda x: None, (), 0, None),
+        (lambda x: 3.0, (), 0, None),
+        (lambda x: {"out": x, "size": 3}, (4, 6, 6), MAP, (3, 3)),
+        (lambda x: [x, x], (4, 6, 6), 2 * MAP, (3, 3)),
+        (lambda x: (None, (x, x)), (4, 6, 6), 2 * MAP, (3, 3)),
+        (lambda x: x.mean(), (), 4, (8, 8)),
+        (lambda x: x.reshape(16, 9), (9,), MAP, (8, 8)),
+    ],
+    ids=["None", "a number", "a dictionary", "a list", "a tuple", "a scalar", "other rows"],
+)
+def test_layers_may_return_anything(function, shape, bytes_, field):
+    summary = nn.summary(Odd(function), (3, 8, 8))
+    row = summary.rows[1]
+    assert (row.path, row.type, row.output_shape) == ("odd", "Returning", shape)
+    assert (row.activation_bytes, row.receptive_field, row.multiply_adds) == (bytes_, field, 0)
+    assert summary.activation_bytes == MAP + bytes_
+    assert "odd    Returning" in str(summary)
+
+
+def test_a_layer_may_take_nothing():
+    row = nn.summary(Odd(lambda: Tensor(np.ones((1, 4), np.float32)), with_input=False), (3, 8, 8)).rows[1]
+    assert (row.output_shape, row.activation_bytes, row.receptive_field) == ((4,), 16, None)
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(5, 4)
+
+    def forward(self, x, y):
+        return self.conv(x).mean((2, 3)) + self.linear(y)
+
+
+def test_a_model_may_take_several_inputs():
+    summary = nn.summary(TwoInputs(), [(3, 8, 8), (5,)])
+    assert summary.input_shape == ((3, 8, 8), (5,))
+    assert [(row.path, row.output_shape, row.receptive_field) for row in summary.rows] == [
+        ("conv", (4, 6, 6), (3, 3)),
+        ("linear", (4,), None),
+    ]
+    assert summary.multiply_adds == 4 * 36 * 27 + 5 * 4
+    assert "TwoInputs for inputs of 3x8x8 and 5: " in str(summary)
+
+
+def test_another_number_of_inputs_is_told_with_what_to_do():
+    for model, shapes in ((TwoInputs(), (3, 8, 8)), (nn.ReLU(), [(4,), (4,)])):
+        with pytest.raises(TypeError, match=r"summary gave \d inputs?, one for each shape: give a list of shapes"):
+            nn.summary(model, shapes)
+    with pytest.raises(ValueError, match=r"must be of one input, .* but is \(1, 3, 8, 8\)"):
+        nn.summary(TwoInputs(), [(1, 3, 8, 8), (5,)])
+    for shape in ((3, 8.5, 8), "abc", [(3, 8, 8), 5], [(3, "a")]):
+        with pytest.raises(TypeError, match=r"must be a shape such as \(3, 32, 32\), or a list of such shapes"):
+            nn.summary(TwoInputs(), shape)
