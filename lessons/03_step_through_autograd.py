@@ -192,7 +192,7 @@ directions = [
 
 
 def disagreement(activation, steps, dtype=np.float64):
-    """For each step h, by what share backward and central differences differ: the median over the directions."""
+    """For each step h, the relative difference of backward and central differences: the median over the directions."""
     weights = leaves(dtype)
     loss_of(weights, few.astype(dtype), few_labels, activation).backward()
     shares = np.empty((len(directions), len(steps)))
@@ -279,8 +279,8 @@ lesson.number("forgetful_loss", forgetful_loss, band=(1.3, 1.5), fast_band=(1.2,
 
 # %% [markdown]
 # With relu the loss falls to `0.63`. With the forgetful one it stays at `1.39`, and log 4 = 1.39 is what guessing among
-# four directions costs. Yet there was no message: no error, no NaN, just a network that seems to be too small, or a
-# task that seems too hard. A wrong gradient does not look wrong. It has to be checked.
+# four directions costs. Yet nothing was printed: no error, no NaN, just a network that seems to be too small, or a task
+# that seems too hard. A wrong gradient does not look wrong. It has to be checked.
 #
 # The second control. `detach()` gives a Tensor without a node: the graph is cut there, on purpose. No slope should
 # reach the operations before it.

@@ -4,7 +4,8 @@
 # **Question.** Two 3x3 convolutions see as far as one 5x5. Are they better: in accuracy, in parameters, in
 # multiply-adds?
 #
-# **What you need to know.** What a convolution, a receptive field and a ReLU are, and how a network is trained.
+# **What you need to know.** What a convolution, a receptive field and a ReLU are, and how a network is trained (lessons
+# 1 to 5).
 #
 # **Your time.** 55 minutes, both exercises included.
 #
@@ -15,8 +16,9 @@
 #
 # Until 2014 the first windows of a network were large: 11x11, 7x7, 5x5. Karen Simonyan and Andrew Zisserman then built
 # networks, called VGG after their group, from nothing but 3x3 windows. Their argument has three parts. Two 3x3 windows,
-# one behind the other, see the same 5x5 pixels as one 5x5. They have fewer weights. And there is one more ReLU, between
-# them, so the two can compute what no single window can. In this lesson each part is taken apart and measured.
+# one after the other, see the same 5x5 pixels (the *receptive field*) as one 5x5. They have fewer weights. And there is
+# one more ReLU, a *nonlinearity*, between them, so that the two can compute functions that a single window can't. This
+# lesson measures each part by itself.
 #
 # [//]: # (seconds:.0f)
 
@@ -62,7 +64,7 @@ lesson.predict(
 # ## Read
 #
 # This is VGG. The drawing is one block; the loop in `__init__` is all of the network. Every column of the paper's table
-# is a row of channels handed to it, such as `((64, 64), (128, 128))`.
+# becomes one argument, the channels of each block, such as `((64, 64), (128, 128))`.
 
 # %%
 lesson.read("minicnn/backbones/vgg.py:VGG")
@@ -92,15 +94,15 @@ print("two 3x3 see", two.size, "pixels; one 5x5 sees", ReceptiveField().after(5)
 # %% [markdown]
 # ## Run
 #
-# First, the counting. With C channels on either side, a KxK convolution has K * K * C * C weights, and uses each of
-# them once at every place of the map. So what holds for the weights holds for the multiply-adds.
+# First, the counting. With $C$ channels in and out, a $K \times K$ convolution has $K^2 C^2$ weights, and uses each of
+# them once at every place of the map. So multiply-adds are in the same proportion as weights.
 
 # %%
 channels = 20
 
 
 def weights(channels, *kernels):
-    """The weights of convolutions with these windows, one behind the other, `channels` in and out."""
+    """The weights of convolutions with these windows, one after the other, `channels` in and out."""
     return sum(nn.Conv2d(channels, channels, kernel, bias=False).weight.numel() for kernel in kernels)
 
 
@@ -118,8 +120,17 @@ print(f"weights of one 5x5 with {channels} channels: {weights(channels, 5)}; wit
 # `17` channels costs nearly what two 3x3 with 20 do, in weights and in multiply-adds.
 #
 # So here are four networks. All begin with a 3x3 convolution of stride 2; then come three blocks with poolings between
-# them, means over the four quarters of the map, and a linear layer. Batch norm stands behind each convolution. In the
-# last one a single thing is different: no ReLU between the two 3x3.
+# them, means over the four quarters of the map, and a linear layer. Each convolution is followed by batch norm. The
+# last network differs in one point: it does not have a ReLU between the two 3x3.
+#
+# *Batch norm* (batch normalisation) makes deep networks easier to train. In training it takes, for each channel, the
+# mean $\mu$ and the variance $\sigma^2$ of all values of this channel in the mini-batch, and gives
+#
+# $y = \gamma \; (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta$
+#
+# where $\gamma$ and $\beta$ are learned, one of each a channel, and $\epsilon$ is a small number. In evaluation it
+# takes fixed values of $\mu$ and $\sigma^2$, averaged over training pictures, so that the answer to one picture does
+# not depend on the others. Here `reestimate_batch_norm` measures them at the end of training.
 #
 # [//]: # (share_of_weights:.2f channels_of_same_cost:d)
 
@@ -156,6 +167,11 @@ for name, cost in costs.items():
 # %% [markdown]
 # Each is trained from seven seeds. A seed decides the first weights and the order of the pictures; the pictures, their
 # number and the schedule are the same for all.
+#
+# The *schedule* changes the learning rate during training: `OneCycleLR` raises it in the first quarter of the steps,
+# from a small value to 0.1, and then lowers it towards 0. Two means against *overfitting* are used as well. Pictures
+# are mirrored at random (*data augmentation*), and in each step the weights are pulled a little towards 0 (*weight
+# decay*, a form of *regularisation*).
 
 # %%
 normalize = Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -177,16 +193,22 @@ def trained(build, seed):
     return model.eval()
 
 
-models = {name: [trained(build, seed) for seed in seeds] for name, build in networks.items()}
-accuracies = {name: np.array([evaluate(model, test)["accuracy"] for model in models[name]]) for name in models}
-for name, found in accuracies.items():
-    print(f"{name:25s} accuracy {found.mean():.3f}, from {found.min():.3f} to {found.max():.3f}")
+models, accuracies = {name: [] for name in networks}, {}
+for name, build in networks.items():
+    print(f"{name:25s} accuracy of each seed", end="", flush=True)
+    of_seeds = []
+    for seed in seeds:
+        models[name].append(trained(build, seed))
+        of_seeds.append(evaluate(models[name][-1], test)["accuracy"])
+        print(f" {of_seeds[-1]:.3f}", end="", flush=True)
+    accuracies[name] = np.array(of_seeds)
+    print(f"; mean {accuracies[name].mean():.3f}")
 
 # %% [markdown]
 # When does a difference between two means count? The seeds of one network are scattered; their standard deviation,
 # divided by the root of their number, is the error of their mean. The *standard error* of a difference is the root of
-# the sum of both errors' squares. We ask for three of them. Between two networks that are equally good, luck alone
-# would bring that about in one comparison of ninety.
+# the sum of both errors' squares. We call a difference *significant* if it is more than three standard errors. Between
+# two networks that are equally good, chance alone would give such a difference in one comparison of ninety.
 
 # %%
 
@@ -237,15 +259,15 @@ for key, (other, errors) in pairs.items():
 # - one 5x5 of the same cost: `0.874` (`0.858` to `0.893`), for `22,960` parameters and `2.55` million multiply-adds;
 # - two 3x3, no ReLU between: `0.887` (`0.871` to `0.899`), for `23,230` parameters and `2.56` million multiply-adds.
 #
-# At the same cost two 3x3 are more accurate than one 5x5, by `0.030` (standard error `0.006`), and that counts. The 5x5
-# with as many channels is no better either, though it has more than a third more of everything: two 3x3 lead by `0.014`
-# (`0.006`), which seven seeds don't tell from luck. And the ReLU between the two is worth `0.016` (`0.005`): it counts,
-# if only just.
+# At the same cost two 3x3 are more accurate than one 5x5, by `0.030` (standard error `0.006`). This difference is
+# significant. The 5x5 with as many channels has more than a third more weights and multiply-adds, and still it is not
+# better: two 3x3 lead by `0.014` (`0.006`), which is not significant with seven seeds. And the ReLU between the two is
+# worth `0.016` (`0.005`). This is significant, by a narrow margin.
 #
-# So all three parts of the argument hold on these small pictures: as far a view, fewer weights, and a ReLU that helps.
-# Simonyan and Zisserman tried it on ImageNet, with three hundred times as many pictures. There the top-1 error of a
-# network of ten 3x3 convolutions rose by 7% when a 5x5 of as many channels took the place of each pair (their section
-# 4.1).
+# So all three parts of the argument hold on these small pictures: the same receptive field, fewer weights, and a ReLU
+# that helps. Simonyan and Zisserman tried it on ImageNet, with three hundred times as many pictures. There the top-1
+# error of a network of ten 3x3 convolutions rose by 7% when a 5x5 of as many channels took the place of each pair
+# (their section 4.1).
 #
 # [//]: # (one_five_mean:.3f one_five_min:.3f one_five_max:.3f one_five_parameters:,.0f one_five_multiply_adds:.2f)
 # [//]: # (two_threes_mean:.3f two_threes_min:.3f two_threes_max:.3f two_threes_parameters:,.0f)
@@ -257,12 +279,12 @@ for key, (other, errors) in pairs.items():
 # %% [markdown]
 # ## Control
 #
-# The last network has two layers where the first has one. Yet by an old argument it can compute nothing more: a
-# convolution of a convolution is a convolution. Here is a claim, then, that should fail: two 3x3 without a ReLU between
-# them compute something that one 5x5 can't.
+# The last network has two layers where the first has one. Yet it can't compute more than the first, because a
+# convolution of a convolution is a convolution (both are *linear*). So here is a claim that should fail: two 3x3
+# without a ReLU between them compute something that one 5x5 can't.
 #
-# To find the 5x5 that does the same, let the trained block tell. Show it a map that is 0 everywhere: its answer is the
-# bias. Show it a single 1 in one channel: what it adds to that, read backwards, is the kernel.
+# To find the 5x5 that does the same, we read it off the trained block. A map that is 0 everywhere gives the bias. A map
+# with a single 1 in one channel (an *impulse*) gives the bias plus the kernel, turned by 180 degrees.
 
 # %%
 
@@ -294,14 +316,14 @@ lesson.control("with the ReLU between, one 5x5 can still do the same", curved, f
 lesson.number("with_relu_difference", curved, band=(0.1, 10))
 
 # %% [markdown]
-# Without the ReLU, the 5x5 that was read off agrees with the trained block to the last digits: batch norm between the
-# two changes nothing in this, since in evaluation it only scales and shifts. (The outermost places are left out. There
-# the second window looks onto the padding of the map between, which is 0, where the 5x5 would go on computing.) With
-# the ReLU, what is read off is wrong by `1.0` times the largest answer; and if the block were a 5x5 convolution, it
-# would have been read off rightly. So no 5x5 does the same.
+# Without the ReLU, the 5x5 that was read off agrees with the trained block to the last digits. Batch norm between the
+# two does not change that, since in evaluation it only scales and shifts. (The outermost places are left out. There the
+# second window looks onto the padding of the map between, which is 0, where the 5x5 would go on computing.) With the
+# ReLU, the kernel that was read off is wrong by `1.0` times the largest answer. For a block that is a 5x5 convolution
+# the same method finds the right kernel. So with the ReLU a 5x5 can't do the same.
 #
 # So the two networks of two 3x3 have the same layers, the same parameters and the same multiply-adds, and differ only
-# in what they can compute. "Two layers learn better than one" is not the reason, then, for what the ReLU is worth.
+# in what they can compute. So the gain that the ReLU brings is not explained by "two layers learn better than one".
 #
 # [//]: # (with_relu_difference:.1f)
 
@@ -309,7 +331,7 @@ lesson.number("with_relu_difference", curved, band=(0.1, 10))
 # ## Figure
 #
 # On the left, one result and what it sees, cut through from the side: a row of places of the image, the map between,
-# the result. On the right, what training made of the four networks.
+# the result. On the right, the accuracies of the four networks.
 
 # %%
 results = {f"{name}\n{costs[name]}": found for name, found in accuracies.items()}
@@ -332,10 +354,10 @@ lesson.figure(window_stack_figure({"one 5x5": (5,), "two 3x3": (3, 3)}, results)
 # - Count three 3x3 against one 7x7, `share = weights(channels, 3, 3, 3) / weights(channels, 7)`. Expected: 27 / 49, or
 #   0.55: the larger the window, the more is saved.
 # - Keep the outermost places, `difference = np.abs(by_layers - by_kernel)`. Expected: the first control holds, which it
-#   should not: what is 0 between the two layers is not 0 in the one.
+#   should not: the padding between the two layers is 0, and one 5x5 does not have such a padding inside.
 # - Train for four epochs, `lesson.either(4, 1)`. Expected: all are less accurate, and the network without the ReLU is
-#   as good as the one with it. What a ReLU makes possible takes its time to be learned: a comparison tells about its
-#   own length of training, too.
+#   as good as the one with it. A network needs time to learn to use its ReLU, so a comparison holds only for its own
+#   length of training.
 
 # %%
 lesson.finish()

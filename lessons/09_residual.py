@@ -3,8 +3,10 @@
 #
 # **Question.** Why does a deeper network learn its own training pictures worse, and what does a shortcut change?
 #
-# **What you need to know.** What a convolution, a batch norm and a ReLU do, and that training follows the gradient of
-# the loss (lessons 1 to 5). That gradients come back through a network layer by layer (lesson 3).
+# **What you need to know.** What a convolution and a ReLU do, and that training follows the gradient of the loss
+# (lessons 1 to 5). That gradients come back through a network layer by layer (lesson 3). Batch norm, which lesson 8
+# explains: it subtracts from each channel its mean over the mini-batch and divides by the standard deviation, then
+# scales and shifts by two learned numbers.
 #
 # **Your time.** 55 minutes, both exercises included.
 #
@@ -13,14 +15,14 @@
 # **Numbers in this text** are from one recorded run of `minicnn lesson run 9`; `lessons/recorded/09_residual.json`
 # names its machine and versions. Yours are printed beside the bands in which they are expected.
 #
-# A deep network can do whatever a shallow one can: its first layers do the same, and the others pass on what they get.
-# So it should never fit its training pictures worse. In 2015 Kaiming He and others reported that it does: on CIFAR-10,
-# a plain network of 56 layers had a higher error than one of 20 layers, *on the training pictures*. That is not
-# overfitting, for which the training error would have to be low. The better weights exist, and training does not find
-# them.
+# A deep network can compute everything that a shallow network can: its first layers do the same, and the others pass on
+# their input unchanged (the *identity*). So it should never fit its training pictures worse. In 2015 Kaiming He and
+# others reported that it does: on CIFAR-10, a plain network of 56 layers had a higher error than one of 20 layers, *on
+# the training pictures*. That is not overfitting, for which the training error would have to be low. The better weights
+# exist, and training does not find them: it is a problem of *optimisation* (He and others call it *degradation*).
 #
-# They put a *shortcut* past every two layers: a block no longer computes f(x) but x + f(x). To pass on what it gets, it
-# then only has to learn f(x) = 0.
+# They put a *shortcut* (or *skip connection*) past every two layers: a block no longer computes $f(x)$ but $x + f(x)$,
+# so its layers learn the *residual*. To pass on its input, the block then only has to learn $f(x) = 0$.
 #
 # [//]: # (seconds:.0f)
 
@@ -78,14 +80,15 @@ lesson.read("minicnn/functional/activation.py:add_relu")
 
 # %% [markdown]
 # On the way back, the sum hands its gradient to both of its parts, unchanged. So the block's input gets the gradient of
-# the output *plus* what comes back through the two convolutions. Here are both blocks with the same weights, and a
-# gradient of 1 put on every output. What does the input get where f gives it hardly anything, because its second batch
-# norm has a small scale?
+# the output *plus* the gradient that comes back through the two convolutions:
+# $\partial L / \partial x = \partial L / \partial y \; (1 + \partial f / \partial x)$. Here are both blocks with the
+# same weights, and a gradient of 1 put on every output. How much does the input get if $f$ passes on very little,
+# because its second batch norm has a small scale?
 
 # %%
 blocks = {"plain": PlainBlock(4, 4), "residual": BasicBlock(4, 4)}
 blocks["residual"].load_state_dict(blocks["plain"].state_dict())
-x = randn(2, 4, 5, 5).abs()  # as behind a ReLU: (N, C, H, W)
+x = randn(2, 4, 5, 5).abs()  # as after a ReLU: (N, C, H, W)
 for name, block in blocks.items():
     block.bn2.weight.data[...] = 0.01
     image = Tensor(x.data, requires_grad=True)
@@ -136,12 +139,14 @@ losses = {kind: {} for kind in kinds}  # kind -> depth -> (S, epochs)
 trained = {kind: [] for kind in kinds}  # the deepest networks, one a seed
 for kind, shortcut in kinds.items():
     for depth in depths:
+        print(f"{kind}, {depth} layers, training loss in the last epoch:", end="", flush=True)
         trained[kind], runs = [], []
         for seed in seeds:
             trained[kind].append(build(depth, shortcut, seed))
             runs.append(train(trained[kind][-1], epochs))
+            print(f" {runs[-1][-1]:.3f}", end="", flush=True)
         losses[kind][depth] = np.array(runs)
-        print(f"{kind}, {depth} layers, training loss in the last epoch:", losses[kind][depth][:, -1].round(3))
+        print()
 
 
 # %%
@@ -188,9 +193,9 @@ lesson.outcome("residual", by_depth, undecided=too_shallow)
 # ### Gradients by layer
 #
 # One often reads that in a deep network gradients vanish on their way back. Do they? Here is the norm of the gradient
-# of each convolution's weights, in the deepest networks, with random weights, over all 500 pictures. And what does
-# training make of it? After one epoch, which is five steps, we look how far each convolution has moved from its first
-# weights, as a share of their length.
+# of each convolution's weights, in the deepest networks, with random weights, over all 500 pictures. And what do these
+# gradients do in training? After one epoch, which is five steps, we measure how far each convolution has moved from its
+# first weights, divided by the norm of those weights.
 
 
 # %%
@@ -237,10 +242,10 @@ lesson.outcome("gradient", by_growth, undecided=too_shallow)
 # batch norm itself makes the gradients of a plain network grow exponentially towards the picture, whatever the variance
 # of the weights. (He and others had noted that with it they don't vanish.)
 #
-# That is no better. All layers take their steps with one learning rate. After five steps the plain network's first
-# layer has moved by `2.1` times its own length (`1.6` to `2.8`): of what it was, hardly anything is left. The last has
-# moved by `0.005` of its length. No rate is right for both. In the residual network the first has moved by `0.12` of
-# its length (`0.08` to `0.16`), the last by `0.006`.
+# Growing (*exploding*) gradients are a problem, too. All layers take their steps with one learning rate. After five
+# steps the plain network's first layer has moved by `2.1` times its own norm (`1.6` to `2.8`): very little of its first
+# weights is left. The last layer has moved by `0.005` of its norm. A rate that is right for both does not exist. In the
+# residual network the first layer has moved by `0.12` of its norm (`0.08` to `0.16`), the last by `0.006`.
 #
 # It is not the whole reason. Adam makes the steps of all layers alike, and with it plain networks of 20 layers do
 # learn, but those of 44 still don't (try it below). David Balduzzi and others found in 2017 what else is lost: deep in
@@ -256,8 +261,9 @@ lesson.outcome("gradient", by_growth, undecided=too_shallow)
 # ### A slice of the loss
 #
 # Where has training arrived? The loss is a function of all weights; along two random directions it can be drawn. Hao Li
-# and others found in 2018 how to compare two networks in this way: in a direction, every filter's step is as long as
-# the filter itself. So at +1 every filter has been moved as far as it is long.
+# and others found in 2018 how to compare two networks in this way: each direction is scaled so that its part for a
+# filter has the same norm as that filter (*filter normalisation*). So at +1 every filter has been moved by its own
+# norm.
 
 # %%
 lesson.read("minicnn/training/loss_surface.py:random_direction")
@@ -286,11 +292,12 @@ for kind in kinds:
     lesson.number(f"slice_highest_{kind}", surfaces[kind].max(), band=(2.3, 30), unit="nats")
 
 # %% [markdown]
-# The residual networks have arrived at the bottom of a bowl. Within the slices of the three seeds the loss rises from
-# `0.002` to `10.5`, and of the steps on the grid that lead away from the middle, `5%` go down (`5%` to `6%`). The plain
-# ones lie in a dent of a plateau that is as high as chance: all three slices are between `2.04` and `2.49`, and `31%`
-# of the steps go down (`27%` to `35%`), by little. In the figure, mind how far apart the lines are. And mind what a
-# slice is: two directions of many thousands. It shows where training has arrived, not why.
+# Training has brought the residual networks to the bottom of a bowl. Within the slices of the three seeds the loss
+# rises from `0.002` to `10.5`, and of the steps on the grid that lead away from the middle, `5%` go down (`5%` to
+# `6%`). The plain networks are on a plateau whose loss is nearly that of guessing: all three slices are between `2.04`
+# and `2.49`, and `31%` of the steps go down (`27%` to `35%`), by small amounts. In the figure, look at how far apart
+# the contour lines are. And remember that a slice shows only two of many thousands of directions. The slice shows where
+# training has arrived, not why.
 #
 # [//]: # (slice_lowest_residual:.3f slice_highest_residual:.1f downhill_residual:.0% downhill_residual_min:.0%)
 # [//]: # (downhill_residual_max:.0% slice_lowest_plain:.2f slice_highest_plain:.2f downhill_plain:.0%)
@@ -299,14 +306,14 @@ for kind in kinds:
 # %% [markdown]
 # ## Control
 #
-# Is it that the shortcut carries *the block's own input*, or would any numbers do that are added there? Let every
-# shortcut carry the input of the next picture in the batch. The numbers have the same distribution, and gradients come
-# back through the shortcuts as before. So here is a claim that should fail.
+# Must the shortcut carry *the block's own input*, or would other numbers help as well? Let every shortcut carry the
+# input of the next picture in the batch. The numbers have the same distribution, and gradients come back through the
+# shortcuts as before. So here is a claim that should fail.
 
 
 # %%
 def train_with(replace, seed):
-    """The deepest residual network's losses, where `replace` gives what each shortcut carries."""
+    """The deepest residual network's losses, where `replace` gives the content of each shortcut."""
     network = build(deepest, "A", seed)
     blocks = [module for module in network.modules() if isinstance(module, BasicBlock)]
     with contextlib.ExitStack() as hooks:
@@ -328,9 +335,9 @@ gain = (plain[-1] - another[:, -1].mean()) / (plain[-1] - residual[-1])
 lesson.control("a shortcut that carries another picture's input helps as much", gain, fails_below=0.2)
 
 # %% [markdown]
-# With another picture's input in the shortcuts, the loss of 44 layers ends at `2.35` (`2.34` to `2.36`): no better than
-# without any shortcut. So it isn't enough that gradients find a short way back. What a block adds its work to must be
-# what it worked on.
+# With another picture's input in the shortcuts, the loss of 44 layers ends at `2.35` (`2.34` to `2.36`): not better
+# than without any shortcut. So a short way back for gradients is not enough. A block must add its result to its own
+# input.
 #
 # [//]: # (another_picture:.2f another_picture_min:.2f another_picture_max:.2f)
 
@@ -364,8 +371,8 @@ lesson.figure(depth_figure(losses, ("another's shortcut", deepest, another), gra
 #   holds. With 44 layers the first one now gets less than a ten-thousandth of the last one's gradient, and yet these
 #   networks learn where the plain ones, with large gradients, don't. That the picture itself reaches the last layers is
 #   worth more than the short way back.
-# - There, write `return -output`. Expected: no gain. What comes out of a ReLU is above 0, so that -x is mostly cut off
-#   by the next one.
+# - There, write `return -output`. Expected: no gain. The output of a ReLU is at least 0, so the next ReLU sets most of
+#   -x to 0.
 # - `rate = 0.2`. Expected: the plain network with 20 layers alone fails to learn its pictures by heart.
 # - In `train`, take `optim.Adam(network.parameters(), lr=0.003)`. Expected: plain networks of 20 layers learn as well
 #   as those of 8. With 44 layers (the full form) they stay near chance.

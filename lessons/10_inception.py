@@ -4,7 +4,8 @@
 # **Question.** An Inception block puts a 1x1 convolution in front of each larger window. Does that pay, in accuracy for
 # the same multiply-adds?
 #
-# **What you need to know.** What a convolution costs (lesson 8), and how a network is trained.
+# **What you need to know.** What a convolution costs, what batch norm and a learning-rate schedule do (lesson 8), and
+# how a network is trained (lesson 5).
 #
 # **Your time.** 50 minutes, both exercises included.
 #
@@ -14,9 +15,10 @@
 # names its machine and versions. Yours are printed beside the bands in which they are expected.
 #
 # Which window is the right one, 1x1, 3x3 or 5x5? Christian Szegedy and his colleagues answered in 2014: all of them at
-# once, side by side, and pooling too; let training decide. Their network is called GoogLeNet, its block Inception.
-# Built plainly, such a block is expensive. So they put a 1x1 convolution in front of each larger window: at every place
-# it mixes the channels into fewer, and the window slides over those. It is cheap, but it may throw something away.
+# once, side by side, and pooling too; let training decide. Their network is called GoogLeNet, its block Inception. In
+# its plain form such a block is expensive. So they put a 1x1 convolution (a *pointwise* convolution) in front of each
+# larger window: at every place it mixes the channels into fewer channels, and the window slides over those. This is a
+# *bottleneck*, or *dimension reduction*. The 1x1 is cheap, but information may be lost in it.
 #
 # [//]: # (seconds:.0f)
 
@@ -67,7 +69,7 @@ for name, row in TABLE.items():
     print(name, *row, row.out, sep="  ")
 
 # %% [markdown]
-# And the block: four branches, and one line that stacks their results.
+# And the block: four branches, and one line that stacks their feature maps as channels (*concatenation*).
 
 # %%
 lesson.read("minicnn/backbones/googlenet.py:Inception")
@@ -88,7 +90,7 @@ print("one map in, (1, 6, 5, 5); one map out,", tiny(Tensor(np.ones((1, 6, 5, 5)
 # ## Run
 #
 # First, the counting. Here is block 3a as in the paper, for a map of 28x28 places, and the same block without the two
-# 1x1 convolutions in front of larger windows. (The 1x1 behind the pooling stays in both.)
+# 1x1 convolutions in front of larger windows. (The 1x1 after the pooling stays in both.)
 
 # %%
 
@@ -123,8 +125,9 @@ lesson.outcome("five", of_3a["without"][2] / of_3a["with"][2], within=0.1)
 
 # %% [markdown]
 # The 5x5 branch costs `12.4` million multiply-adds with the 1x1 and `120.4` without it, and the whole block `2.4` times
-# as many without. But the two give maps of the same shape, not of the same worth: the 5x5 behind the 1x1 sees 16
-# mixtures of the 192 channels only. What is saved can be spent on more channels everywhere. Is that the better bargain?
+# as many without. Both give maps of the same shape, but not of the same information: the 5x5 after the 1x1 sees only 16
+# mixtures of the 192 channels. The multiply-adds that are saved can be spent on more channels everywhere. Is the
+# network then more accurate?
 #
 # So here are small networks of three blocks, 3a, 3b and 4a, with about a ninth of the table's channels. One has the
 # 1x1; one is without it, and so costs 2.5 times as much; one is without it and so much narrower that it costs the same.
@@ -165,7 +168,7 @@ networks = {
 }
 costs = {name: cost(*of_name) for name, of_name in networks.items()}
 for name, (_, channels) in networks.items():
-    print(f"{name:12s} {channels:2d} channels behind the first convolution, {costs[name]:.2f} million multiply-adds")
+    print(f"{name:12s} {channels:2d} channels after the first convolution, {costs[name]:.2f} million multiply-adds")
 lesson.number("wide_times", costs["without_wide"] / costs["with"], band=(2.4, 2.6), unit="times")
 
 # %% [markdown]
@@ -191,11 +194,22 @@ def trained_accuracy(block, stem, seed):
     return evaluate(model, test)["accuracy"]
 
 
-accuracies = {name: np.array([trained_accuracy(*one, seed) for seed in seeds]) for name, one in networks.items()}
+def accuracies_of(name, block, stem):
+    """The accuracy (S,) of each seed; each is printed when its training ends."""
+    print(f"{name:12s} accuracy of each seed", end="", flush=True)
+    found = []
+    for seed in seeds:
+        found.append(trained_accuracy(block, stem, seed))
+        print(f" {found[-1]:.3f}", end="", flush=True)
+    print()
+    return np.array(found)
+
+
+accuracies = {name: accuracies_of(name, *one) for name, one in networks.items()}
 
 # %% [markdown]
-# When does a difference between two means count? As in lesson 8, if it is more than three times its standard error.
-# With four seeds, luck alone brings that about in one comparison of forty.
+# When does a difference between two means count? As in lesson 8, if it is more than three times its standard error
+# (*significant*). With four seeds, chance alone gives such a difference in one comparison of forty.
 
 # %%
 
@@ -246,9 +260,9 @@ lesson.outcome("same_width", verdict("without_wide"), undecided=too_short)
 # - without, as wide: `0.907` (`0.898` to `0.914`), for `2.57` million;
 # - without, of the same cost: `0.870` (`0.856` to `0.882`), for `0.96` million.
 #
-# Of the same cost, the network with the 1x1 is ahead by `0.045` (standard error `0.006`). That counts: the 1x1 is worth
-# it. Of the same width, it is ahead by `0.009` (`0.005`), which does not count: what the 1x1 throws away is not missed.
-# Without it, the same accuracy takes `2.5` times the multiply-adds.
+# Of the same cost, the network with the 1x1 is ahead by `0.045` (standard error `0.006`). This is significant: the 1x1
+# is worth its cost. Of the same width, it is ahead by `0.009` (`0.005`), which is not significant: the information that
+# the 1x1 may lose makes no measurable difference. Without it, the same accuracy takes `2.5` times the multiply-adds.
 #
 # [//]: # (with_mean:.3f with_min:.3f with_max:.3f with_multiply_adds:.2f without_wide_mean:.3f without_wide_min:.3f)
 # [//]: # (without_wide_max:.3f without_wide_multiply_adds:.2f without_mean:.3f without_min:.3f without_max:.3f)
@@ -258,10 +272,11 @@ lesson.outcome("same_width", verdict("without_wide"), undecided=too_short)
 # %% [markdown]
 # ## Control
 #
-# Is it the 1x1 as such that saves, or that it leaves fewer channels? And is a network with the 1x1 better for what was
-# saved, or because it is deeper, with one more batch norm and ReLU on the way to each window? A fourth network tells:
-# it has a 1x1 in the same places, but one that keeps all channels. A claim that should fail is that it makes block 3a
-# cheaper. Then it is trained too, so narrow that it costs the same as the others.
+# What makes the block cheaper: the 1x1, or its smaller number of channels? And why is the network with the 1x1 better:
+# because it is wider for the same cost, or because it is deeper, with one more batch norm and ReLU before each window?
+# A fourth network answers both. It has a 1x1 in the same places, but its 1x1 keeps all channels. A claim that should
+# fail is that such a 1x1 makes block 3a cheaper. Then this network is trained too, so narrow that it costs the same as
+# the others.
 
 # %%
 
@@ -277,7 +292,7 @@ lesson.control("a 1x1 that keeps all channels makes block 3a cheaper", ratio, fa
 
 keeping = (with_keeping, stem_of_same_cost(with_keeping, same))
 costs["keeping"] = cost(*keeping)
-accuracies["keeping"] = np.array([trained_accuracy(*keeping, seed) for seed in seeds])
+accuracies["keeping"] = accuracies_of("keeping", *keeping)
 record("keeping", errors=(2, 30))
 difference, error = lead("keeping", "without")
 lesson.number("deeper_over_without", difference, band=(-0.03, 0.06), fast_band=(-0.2, 0.2))
@@ -286,12 +301,12 @@ lesson.number("errors_of_deeper", difference / error, band=(-4, 4), fast_band=(-
 
 # %% [markdown]
 # With 1x1 that keep all channels, block 3a costs `1.19` times what it costs without any: a 1x1 saves only by leaving
-# fewer channels to the window behind it.
+# fewer channels to the window after it.
 #
-# And the network with such blocks, at `0.99` million multiply-adds, comes to `0.885` (`0.871` to `0.895`). That is
-# between the two others of its cost. The one whose 1x1 leave fewer channels is ahead of it by `0.030` (`0.006`), which
-# counts: here it is the saving that pays. It is ahead of the one without 1x1 by `0.015` (`0.008`): the additional layer
-# may do some good as well, but four seeds can't tell.
+# And the network with such blocks, at `0.99` million multiply-adds, reaches `0.885` (`0.871` to `0.895`). That is
+# between the two others of its cost. The network whose 1x1 leave fewer channels is ahead of it by `0.030` (`0.006`),
+# which is significant: here the saving pays. The fourth network is ahead of the network without 1x1 by `0.015`
+# (`0.008`), which is not: the additional layer may help as well, but four seeds are too few to decide.
 #
 # [//]: # (keeping_times:.2f keeping_multiply_adds:.2f keeping_mean:.3f keeping_min:.3f keeping_max:.3f)
 # [//]: # (lead_over_keeping:.3f error_over_keeping:.3f deeper_over_without:.3f error_of_deeper:.3f)
@@ -300,7 +315,7 @@ lesson.number("errors_of_deeper", difference / error, band=(-4, 4), fast_band=(-
 # ## Figure
 #
 # Above, block 3a as in the paper and without the two 1x1: boxes as high as they have channels, and beside each branch
-# its multiply-adds in millions, for a map of 28x28 places. Below, what training made of the small networks.
+# its multiply-adds in millions, for a map of 28x28 places. Below, the accuracies of the small networks.
 
 # %%
 row = TABLE["3a"]

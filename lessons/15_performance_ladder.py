@@ -15,7 +15,7 @@
 # `lessons/recorded/15_performance_ladder.json` names its machine and versions. Yours are printed beside the bands in
 # which they are expected.
 #
-# minicnn has every convolution four times over, and they are tested equal. Each is a rung of a ladder:
+# minicnn has four implementations of convolution, and tests hold them equal. Each is a rung of a ladder:
 #
 # - `reference`: seven loops that anyone can follow, compiled by Numba. As uncompiled Python they are our lowest rung.
 # - `im2col`: the patches under the kernel are copied side by side into a matrix, and a library for linear algebra
@@ -23,8 +23,9 @@
 # - `direct`: the same product without building the matrix, its sums held in vector registers.
 # - `winograd`: another algorithm, with a quarter of the multiplications.
 #
-# Speed is given in GFLOP/s: thousand millions of operations a second, where a multiply-add counts as two. We count the
-# operations of the *plain* algorithm on every rung, whatever the rung really does. So GFLOP/s compare times.
+# Speed is given in GFLOP/s: billions of floating-point operations a second, where a multiply-add counts as two. On
+# every rung we count the operations of the *plain* algorithm, also where the rung does fewer. So a comparison of
+# GFLOP/s is a comparison of times.
 #
 # [//]: # (seconds:.0f)
 
@@ -100,10 +101,10 @@ im2col.gather_patches(picture, patches, 0, 2, (2, 2), (2, 2), Geometry())
 print(picture[0, :, :, 0], "has the patches", patches[0], sep="\n")
 
 # %% [markdown]
-# **direct** walks through the same matrix without building it. Its heart is a tile of sums that stays in registers: 8
-# places times one or two vectors of output channels. A step loads 8 numbers of the picture and the vectors, and makes 8
-# times as many multiply-adds as the vectors hold numbers. In plain Python a tile is a small array. Choose "Lesson 15: a
-# tile of sums in registers", or set `MINICNN_STOP=15_performance_ladder:tile`.
+# **direct** walks through the same matrix without building it. Its heart is a tile of sums that stays in registers
+# (*register blocking*): 8 places times one or two vectors of output channels. A step loads 8 numbers of the picture and
+# the vectors, and makes 8 times as many multiply-adds as the vectors hold numbers. In plain Python a tile is a small
+# array. Choose "Lesson 15: a tile of sums in registers", or set `MINICNN_STOP=15_performance_ladder:tile`.
 
 # %%
 lesson.read("minicnn/kernels/registers/plain.py:products")
@@ -121,10 +122,10 @@ by_numpy = pixels.reshape(ROWS, depth) @ weights.reshape(depth, lanes)
 print("a tile of", (ROWS, lanes), "differs from NumPy's product by", abs(outputs - by_numpy.ravel()).max())
 
 # %% [markdown]
-# **winograd** multiplies less. In one dimension, 4 outputs of a kernel of 3 weights take 12 products. Transform the 6
-# pixels that they see, and the weights, and 6 products are enough; the transforms need additions, and products with
-# constants, but all channels on the other side share them. In two dimensions it is 36 products in place of 144. The
-# first lines of `transforms.py` derive it.
+# **winograd** makes fewer multiplications. In one dimension, 4 outputs of a kernel of 3 weights take 12 products.
+# Transform the 6 pixels that they see, and the weights, and 6 products are enough; the transforms need additions, and
+# products with constants, but all channels on the other side share them. In two dimensions it is 36 products in place
+# of 144. The first lines of `transforms.py` derive it.
 
 # %%
 lesson.read("minicnn/kernels/convolution/winograd/plain.py:conv2d")
@@ -140,8 +141,8 @@ print("four outputs by 12 products", np.correlate(line, kernel))
 #
 # **The same answer?** The truth is computed in float64, by the reference loops. The error of a rung is its largest
 # difference from that, as a share of the largest output. The Python loops get a cut-out of the first picture and 4 of
-# the 64 kernels, with all 64 channels: 144 outputs are as much as we care to wait for. (Where kernels are not compiled,
-# as after the two stops above, the lesson ends here: there would be nothing to measure.)
+# the 64 kernels, with all 64 channels: 144 outputs take long enough. (Where kernels are not compiled, as after the two
+# stops above, the lesson ends here: there would be nothing to measure.)
 
 # %%
 refuse_uncompiled()
@@ -185,9 +186,9 @@ lesson.number("winograd_error_over_direct", spread_of_winograd / spread_of_direc
 # numbers that are larger than their difference.
 #
 # **How fast?** Rungs are timed in turns, so that all meet the same conditions, and each turn begins with runs that do
-# not count. Of a rung's runs we keep the fastest: other programs can only make a run slower. Loops that are slow get
-# fewer pictures, as many as they can do in a fraction of a second. That is honest only if seconds grow in proportion to
-# the work; for Python, which gets the least, we measure that too, with twice as many kernels.
+# not count. Of a rung's runs we keep the fastest: other programs can only make a run slower. Slow loops get fewer
+# pictures, as many as take a fraction of a second. Such a comparison is fair only if time grows in proportion to the
+# work; for Python, which gets the smallest part, we measure that too, with twice as many kernels.
 #
 # [//]: # (python_differs:g winograd_error_over_direct:.1f)
 
@@ -237,15 +238,15 @@ lesson.outcome("highest", highest / best["reference"], within=0.5, undecided=too
 lesson.outcome("past_the_peak", "yes" if highest > best["peak"] else "no", undecided=too_few)
 
 # %% [markdown]
-# On the machine of the record, two cores with registers of `512` bits, Python's loops reach `0.010` GFLOP/s: they would
-# need `8` minutes for the whole batch, for which direct takes `10` milliseconds. With twice the work Python's rate is
-# `1.01` times that, so scaling it up was fair. Compiling makes the loops `432` times as fast, and direct is `118` times
-# as fast again.
+# On the machine of the record, two cores with registers of `512` bits, measured by `minicnn lesson run 15`, Python's
+# loops reach `0.010` GFLOP/s. They would need `8` minutes for the whole batch, for which direct takes `10`
+# milliseconds. With twice the work Python's rate is `1.01` times that, so time does grow in proportion. Compiling makes
+# the loops `432` times as fast, and direct is `118` times as fast again.
 #
 # **What makes it so?** `count_work` counts, from the source of the loops, how many multiply-adds a rung makes and how
 # many numbers it moves between arrays and registers. Their ratio, operations for each byte moved, is the *arithmetic
-# intensity*. (What BLAS moves inside of its matrix product is not ours to read; it is counted as if done by direct's
-# tile.)
+# intensity*. (The inside of BLAS' matrix product can't be read here; its moves are counted as if direct's tile made
+# them.)
 #
 # [//]: # (vector_bits:.0f gflops_python:.3f python_minutes:.0f direct_milliseconds:.0f python_scales:.2f)
 # [//]: # (compiled_over_python:.0f direct_over_reference:.0f)
@@ -297,8 +298,8 @@ lesson.number("im2col_over_its_parts", together / sum(alone.values()), band=(0.3
 # %% [markdown]
 # Each rung changes one thing.
 #
-# - From **Python** to the **reference** nothing that is counted changes. What goes away is Python: for each
-#   multiply-add it looked up types, checked indices, made an object for each number.
+# - From **Python** to the **reference** none of these counts changes. Only the interpreter goes away: for each
+#   multiply-add Python looked up types, checked indices and made an object for each number.
 # - The reference moves `1,153` numbers for one output, two for each multiply-add and one for the result: `0.25`
 #   operations a byte. It runs on one thread, one number at a time, and each addition waits for the one before.
 # - **im2col** hands the multiply-adds to a library that uses vectors, all threads, and tiles of sums. In the recorded
@@ -308,10 +309,10 @@ lesson.number("im2col_over_its_parts", together / sum(alone.values()), band=(0.3
 #   last two changes below try whether that is the reason: one leaves a single pool, the other makes Numba's threads ask
 #   for longer.
 # - **direct** moves `91` numbers, `3.2` operations a byte, with no matrix in between, and reaches `0.93` of the peak:
-#   there is nothing left to gain but by doing less.
-# - **winograd** does less: `144` multiply-adds in place of `576`. That is how its speed can be `1.9` times the peak, if
-#   it is counted in the multiply-adds of the plain algorithm. The multiply-adds that it makes itself are a quarter of
-#   that, and below the peak, as they must be. It is not four times as fast as direct but `2.0` times: its transforms
+#   only an algorithm with fewer operations can be much faster.
+# - **winograd** makes fewer: `144` multiply-adds in place of `576`. That is how its speed can be `1.9` times the peak,
+#   if it is counted in the multiply-adds of the plain algorithm. The multiply-adds that it makes itself are a quarter
+#   of that, and below the peak, as they must be. It is not four times as fast as direct but `2.0` times: its transforms
 #   take time and move numbers, so that its intensity, `1.7` operations a byte, is lower than direct's.
 #
 # [//]: # (moved_reference:,.0f intensity_reference:.2f im2col_over_its_parts:.1f moved_direct:.0f)
@@ -319,9 +320,9 @@ lesson.number("im2col_over_its_parts", together / sum(alone.values()), band=(0.3
 # [//]: # (winograd_over_peak:.1f winograd_over_direct:.1f intensity_winograd:.1f)
 
 # %% [markdown]
-# **A race.** All rungs but the lowest two share their work out to threads, by loops over `prange`. That is easily done
-# wrong. Here is a loop that adds up the rows of an array; when it is right, each sum of a column of ones is the number
-# of rows.
+# **A race.** im2col, direct and winograd divide their work among threads, by loops over `prange`. In such a loop a
+# mistake called *race condition* (or *data race*) is easy to make. Here is a loop that adds up the rows of an array;
+# when it is right, each sum of a column of ones is the number of rows.
 
 # %%
 lesson.read("minicnn/teach/race.py:racy_sums")
@@ -351,12 +352,13 @@ lesson.number("results_of_channel_sum", len({one.tobytes() for one in by_library
 # %% [markdown]
 # No error, no warning, and on several threads sums that are wrong, and not even the same each time: on the machine of
 # the record `3%` to `28%` of the additions were lost. Nor was it quick: two threads took `1.8` times as long as one,
-# for two cores can't write to the same cells at once, and hand them to and fro. On a single thread nothing is lost: the
-# mistake is still there, but there is nobody to race with, so a test on one thread finds nothing. Nor is a right run on
-# many threads a proof.
+# because two cores can't write to the same cells at once, and their caches must exchange them. On a single thread
+# nothing is lost: the mistake is still there, but a race needs a second thread, so a test on one thread finds nothing.
+# Nor is a right run on many threads a proof.
 #
-# What can be known without luck is which *turns* of the prange loop touch the same cell. `watch` runs the loop's Python
-# body, turn after turn, and writes that down. Which cells are shared, by which turns? And which line does it?
+# One fact does not depend on luck: which *turns* (iterations) of the prange loop touch the same cell. `watch` runs the
+# loop's Python body, turn after turn, and writes that down. Which cells are shared, by which turns? And which line does
+# it?
 #
 # [//]: # (least_lost:.0% most_lost:.0% seconds_over_one_thread:.1f)
 
@@ -370,17 +372,17 @@ lesson.number("cells_shared", len(seen.shared), band=(3, 3))
 # %% [markdown]
 # All turns add to the same sums, and a sum is added to in three steps: read it, add, write it back. Where two threads
 # read before either has written, one addition is lost. minicnn's own `channel_sum` has the same job, and gave `1`
-# result, bit for bit, on all threads and on one. How, is exercise 15b.
+# result, bit for bit, on all threads and on one. Exercise 15b asks how.
 #
 # [//]: # (results_of_channel_sum:.0f)
 
 # %% [markdown]
 # ## Control
 #
-# If time were a matter of how many multiply-adds there are, the compiled loops would be as fast as direct, which makes
-# exactly as many. And if Winograd's answer were the same as the others' in every respect, a window of nothing but zeros
-# would get the answer 0: we show the rungs a picture that is black but for one pixel, and look at the answers of all
-# windows that don't see this pixel. Two claims that should fail.
+# If the number of multiply-adds decided the time, the compiled loops would be as fast as direct, which makes exactly as
+# many. And if Winograd's answer were the same as the others' in every respect, a window of nothing but zeros would get
+# the answer 0: we show the rungs a picture that is black except for one pixel, and look at the answers of all windows
+# that don't see this pixel. Two claims that should fail.
 
 # %%
 as_fast = best["reference"] / best["direct"]
@@ -400,8 +402,8 @@ lesson.control("winograd answers 0 to a window of zeros", in_black["winograd"], 
 
 # %% [markdown]
 # A tile of Winograd's mixes its 36 pixels, and the bright one does not quite cancel where it does not belong: what is
-# left is `7e-07` of the largest answer. So the answers are the same up to rounding, but *whose* rounding differs: on
-# the other rungs an output is as exact as its own nine pixels allow, with Winograd as its whole tile allows.
+# left is `7e-07` of the largest answer. So the answers are the same up to rounding, but the size of the rounding
+# differs: on the other rungs it depends on the output's own nine pixels, with Winograd on all 36 pixels of the tile.
 #
 # [//]: # (black_winograd:.0e)
 
@@ -431,8 +433,8 @@ lesson.figure(figure)
 #
 # ## Change one line
 #
-# - Fewer channels, `c_in=3` in `case`. Expected: winograd falls behind direct, for few products share its transforms;
-#   and its error is several times that of the others, whose sums are short now.
+# - Fewer channels, `c_in=3` in `case`. Expected: winograd becomes slower than direct, because few products share its
+#   transforms; and its error is several times that of the others, whose sums are short now.
 # - More channels, `c_in=512`. Expected: longer sums, and larger errors on every rung but im2col, whose library adds up
 #   a sum in several parts.
 # - Fewer rows for the race, `(40, 16)`. Expected: few runs or none lose anything, because one thread has finished

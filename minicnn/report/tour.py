@@ -99,7 +99,7 @@ def run_tour(
         "ladder": ladder,
         "transfer": transfer,
     }
-    timed("writing the page", lambda: write_page(out / "index.html", results, model, train, test))
+    timed("writing the page", lambda: write_page(out / "index.html", results, model, untrained, train, test))
     results["seconds"] = clock | {"total": round(time.perf_counter() - started, 2)}
     write_atomically(out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     return results
@@ -117,7 +117,7 @@ def train_backbone(
         train, batch_size=100, shuffle=True, transform=Compose([RandomHorizontalFlip(), NORMALIZE]), seed=seed
     )
     untrained = fresh()
-    # The control sees the pictures' statistics too, so that what it lacks is training and nothing else.
+    # The control gets the statistics of the pictures too, so that training is the only difference.
     reestimate_batch_norm(untrained, loader, batches=4)
     model = fresh()
     optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
@@ -147,7 +147,7 @@ def stages_of(model: Any) -> list[str]:
 
 def climb_ladder(model: Module, untrained: Module, scored_on: PartWorld, size: Size, seed: int) -> dict[str, Any]:
     """Probe accuracies: {"stages", "chance", "pixels", "trained", "untrained"}, the last two by level and stage."""
-    # Pictures that the network was not trained on, or its own memory of them would be probed.
+    # The network was not trained on these pictures, so the probes do not measure its memory of them.
     fitted_on = PartWorld("val", size.probe_pictures, seed=seed)
     stages = stages_of(model)
     return {
@@ -194,7 +194,9 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def write_page(path: Path, results: dict[str, Any], model: Any, train: PartWorld, test: PartWorld) -> None:
+def write_page(
+    path: Path, results: dict[str, Any], model: Any, untrained: Any, train: PartWorld, test: PartWorld
+) -> None:
     """Write the page, whose numbers are all from `results`."""
     page = Page(
         "How a small network learns to see",
@@ -204,7 +206,8 @@ def write_page(path: Path, results: dict[str, Any], model: Any, train: PartWorld
     _write_pictures(page, train)
     _write_training(page, results)
     _write_ladder(page, results["ladder"])
-    _write_filters(page, model, test)
+    _write_filters(page, model, untrained, results["ladder"])
+    _write_feature_maps(page, model, test)
     _write_transfer(page, results)
     _write_ending(page, results)
     page.write(path)
@@ -216,7 +219,7 @@ def _write_pictures(page: Page, train: PartWorld) -> None:
         "Each picture shows one object made of three parts. Its class, one row each, is the arrangement of the parts: "
         "which part stands where. Colour, texture, place, size, turn, brightness and noise are drawn independently of "
         "the class, and the same parts occur in many classes. So no single edge, colour, texture or part gives the "
-        "class away; it must be put together."
+        "class away; they must be combined."
     )
     page.figure(images.image_sheet(train.images, train.labels, train.classes), "Ten classes, eight pictures of each.")
 
@@ -228,8 +231,8 @@ def _write_training(page: Page, results: dict[str, Any]) -> None:
         f"The network saw {results['size']['train_pictures']:,} pictures {len(history)} times, mirrored at random. On "
         f"pictures that were new to the network, its accuracy was {history[0]['validation_accuracy']:.2f} after the "
         "first epoch and "
-        f"{history[-1]['validation_accuracy']:.2f} after the last. On a test set that nothing was chosen by it is "
-        f"{results['test_accuracy']:.3f}; guessing would give 0.10."
+        f"{history[-1]['validation_accuracy']:.2f} after the last. On a test set that was used for no decision, "
+        f"the accuracy is {results['test_accuracy']:.3f}; guessing would give 0.10."
     )
     page.figure(curves.training_curves(history), "Loss and accuracy by epoch.")
 
@@ -239,8 +242,8 @@ def _write_ladder(page: Page, ladder: dict[str, Any]) -> None:
     page.heading("What each stage knows")
     page.paragraph(
         "At each stage a linear classifier, a probe, tries to read a property off the activations, which stay as they "
-        "are. The dashed line is the same probe on the same network before training: what the architecture gives away "
-        "by itself."
+        "are. The dashed line is the same probe on the same network before training: the part that is owed to the "
+        "architecture alone."
     )
     levels = {level: {"trained": trained[level], "untrained": untrained[level]} for level in LEVELS}
     page.figure(
@@ -255,7 +258,7 @@ def _write_ladder(page: Page, ladder: dict[str, Any]) -> None:
         f"{trained['colour'][0]:.2f} to {trained['colour'][-1]:.2f}. Parts go from "
         f"{trained['part'][0]:.2f} to {trained['part'][-1]:.2f}, and the object from {trained['object'][0]:.2f} to "
         f"{trained['object'][-1]:.2f}. On the untrained network the object is never read better than "
-        f"{max(untrained['object']):.2f}: the difference is what training has built."
+        f"{max(untrained['object']):.2f}: the difference is owed to training."
     )
     rows = []
     for level in LEVELS:
@@ -264,14 +267,31 @@ def _write_ladder(page: Page, ladder: dict[str, Any]) -> None:
     page.table(["probe", "pixels", "stem", *stages[1:]], rows)
 
 
-def _write_filters(page: Page, model: Any, test: PartWorld) -> None:
+def _write_filters(page: Page, model: Any, untrained: Any, ladder: dict[str, Any]) -> None:
     page.heading("Looking inside")
-    name, first = next((name, module) for name, module in model.named_modules() if hasattr(module, "weight"))
+    name, learned = _first_filters(model)
+    _, random = _first_filters(untrained)
+    side = f"{learned.shape[2]}x{learned.shape[3]}"
     page.paragraph(
-        "The filters of the first layer are 3x3 pixels in three colours, so they can be shown as what they look for: "
-        "light beside dark in some direction, one colour beside another, or an even patch."
+        f"The filters of the first layer have {side} pixels in three colours, so they can be shown as pictures. But a "
+        "filter this small can hardly be judged by eye: compare the learned filters with the random filters below "
+        "them. The probes tell them apart. From the feature maps of the stem, a probe reads the orientation with an "
+        f"accuracy of {ladder['trained']['orientation'][0]:.2f} if the filters are learned, and of "
+        f"{ladder['untrained']['orientation'][0]:.2f} if they are random."
     )
-    page.figure(images.filter_grid(first.weight.data), f"The filters of {name}; grey is zero, one scale for all.")
+    page.figure(
+        images.filter_grid(np.concatenate([learned, random])),
+        f"The {len(learned)} filters of {name} after training, then the {len(random)} of the same network before "
+        "training. Grey is zero; all have one scale.",
+    )
+
+
+def _first_filters(model: Any) -> tuple[str, np.ndarray]:
+    """The name of the first layer with weights, and its filters (C_out, 3, KH, KW)."""
+    return next((name, module.weight.data) for name, module in model.named_modules() if hasattr(module, "weight"))
+
+
+def _write_feature_maps(page: Page, model: Any, test: PartWorld) -> None:
     picture = test.batch(np.arange(1))[0]
     maps = {tap: array[0] for tap, array in extract(model, NORMALIZE(picture), stages_of(model)).items()}
     named = dict(zip(["stem", *list(maps)[1:]], maps.values(), strict=True))
@@ -296,7 +316,7 @@ def _write_transfer(page: Page, results: dict[str, Any]) -> None:
         f"features, it is {near['frozen']:.2f} and {far['frozen']:.2f}; with all of it trained a little "
         f"further, {near['fine-tuned']:.2f} and {far['fine-tuned']:.2f}. What was learned should be worth more the "
         "nearer the new pictures are to the old: compare the two sets. The control, an untrained backbone frozen, "
-        f"gives {near['random, frozen']:.2f} and {far['random, frozen']:.2f}: what lies above is owed to training."
+        f"gives {near['random, frozen']:.2f} and {far['random, frozen']:.2f}: accuracy above that is owed to training."
     )
     page.figure(curves.transfer_bars(results["transfer"], chance=0.1), "Accuracy on new pictures of the target sets.")
     page.table(

@@ -58,7 +58,7 @@ def lessons_folder() -> Path:
     for place in places:
         if any("teach.begin(" in path.read_text(encoding="utf-8", errors="replace") for path in place.glob(_FILES)):
             return place
-    raise FileNotFoundError(f"there are no lessons in any of {', '.join(map(str, places))}")
+    raise FileNotFoundError(f"lessons were looked for, and not found, in {', '.join(map(str, places))}")
 
 
 def answers_folder() -> Path:
@@ -99,7 +99,7 @@ def find_lesson(name: str) -> LessonFile:
     there = ", ".join(f"{lesson.number} ({lesson.title})" for lesson in lessons)
     close = did_you_mean(name, [lesson.name for lesson in lessons])
     known = close if close.startswith("did") else f"there are {there}"
-    raise ValueError(f"there is no lesson {name!r} in {folder}; {known}")
+    raise ValueError(f"lesson {name!r} does not exist in {folder}; {known}")
 
 
 def _described(path: Path) -> LessonFile:

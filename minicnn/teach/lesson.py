@@ -2,7 +2,7 @@
 
 A lesson is an ordinary file, cut into cells by `# %%`. It is run whole (`python lessons/01_see_an_edge.py`), cell by
 cell in an editor, or as a notebook; so nothing here asks where the lesson's file is, waits for input or needs a
-display, and a cell may be run again: what it told the lesson before is then replaced.
+display, and a cell may be run again: its new numbers then replace its old ones.
 
     MINICNN_FAST=1                       the fast form: the same steps with smaller numbers
     MINICNN_OUT=folder                   where figure and numbers go; without it runs/lessons, below the working folder
@@ -57,7 +57,7 @@ def begin(name: str, budget: float, seed: int = 0) -> Lesson:
 
 
 def _check_stop(name: str, source: Path) -> None:
-    """Refuse a wrong MINICNN_STOP before anything is computed, and say if compiled kernels will hide what follows.
+    """Refuse a wrong MINICNN_STOP before anything is computed, and say if compiled kernels will hide the loops.
 
     The places of a lesson are read from `source`, the file that runs. A cell of a notebook has no such file; then
     `Lesson.finish` refuses.
@@ -86,7 +86,7 @@ def _wrong_place(name: str, place: str, places: set[str]) -> str:
 
 
 class Lesson:
-    """One run of one lesson: what was predicted, computed, drawn and recorded. `begin` makes it."""
+    """One run of one lesson: its predictions, numbers, controls and figure. `begin` makes it."""
 
     def __init__(self, name: str, budget: float, seed: int = 0):
         self.name = name
@@ -110,7 +110,7 @@ class Lesson:
         return fast if self.fast else full
 
     def predict(self, key: str, question: str, choices: Sequence[Any] | None = None, yours: Any = None) -> None:
-        """Ask before anything is computed. The answer is in the reader's file, where `minicnn lesson predict` puts it.
+        """Ask before anything is computed. `minicnn lesson predict` puts the reader's answer into the reader's file.
 
         `yours` is for a copy of the lesson, such as a notebook: it goes before the file.
         Raises ValueError if the answer is not one of `choices`.
@@ -133,7 +133,7 @@ class Lesson:
 
         Numbers agree if they differ by at most the share `within` of the outcome. `undecided` says why this form of
         the lesson, or this run, cannot tell: then nothing is judged, and the outcome of the recorded run stands beside.
-        Raises ValueError if `predict` has not asked for `key`.
+        Raises ValueError if `predict` was not called with `key` before.
         """
         if key not in self._predictions:
             raise ValueError(f"{key!r} was not asked; predicted were: {_listed(self._predictions)}")
@@ -176,7 +176,7 @@ class Lesson:
     def read(self, target: str) -> None:
         """Print where `target`, "path:function" or "path:Class.method", stands, and its source.
 
-        Raises FileNotFoundError or ValueError if there is no such file of minicnn or no such function in it.
+        Raises FileNotFoundError if minicnn does not have this file, ValueError if the file does not have this function.
         """
         source = find_source(target)
         lines, first = inspect.getsourcelines(source)
@@ -210,7 +210,7 @@ class Lesson:
     ) -> None:
         """Record a number, and the band from lowest to highest in which it is expected.
 
-        `band` None is for what depends on the machine. The fast form has a band of its own, or else the same.
+        `band` is None for a number that depends on the machine. The fast form uses `fast_band`, or `band` without it.
         Raises ValueError for a number that is not finite or a band that is upside down.
         """
         value = float(value)
@@ -233,7 +233,7 @@ class Lesson:
     ) -> None:
         """Record a control: a claim that must not hold, and the number that shows so, below or above a limit.
 
-        If it does hold, the lesson's own conclusion has no ground, and this says so in plain words.
+        If the claim does hold, the lesson's own conclusion is unfounded, and a message says so.
         Raises ValueError unless exactly one limit is given.
         """
         value = float(value)
@@ -254,7 +254,7 @@ class Lesson:
     def finish(self) -> None:
         """Write the numbers as JSON, and print them beside their bands.
 
-        Raises ValueError if a place where MINICNN_STOP asks to stop is none of this lesson's.
+        Raises ValueError if a place where MINICNN_STOP asks to stop does not belong to this lesson.
         """
         seconds = time.perf_counter() - self._begun
         record = {
@@ -297,10 +297,10 @@ def find_source(target: str) -> Any:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {path} in minicnn") from error
+        raise FileNotFoundError(f"minicnn does not have the file {path}") from error
     for part in name.split("."):
         if not hasattr(found, part):
-            raise ValueError(f"there is no {name} in {path}")
+            raise ValueError(f"{path} does not have {name}")
         found = getattr(found, part)
     return inspect.unwrap(found)
 
@@ -330,7 +330,7 @@ def _listed(values: Any) -> str:
 
 
 def _show_in_notebook(path: Path, inches: float) -> None:
-    """Display the file if this is IPython; where it is not even imported, there is no notebook."""
+    """Display the file if this is a notebook; in a notebook, IPython is imported already."""
     interactive = sys.modules.get("IPython")
     if interactive is not None and interactive.get_ipython() is not None:
         from IPython.display import Image, display

@@ -20,7 +20,7 @@ _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 def write_notebook(lesson: LessonFile, out: Path, fast: bool) -> Path:
     """Run `lesson` cell by cell and write it to out/NN_name.ipynb, which is returned; the figure is inside.
 
-    Raises ModuleNotFoundError, naming what to install, without the extra, and ValueError if a cell fails; then
+    Raises ModuleNotFoundError, naming the package to install, without the extra, and ValueError if a cell fails; then
     nothing is written.
     """
     jupytext, nbclient, nbformat = _packages()

@@ -5,10 +5,11 @@
     thread 0     reads 7    adds 1    writes 8
     thread 1         reads 7    adds 1    writes 8           9 would be right: one addition is lost
 
-Whether that happens is a matter of moments, so a run that came out right proves nothing. What can be known for certain
-is which *turns* of a prange loop touch the same cell. Any two turns may run at the same time: a cell that two of them
-touch, and at least one writes, is a race (A. J. Bernstein, "Analysis of programs for parallel processing", 1966).
-`watch` runs the plain Python body of a kernel, one turn after the other, and writes down who touched what.
+Whether that happens depends on timing, so a right result proves nothing. One fact does not depend on timing: which
+*turns* (iterations) of a prange loop touch the same cell. Any two turns may run at the same time. A cell that two of
+them touch, and that at least one writes, is a race (A. J. Bernstein, "Analysis of programs for parallel processing",
+1966).
+`watch` runs the plain Python body of a kernel, one turn after the other, and records which turn touched which cell.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from minicnn.kernels.compiling.compile import compile, set_num_threads
 
 
 def racy_sums(x):
-    """What should be the sums (C,) over the rows of x (M, C): right on one thread, wrong on several."""
+    """The sums (C,) over the rows of x (M, C) if it runs on one thread; on several threads they are wrong."""
     sums = np.zeros(x.shape[1], x.dtype)
     for m in prange(x.shape[0]):
         for c in range(x.shape[1]):
@@ -39,7 +40,7 @@ racy_sums_compiled = compile(racy_sums, parallel=True)
 
 
 def again_and_again(kernel: Callable, *arguments: Any, threads: int, times: int) -> list[Any]:
-    """What `kernel` returns, `times` times, on that many threads; afterwards their number is what it was.
+    """The results of `times` calls of `kernel` on that many threads; afterwards the number of threads is as before.
 
     Raises ValueError if there are not that many threads.
     """
@@ -67,7 +68,7 @@ class SharedCell:
 
 @dataclass(frozen=True)
 class Watched:
-    """What `watch` saw: the result, how many turns the prange loops had, and the cells that turns shared."""
+    """A record by `watch`: the result, the number of turns of the prange loops, and the cells that turns shared."""
 
     result: Any
     turns: int
@@ -75,7 +76,7 @@ class Watched:
 
 
 def watch(function: Callable, *arguments: Any, backwards: bool = False) -> Watched:
-    """What the turns of the prange loops in `function`, a kernel's plain Python body, shared.
+    """The cells that turns of prange loops shared in a call of `function`, a kernel's plain Python body.
 
     Arrays among the arguments are copied; those that the function makes are watched, too. An inner prange counts as a
     plain loop, as it does to Numba, and `sums += row` with whole arrays is left to Numba, which gives each thread a
@@ -88,7 +89,7 @@ def watch(function: Callable, *arguments: Any, backwards: bool = False) -> Watch
 
 
 class _Log:
-    """Which turn of which prange loop is running, and what was touched in it."""
+    """The turn of the prange loop that is running, and the cells that turns touched."""
 
     def __init__(self, backwards: bool):
         self.turn: int | None = None  # None outside of prange loops
@@ -119,7 +120,7 @@ class _Log:
         cells.touch(places, self.turn, writes)
 
     def close_loop(self) -> None:
-        """The turns of a loop end together: what came before it, and what follows, can't race with them."""
+        """End all turns of a loop together: accesses before and after the loop can't race with them."""
         self.turn = None
         for cells in self._touched:
             self.shared += cells.shared()
@@ -185,7 +186,7 @@ class _Array(NDArrayOperatorsMixin):
         if not self._part:  # Numba takes this for a sum of its own, and adds up the threads' copies at the end
             self._values += _plain(other)
             return self
-        return super().__iadd__(other)  # type: ignore[misc]
+        return super().__iadd__(other)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = (), **options: Any) -> Any:
         plain = map(_plain, inputs)
@@ -237,7 +238,7 @@ class _Array(NDArrayOperatorsMixin):
         return _Array(self._values.T, self._cells, self._places.T, self._log, part=True)
 
     def __getattr__(self, name: str) -> Any:
-        """What else arrays have, such as `sum`: it reads all cells."""
+        """Any other attribute of the array, such as `sum`: this reads all cells."""
         if name.startswith("__"):
             raise AttributeError(name)  # NumPy asks for other ways to get at an array: it shall take __array__
         return getattr(self._read(), name)
@@ -271,7 +272,7 @@ def _with_other_globals(function: Callable, log: _Log) -> Callable:
     others += [(getattr(np, name), maker) for name, maker in makers.items()]
     names = {
         name: next((other for original, other in others if value is original), value)
-        for name, value in function.__globals__.items()  # type: ignore[attr-defined]
+        for name, value in function.__globals__.items()
     }
-    code, defaults, closure = function.__code__, function.__defaults__, function.__closure__  # type: ignore[attr-defined]
+    code, defaults, closure = function.__code__, function.__defaults__, function.__closure__
     return types.FunctionType(code, names, function.__name__, defaults, closure)

@@ -53,7 +53,7 @@ def test_an_installed_package_has_its_lessons_inside(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "INSTALLED", installed)
     assert lessons_folder() == installed
     (installed / "01_try.py").unlink()
-    with pytest.raises(FileNotFoundError, match=r"there are no lessons in any of .*site-packages"):
+    with pytest.raises(FileNotFoundError, match=r"lessons were looked for, and not found, in .*site-packages"):
         lessons_folder()
 
 
@@ -70,14 +70,14 @@ def test_lessons_are_described_by_their_text(tmp_path, monkeypatch):
     assert find_lesson("15") == find_lesson("15_try") == all_lessons()[2]
     assert find_lesson("2") == find_lesson("02")
     with pytest.raises(
-        ValueError, match=r"there is no lesson 'try' in .*; did you mean '15_try' or '02_try' or '01_try'"
+        ValueError, match=r"lesson 'try' does not exist in .*; did you mean '15_try' or '02_try' or '01_try'"
     ):
         find_lesson("try")
     with pytest.raises(ValueError, match=r"lesson 7 \(Make depth trainable\) is still to come"):
         find_lesson("07")
     for name in ("3", "1.5", ""):
         with pytest.raises(
-            ValueError, match=r"there is no lesson .*; there are 1 \(Try 1\), 2 \(Try 2\), 15 \(Try 15\)"
+            ValueError, match=r"lesson .* does not exist in .*; there are 1 \(Try 1\), 2 \(Try 2\), 15 \(Try 15\)"
         ):
             find_lesson(name)
 
