@@ -2,9 +2,9 @@
 
     .checkpoint.safetensors.minicnn-1f0c93ab.tmp
 
-A killed process cannot remove its file, so the next one that writes the same target does. Two things say that a file
-may go: the name, which nothing else has, and that nobody holds its lock: the system frees a lock when its process ends,
-on whichever machine that was. Windows has no such locks; there a file must be an hour old.
+A killed process cannot remove its file, so the next process that writes the same target does. A file may go if its name
+is of this form, which other files do not have, and if its lock is free: the system frees a lock when its process ends,
+on whichever machine that was. Windows does not have such locks; there a file must be an hour old.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ try:
 except ImportError:  # Windows
     _fcntl = None
 
-_OLD = 3600.0  # seconds without a write; asked for only where there are no locks
+_OLD = 3600.0  # seconds without a write; asked for only if the system does not have locks
 _MARK_IN_FOLDER = "minicnn-unpacking"  # the file whose lock says that a temporary folder is in use
 
 
@@ -92,7 +92,7 @@ def _named(folder: Path, name: re.Pattern[str]) -> list[Path]:
 
 def _locked(file: BinaryIO, path: Path) -> bool:
     """True once `file` is locked until it is closed; False if another process, between the making of `path` and its
-    lock, took it for abandoned and removed it. Without locks in the file system nobody removes anything: True."""
+    lock, took it for abandoned and removed it. True in a file system without locks: nothing is removed there."""
     if _fcntl is None:
         return True
     try:
@@ -103,7 +103,7 @@ def _locked(file: BinaryIO, path: Path) -> bool:
 
 
 def _if_abandoned(lock: Path, remove: Callable[[], None]) -> None:
-    """Call `remove` if nobody holds the lock of the file `lock`, holding it meanwhile."""
+    """Call `remove` if the lock of the file `lock` is free, and hold the lock meanwhile."""
     try:
         if _fcntl is None:
             if time.time() - lock.stat().st_mtime > _OLD:

@@ -150,7 +150,7 @@ def _optimizer(optimizer: Optimizer, state: Any, place: str) -> None:
 def _fresh_state(optimizer: Optimizer, group: Mapping[str, Any]) -> dict[str, Any] | None:
     """What `optimizer` keeps for a parameter after a step, tried on a copy of the smallest parameter of `group`.
 
-    None if there is no parameter, or the optimiser has a step of its own.
+    None if `group` is empty, or the optimiser has a step of its own.
     """
     smallest = min((parameter.data for parameter in group["params"]), key=np.size, default=None)
     state: dict[str, Any] = {}
