@@ -1,9 +1,11 @@
 """.npz, in and out: a zip archive with one .npy file an array, as NumPy writes it, and one JSON file with the metadata.
 
-For users who open their weights with `numpy.load`. The archive has a checksum for every member. Object arrays, which
-are pickles inside, are neither written nor read.
+For users who open their weights with `numpy.load`. The archive has a checksum for every member, and the metadata have
+one of their own: an editor of archives writes the first anew. Object arrays, which are pickles inside, are neither
+written nor read.
 """
 
+import hashlib
 import io
 import json
 import re
@@ -31,8 +33,9 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         # First, and with all names: a damaged table of contents loses the last members silently.
-        index = json.dumps({"arrays": list(arrays), "metadata": metadata})
-        archive.writestr(zipfile.ZipInfo(_METADATA_MEMBER, _FIXED_DATE), index)
+        index = {"arrays": list(arrays), "metadata": metadata}
+        signed = json.dumps({**index, "sha256": _digest(index)})
+        archive.writestr(zipfile.ZipInfo(_METADATA_MEMBER, _FIXED_DATE), signed)
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(name + ".npy", _FIXED_DATE), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
@@ -42,7 +45,8 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
 def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
     """The .npz file `file` of `size` bytes, by minicnn or by `numpy.savez`; arrays are read later.
 
-    Raises ValueError, naming `source`, if the file is of another kind, cut short or altered, or holds a pickle.
+    Raises ValueError, naming `source`, if the file is of another kind, cut short or altered (also its metadata, by a
+    checksum), or holds a pickle.
     Checksums of the arrays are compared when the arrays are read.
     """
     index: dict[str, Any] = {}  # stays empty for a file that numpy.savez wrote
@@ -52,6 +56,8 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
         for member in archive.infolist():
             if member.filename == _METADATA_MEMBER:
                 index = json_text.read(zip_archive.read_small(archive, member))
+                if index.pop("sha256", None) not in (None, _digest(index)):
+                    raise ValueError("its metadata were altered after minicnn wrote them: the checksum does not fit")
             elif member.filename.endswith(".npy"):
                 entries[member.filename[: -len(".npy")]] = _entry(archive, member)
             else:
@@ -64,6 +70,11 @@ def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
     if list(entries) != named:
         raise ValueError(f"{source} is damaged: it should hold {plain(named)}, but holds {plain(list(entries))}")
     return WeightFile(source, ".npz", size, entries, file.close, metadata)
+
+
+def _digest(index: dict[str, Any]) -> str:
+    """The SHA-256 of names and metadata, in the text that json.dumps makes of them."""
+    return hashlib.sha256(json.dumps(index).encode()).hexdigest()
 
 
 def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> StoredArray:

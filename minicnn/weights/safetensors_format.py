@@ -7,8 +7,8 @@
 The `safetensors` package writes the format. The package writes an array's memory in its present order and ignores the
 strides, so that a channels-last array would be scrambled silently. Every array is therefore brought into C order here.
 
-The format has no checksum. Files of minicnn have a checksum in their metadata, so that an altered file is noticed;
-files of other programs are read without a checksum.
+The format has no checksum. Files of minicnn have two in their metadata: of the metadata alone, compared when the file
+is opened, and of everything, compared when arrays are read. Files of other programs are read without a checksum.
 """
 
 import functools
@@ -68,15 +68,16 @@ def encode(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bytes:
         )
     # One entry, because the package writes several entries in random order, and equal content should give equal bytes.
     contents = ((name, a.dtype, a.shape, [a.reshape(-1).data] if a.size else []) for name, a in stored.items())
-    return save(stored, {_OUR_ENTRY: json.dumps({"metadata": text, "sha256": _digest(contents, text)})})
+    ours = {"metadata": text, "metadata_sha256": _digest((), text), "sha256": _digest(contents, text)}
+    return save(stored, {_OUR_ENTRY: json.dumps(ours)})
 
 
 def open_file(file: BinaryIO, size: int, source: str) -> WeightFile:
     """The safetensors file `file` of `size` bytes, with its header read and checked; arrays are read later.
 
     bfloat16 becomes float32 without rounding. Raises ValueError, naming `source`, if the file has another
-    format, is cut short, contradicts itself, or holds numbers of a type that NumPy does not have. A checksum of minicnn
-    is compared when arrays are read.
+    format, is cut short, contradicts itself, holds numbers of a type that NumPy does not have, or has metadata
+    that were altered after minicnn wrote them. A checksum over the arrays is compared when arrays are read.
     """
     header, start = _read_header(file, size, source)
     entries = _entries(header, file, start, size, source)
@@ -181,6 +182,8 @@ def _metadata(header: dict[str, Any], source: str) -> tuple[dict[str, Any], tupl
         if _OUR_ENTRY not in raw:
             return {key: value for key, value in raw.items() if key != "format"}, None
         ours = json_text.read(raw[_OUR_ENTRY])
+        if ours.get("metadata_sha256", _digest((), ours["metadata"])) != _digest((), ours["metadata"]):
+            raise ValueError("they were altered after minicnn wrote them: the checksum does not fit")
         return json_text.read(ours["metadata"]), (ours["metadata"], ours["sha256"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _damaged(source, "its metadata cannot be understood", error) from error

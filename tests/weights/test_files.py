@@ -20,7 +20,15 @@ from hypothesis.extra import numpy as hnp
 from minicnn import Tensor
 from minicnn.files import json_text
 from minicnn.kernels import layout
-from minicnn.weights import load, load_metadata, load_with_metadata, safetensors_format, save
+from minicnn.weights import (
+    load,
+    load_metadata,
+    load_with_metadata,
+    open_weights,
+    safetensors_format,
+    save,
+    shipped_path,
+)
 from minicnn.weights.pytorch_names import names_asked_for
 
 SUFFIXES = [".safetensors", ".npz"]
@@ -486,3 +494,57 @@ def test_a_git_lfs_pointer_is_named_with_what_to_do(suffix, tmp_path):
     with pytest.raises(ValueError, match=r"is a Git LFS pointer.*`git lfs pull`"):
         load(path)
     assert names_asked_for(path) == []
+
+
+ABOUT = {
+    "model": "resnet8",
+    "num_classes": 3,
+    "rate": 0.1,
+    "odd": [None, True, -1.5e300, "é"],
+    "classes": ["cat", "dog"],
+}
+
+
+def altered(path, old, new):
+    """The bytes of `path` with one text of its metadata replaced by another, in a whole file of its format."""
+    if path.suffix == ".npz":
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(buffer, "w") as target:
+            for member in source.infolist():
+                content = source.read(member)
+                if member.filename.endswith(".json"):
+                    assert old in content
+                    content = content.replace(old, new, 1)
+                target.writestr(member, content)
+        return buffer.getvalue()
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length]
+    inside = [text.replace(b'"', b'\\\\\\"') for text in (old, new)]  # JSON in JSON in JSON
+    assert inside[0] in header
+    header = header.replace(*inside, 1)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b'"num_classes": 3', b'"num_classes": 4'), (b'"rate": 0.1', b'"rate": 0.2'), (b'"cat", "dog"', b'"dog", "cat"')],
+)
+def test_altered_metadata_are_noticed_when_the_file_is_opened(suffix, old, new, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    save({"a": np.arange(3.0)}, path, ABOUT)
+    path.write_bytes(altered(path, old, old))
+    assert load_with_metadata(path)[1] == ABOUT
+    path.write_bytes(altered(path, old, new))
+    for read in (load_metadata, load, open_weights):
+        with pytest.raises(ValueError, match=rf"a\{suffix} .*altered after minicnn wrote them: the checksum does not"):
+            read(path)
+
+
+def test_files_of_before_the_checksum_of_metadata_are_read(tmp_path):
+    assert b"metadata_sha256" not in shipped_path("resnet20", "PARTWORLD_V1").read_bytes()
+    assert load_metadata(shipped_path("resnet20", "PARTWORLD_V1"))["model"] == "resnet20"
+    path = tmp_path / "a.npz"
+    path.write_bytes(archive_of(json.dumps({"arrays": [], "metadata": ABOUT}).encode()))
+    assert load_metadata(path) == ABOUT
