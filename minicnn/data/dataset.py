@@ -33,7 +33,7 @@ class Dataset:
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, ...]:
         """The items at `indices` as one tuple of arrays, (images (B, C, H, W), labels (B,)) as a rule."""
-        return collate([self[int(index)] for index in indices])
+        return collate([self[int(index)] for index in indices], indices)
 
     @property
     def labels(self) -> np.ndarray:
@@ -165,13 +165,34 @@ class ConcatDataset(Dataset):
         return f"ConcatDataset({self.datasets!r})"
 
 
-def collate(items: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, ...]:
+def collate(
+    items: Sequence[tuple[Any, ...]], indices: Sequence[int] | np.ndarray | None = None
+) -> tuple[np.ndarray, ...]:
     """One array for each field of the items: pictures (C, H, W) -> (B, C, H, W), float32; integers -> int64.
 
-    uint8 pictures are brought to [0, 1]. A field in which any item has a fraction is float32 for all of them.
-    Raises ValueError if pictures differ in size, TypeError if a field is not a number or an array.
+    uint8 pictures are brought to [0, 1]. A field in which any item has a fraction is float32 for all of them. `indices`
+    are the places of the items in the data set, by which errors name them; the default is their places in the batch.
+
+    Raises ValueError if there are no items or pictures differ in size, TypeError if an item is not a tuple of the
+    others' length or a field is not a number or an array.
     """
-    return tuple(_stack(list(field), position) for position, field in enumerate(zip(*items, strict=True)))
+    places = range(len(items)) if indices is None else indices
+    if not len(items):
+        raise ValueError("items must hold at least one item, but are empty: there is no batch to make")
+    for place, item in zip(places, items, strict=True):
+        if not isinstance(item, (tuple, list)):
+            raise TypeError(f"item {place} must be a tuple such as (image, label), but is {type(item).__name__}")
+        if len(item) != len(items[0]):
+            raise TypeError(f"item {place} has {len(item)} fields, but item {places[0]} has {len(items[0])}")
+    return tuple(_stack(list(field), number, places) for number, field in enumerate(zip(*items, strict=True)))
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array. Raises ValueError, naming the argument, if it is a list of lists of unequal lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array, or lists of equal lengths ({str(error)[:80]})") from error
 
 
 def check_index(index: int, length: int) -> int:
@@ -206,7 +227,7 @@ def _handed_out_item(array: np.ndarray) -> np.ndarray:
 
 def _stored(array: Any, position: int) -> np.ndarray:
     """`array` as a TensorDataset keeps it: uint8 pictures as they are, other floats float32, other integers int64."""
-    array = np.asarray(array)
+    array = as_array(f"array {position} of a TensorDataset", array)
     if array.ndim == 0 or array.dtype.kind not in "buif":
         raise TypeError(
             f"array {position} of a TensorDataset must hold numbers and have at least one axis, "
@@ -214,7 +235,9 @@ def _stored(array: Any, position: int) -> np.ndarray:
         )
     if array.ndim == 4 and array.dtype.kind in "uf":
         return channels_last(array, np.uint8 if array.dtype == np.uint8 else np.float32)
-    result: np.ndarray = array.astype(np.float32 if array.dtype.kind == "f" else np.int64, copy=False)
+    if array.dtype.kind != "f":
+        return _int64(f"array {position} of a TensorDataset", array)
+    result: np.ndarray = array.astype(np.float32, copy=False)
     return result
 
 
@@ -232,26 +255,32 @@ def channels_last(images: np.ndarray, dtype: Any = None) -> np.ndarray:
     return result
 
 
-def _stack(values: list[Any], position: int) -> np.ndarray:
-    arrays = [_handed_out_item(np.asarray(value)) for value in values]
-    if any(array.dtype.kind not in "buif" for array in arrays):
-        kinds = sorted({type(value).__name__ for value in values})
-        raise TypeError(
-            f"field {position} of the items ({', '.join(kinds)}) cannot become one array; "
-            "give DataLoader a collate_fn that makes a batch from a list of items"
-        )
-    shapes = sorted({array.shape for array in arrays})
-    if len(shapes) > 1:
-        raise ValueError(
-            f"field {position} has items of different shapes, {shapes[0]} and {shapes[1]}, which cannot become one "
-            "array; resize pictures to one size (ImageFolder(size=...), in a command --image-size), or give "
-            "DataLoader a collate_fn"
-        )
-    dtype = np.float32 if any(array.dtype.kind == "f" for array in arrays) else np.int64
-    stacked = layout.empty((len(arrays), *shapes[0]), dtype)  # B x (C, H, W) -> (B, C, H, W)
+def _stack(values: list[Any], field: int, places: Sequence[int] | np.ndarray) -> np.ndarray:
+    arrays = [_handed_out_item(as_array(f"field {field} of item {p}", v)) for p, v in zip(places, values, strict=True)]
+    for place, array, value in zip(places, arrays, values, strict=True):
+        if array.dtype.kind not in "buif":
+            raise TypeError(
+                f"field {field} of the items ({type(value).__name__}) cannot become one array (item {place}); "
+                "give DataLoader a collate_fn that makes a batch from a list of items"
+            )
+        if array.shape != arrays[0].shape:
+            raise ValueError(
+                f"field {field} has items of different shapes, {arrays[0].shape} and {array.shape}, which "
+                f"cannot become one array (items {places[0]} and {place}); resize pictures (ImageFolder(size=...), "
+                "in a command --image-size), or give DataLoader a collate_fn"
+            )
+    floats = any(array.dtype.kind == "f" for array in arrays)
+    stacked = layout.empty((len(arrays), *arrays[0].shape), np.float32 if floats else np.int64)  # -> (B, C, H, W)
     for place, array in enumerate(arrays):
-        stacked[place] = array
+        stacked[place] = array if floats else _int64(f"field {field} of item {places[place]}", array)
     return stacked
+
+
+def _int64(name: str, array: np.ndarray) -> np.ndarray:
+    """`array` as int64. Raises ValueError for values above its range, which would come out negative."""
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{name} must be below 2**63, but holds {array.max()}")
+    return array.astype(np.int64, copy=False)
 
 
 def _merge(places: list[np.ndarray], parts: Sequence[np.ndarray], length: int) -> np.ndarray:

@@ -84,7 +84,7 @@ class ImageFolder(Dataset):
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, ...]:
         if self.size is None:
-            return collate([self[int(index)] for index in indices])
+            return collate([self[int(index)] for index in indices], indices)
         pixels = np.stack([self._pixels(int(index)) for index in indices])  # B x (H, W, 3) -> (B, H, W, 3)
         return handed_out(pixels).transpose(0, 3, 1, 2), self._labels[np.asarray(indices, dtype=np.int64)]
 

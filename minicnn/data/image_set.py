@@ -90,15 +90,22 @@ def check_split(split: str, name: str, splits: Sequence[str] = SPLITS) -> str:
 def channel_statistics(dataset: Dataset, batch_size: int = 1000) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(mean, standard deviation) of every channel over all pixels of all pictures, in [0, 1], summed in float64.
 
-    Raises ValueError if the data set is empty.
+    Raises ValueError if the data set is empty, its items are not pictures with pixels, or a pixel is NaN or infinite.
     """
     if len(dataset) == 0:
         raise ValueError("the data set is empty: it has no mean")
+    first = dataset.batch([0])[0]
+    if first.ndim != 4 or not first.size:
+        raise ValueError(f"dataset must hold pictures (C, H, W) with pixels, but its first has {first.shape[1:]}")
     # Sums of differences from about the mean: E[x*x] - E[x]*E[x] of the values themselves would cancel.
-    about = dataset.batch([0])[0].mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)  # (1, C, 1, 1)
+    about = first.mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)  # (1, C, 1, 1)
     count, total, squares = 0, np.zeros(1), np.zeros(1)
     for start in range(0, len(dataset), batch_size):
-        images = dataset.batch(np.arange(start, min(start + batch_size, len(dataset))))[0] - about
+        images = dataset.batch(np.arange(start, min(start + batch_size, len(dataset))))[0]
+        broken = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))
+        if len(broken):
+            raise ValueError(f"picture {start + broken[0]} of dataset has a pixel that is NaN or infinite; repair it")
+        images = images - about
         count += images.size // images.shape[1]
         total = total + images.sum(axis=(0, 2, 3))  # (B, C, H, W) -> (C,)
         squares = squares + np.square(images).sum(axis=(0, 2, 3))

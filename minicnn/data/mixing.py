@@ -6,24 +6,26 @@ Both return soft labels (N, num_classes), rows that add to 1, which `functional.
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minicnn import random
-from minicnn.data.dataset import channels_last, check_labels
+from minicnn.data.dataset import as_array, channels_last, check_labels
 
 
 def mixup(
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: ArrayLike,
+    labels: ArrayLike,
     num_classes: int,
     alpha: float = 0.2,
     generator: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(images (N, C, H, W), soft labels (N, num_classes)): each picture a blend with another one of the batch.
 
-    The share of the first is drawn once a batch from Beta(alpha, alpha). Raises ValueError if alpha is not above 0, the
-    lengths differ or a label is outside the classes. Zhang et al. 2017, "mixup: Beyond empirical risk minimization".
+    The share of the first is drawn once a batch from Beta(alpha, alpha). Raises ValueError if alpha is not above 0,
+    there are no pictures, the lengths differ or a label is outside the classes; TypeError unless labels are integers.
+    Zhang et al. 2017, "mixup: Beyond empirical risk minimization".
     """
-    images, generator = _checked(images, labels, num_classes, alpha, generator)
+    images, labels, generator = _checked(images, labels, num_classes, alpha, generator)
     share = np.float32(generator.beta(alpha, alpha))
     partners = generator.permutation(len(images))
     mixed = share * images + (1 - share) * images[partners]
@@ -31,8 +33,8 @@ def mixup(
 
 
 def cutmix(
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: ArrayLike,
+    labels: ArrayLike,
     num_classes: int,
     alpha: float = 1.0,
     generator: np.random.Generator | None = None,
@@ -43,7 +45,7 @@ def cutmix(
     are mixed by the area that was in fact left, after the rectangle is cut off at the border. Raises as `mixup` does.
     Yun et al. 2019, "CutMix: Regularization strategy to train strong classifiers with localizable features".
     """
-    images, generator = _checked(images, labels, num_classes, alpha, generator)
+    images, labels, generator = _checked(images, labels, num_classes, alpha, generator)
     height, width = images.shape[2:]
     side = np.sqrt(1 - generator.beta(alpha, alpha))  # of the rectangle, as a share of the picture's
     top, bottom = _span(height, side, generator)
@@ -56,16 +58,19 @@ def cutmix(
 
 
 def _checked(
-    images: np.ndarray, labels: np.ndarray, num_classes: int, alpha: float, generator: np.random.Generator | None
-) -> tuple[np.ndarray, np.random.Generator]:
-    if images.ndim != 4 or images.dtype.kind != "f":
+    images: Any, labels: Any, num_classes: int, alpha: float, generator: np.random.Generator | None
+) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+    images, labels = as_array("images", images), as_array("labels", labels)
+    if images.ndim != 4 or images.dtype.kind != "f" or not images.size:
         raise ValueError(f"images must be a batch of floats (N, C, H, W), but are {images.dtype} {images.shape}")
-    if np.shape(labels) != (len(images),):
-        raise ValueError(f"labels must be {(len(images),)}, one for each picture, but are {np.shape(labels)}")
-    if not alpha > 0:
-        raise ValueError(f"alpha must be above 0, but is {alpha}")
-    check_labels(np.asarray(labels), num_classes)
-    return channels_last(images, np.float32), random.next_stream("mix", generator)
+    if labels.shape != (len(images),):
+        raise ValueError(f"labels must be {(len(images),)}, one for each picture, but are {labels.shape}")
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, but are {labels.dtype}")
+    if not 0 < alpha < np.inf:
+        raise ValueError(f"alpha must be above 0, and finite, but is {alpha}")
+    check_labels(labels, num_classes)
+    return channels_last(images, np.float32), labels, random.next_stream("mix", generator)
 
 
 def _span(length: int, share: float, generator: Any) -> tuple[int, int]:

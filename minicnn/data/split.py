@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import random
-from minicnn.data.dataset import Dataset, Subset
+from minicnn.data.dataset import Dataset, Subset, as_array
 
 
 def stratified_split(dataset: Any, sizes: Sequence[int | float], seed: int = 0) -> list[Any]:
@@ -63,7 +63,7 @@ def shuffled(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def _check_labels_array(labels: Any) -> np.ndarray:
-    labels = np.asarray(labels)
+    labels = as_array("labels", labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iub":
         raise ValueError(
             f"expected a Dataset or integer labels of shape (N,), but got dtype {labels.dtype} and shape {labels.shape}"
@@ -74,7 +74,7 @@ def _check_labels_array(labels: Any) -> np.ndarray:
 
 def _counts(sizes: Sequence[int | float], total: int) -> list[int]:
     """Sizes as counts; fractions are rounded at their running sum, so that fractions which add to 1 use every item."""
-    if any(size < 0 for size in sizes):
+    if not all(size >= 0 for size in sizes):  # NaN is not
         raise ValueError(f"sizes must be 0 or more, but are {list(sizes)}")
     fractional = [isinstance(size, (float, np.floating)) for size in sizes]
     if all(fractional):

@@ -16,6 +16,8 @@ class Averages:
         Raises TypeError, naming the value, if `mean` is something else.
         """
         try:
+            if isinstance(mean, (str, bytes)):  # float() would read a text
+                raise TypeError
             number = float(mean.item() if hasattr(mean, "item") else mean)
         except (TypeError, ValueError, RuntimeError) as error:
             found = f"{type(mean).__name__} {getattr(mean, 'shape', '')}".strip()

@@ -1,10 +1,13 @@
 """Evaluation measures every picture once and leaves the model as it was."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 import minicnn.functional as F
-from minicnn import Tensor, no_grad
+from minicnn import Tensor, nn, no_grad
 from minicnn.nn import evaluation_mode
 from minicnn.training import evaluate, predict, reestimate_batch_norm, top_losses
 from tests.training.parts import bits, dataset, loader, small_model
@@ -116,3 +119,31 @@ def test_reestimation_reads_as_many_batches_as_it_is_told_and_leaves_frozen_laye
     assert bits(model) == before
     with pytest.raises(ValueError, match="batches must be 1 or more"):
         reestimate_batch_norm(model, batches, batches=0)
+
+
+@pytest.mark.parametrize(
+    ("value", "mean"),
+    [
+        (Decimal("0.25"), 0.25),
+        (True, 1.0),
+        (np.float16(0.5), 0.5),
+        (Tensor(np.array([0.5])), 0.5),
+        (Fraction(1, 4), 0.25),
+    ],
+)
+def test_a_metric_may_return_any_kind_of_one_number(value, mean):
+    batches = [(np.zeros((size, 1, 2, 2), np.float32), np.zeros(size, np.int64)) for size in (3, 1)]
+    assert evaluate(nn.Flatten(), batches, None, {"share": lambda outputs, targets: value}) == {"share": mean}
+
+
+@pytest.mark.parametrize("value", ["0.5", b"1", None, 1j, [1, 2], np.zeros(2), Tensor(np.zeros(2)), {}])
+def test_a_metric_that_does_not_return_one_number_is_named(value):
+    batches = [(np.zeros((2, 1, 2, 2), np.float32), np.zeros(2, np.int64))]
+    with pytest.raises(TypeError, match=r"'share' must be one number for a batch, its mean, but is"):
+        evaluate(nn.Flatten(), batches, None, {"share": lambda outputs, targets: value})
+
+
+def test_batches_of_unequal_size_count_by_their_pictures():
+    batches = [(np.full((size, 1, 1, 1), size, np.float32), np.zeros(size, np.int64)) for size in (3, 1, 4)]
+    measured = evaluate(nn.Flatten(), batches, None, {"mean": lambda outputs, targets: outputs.data.mean()})
+    assert measured == {"mean": (3 * 3 + 1 * 1 + 4 * 4) / 8}

@@ -24,8 +24,10 @@ class Normalize(Transform):
         self.std = tuple(float(value) for value in np.atleast_1d(std))
         if len(self.mean) != len(self.std):
             raise ValueError(f"mean and std must have one value per channel each, but have {mean} and {std}")
-        if not all(value > 0 for value in self.std):
-            raise ValueError(f"std must be above 0 in every channel, but is {self.std}")
+        if not all(0 < value < np.inf for value in self.std):
+            raise ValueError(f"std must be above 0 in every channel, and finite, but is {self.std}")
+        if not np.isfinite(self.mean).all():
+            raise ValueError(f"mean must be finite in every channel, but is {self.mean}")
 
     def apply(self, pixels: np.ndarray, generator: Any) -> np.ndarray:
         batch, height, width, channels = pixels.shape
