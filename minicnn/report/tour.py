@@ -275,8 +275,8 @@ def _write_filters(page: Page, model: Any, untrained: Any, ladder: dict[str, Any
     page.paragraph(
         f"The filters of the first layer have {side} pixels in three colours, so they can be shown as pictures. But a "
         "filter this small can hardly be judged by eye: compare the learned filters with the random filters below "
-        "them. The probes tell them apart. From the feature maps of the stem, a probe reads the orientation with an "
-        f"accuracy of {ladder['trained']['orientation'][0]:.2f} if the filters are learned, and of "
+        "them. A probe can judge them: from the feature maps of the stem it reads the orientation with an accuracy of "
+        f"{ladder['trained']['orientation'][0]:.2f} if the filters are learned, and of "
         f"{ladder['untrained']['orientation'][0]:.2f} if they are random."
     )
     page.figure(

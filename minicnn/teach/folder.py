@@ -26,7 +26,7 @@ INSTALLED = _PACKAGE / "lessons"  # where a wheel puts them
 
 @dataclass(frozen=True)
 class LessonFile:
-    """One lesson as its text describes it."""
+    """One lesson as described in its own text."""
 
     path: Path
     title: str
@@ -50,7 +50,7 @@ class LessonFile:
 
 
 def lessons_folder() -> Path:
-    """The folder of the lessons: ./lessons or this folder if it holds some, else the checkout's or the package's own.
+    """The folder of the lessons: ./lessons or ., if lessons are there, else the checkout's or the package's own.
 
     So whoever copies the lessons and edits the exercises works on the copy. Raises FileNotFoundError without any.
     """
@@ -64,7 +64,7 @@ def lessons_folder() -> Path:
 def answers_folder() -> Path:
     """The folder of the reader's own files, answers and predictions: MINICNN_ANSWERS, or ./answers without it.
 
-    An editor may run cells in the folder of the lessons; then it is ../answers, the same as from one folder higher.
+    An editor may run cells in the folder of the lessons; the result is then ../answers, as from one folder higher.
     """
     named = os.environ.get("MINICNN_ANSWERS")
     if named:
@@ -74,7 +74,7 @@ def answers_folder() -> Path:
 
 
 def copy_lessons(target: Path) -> None:
-    """Copy the lessons and their exercises to the folder `target`, to edit. Raises FileExistsError if it is there."""
+    """Copy the lessons and their exercises to the folder `target`. Raises FileExistsError if `target` exists."""
     if target.exists():
         raise FileExistsError(f"{target} exists: move it away, or copy to another folder with --to")
     shutil.copytree(lessons_folder(), target, ignore=shutil.ignore_patterns("__pycache__", "runs"))

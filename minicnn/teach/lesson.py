@@ -1,12 +1,12 @@
 """The object that a lesson talks to, from `begin` to `finish`.
 
-A lesson is an ordinary file, cut into cells by `# %%`. It is run whole (`python lessons/01_see_an_edge.py`), cell by
-cell in an editor, or as a notebook; so nothing here asks where the lesson's file is, waits for input or needs a
+A lesson is an ordinary file, cut into cells by `# %%`. A lesson is run whole (`python lessons/01_see_an_edge.py`), cell
+by cell in an editor, or as a notebook; so nothing here asks where the lesson's file is, waits for input or needs a
 display, and a cell may be run again: its new numbers then replace its old ones.
 
     MINICNN_FAST=1                       the fast form: the same steps with smaller numbers
-    MINICNN_OUT=folder                   where figure and numbers go; without it runs/lessons, below the working folder
-    MINICNN_ANSWERS=folder               the reader's predictions and answers; without it answers, beside runs
+    MINICNN_OUT=folder                   the folder of figure and numbers; the default is runs/lessons
+    MINICNN_ANSWERS=folder               the reader's predictions and answers; the default is answers, beside runs
     MINICNN_STOP=01_see_an_edge:window   stop in the debugger at a named place; set NUMBA_DISABLE_JIT=1 as well, or the
                                          debugger cannot step into kernels
 """
@@ -112,7 +112,7 @@ class Lesson:
     def predict(self, key: str, question: str, choices: Sequence[Any] | None = None, yours: Any = None) -> None:
         """Ask before anything is computed. `minicnn lesson predict` puts the reader's answer into the reader's file.
 
-        `yours` is for a copy of the lesson, such as a notebook: it goes before the file.
+        `yours` is for a copy of the lesson, such as a notebook, and is used instead of the file.
         Raises ValueError if the answer is not one of `choices`.
         """
         given = yours if yours is not None else read_predictions(self.name).get(key)
@@ -208,9 +208,9 @@ class Lesson:
         fast_band: tuple[float, float] | None = None,
         unit: str = "",
     ) -> None:
-        """Record a number, and the band from lowest to highest in which it is expected.
+        """Record a number, and the band, from lowest to highest, of its expected values.
 
-        `band` is None for a number that depends on the machine. The fast form uses `fast_band`, or `band` without it.
+        `band` is None for a number that depends on the machine. The fast form uses `fast_band` if one is given.
         Raises ValueError for a number that is not finite or a band that is upside down.
         """
         value = float(value)
@@ -306,7 +306,7 @@ def find_source(target: str) -> Any:
 
 
 def agrees(yours: Any, value: Any, within: float) -> bool:
-    """True if the prediction `yours` is the outcome `value`, or a number at most the share `within` of it away."""
+    """True if the prediction `yours` is the outcome `value`, or differs from `value` by at most the share `within`."""
     if isinstance(yours, int | float) and isinstance(value, int | float):
         return abs(yours - value) <= within * abs(value)
     return yours == value

@@ -1,4 +1,4 @@
-"""A race: a parallel loop in which threads add to the same cells, and a way to see it that needs no luck.
+"""A race: a parallel loop in which threads add to the same cells, and a way to find races without luck.
 
 `sums[c] += x[m, c]` is three steps: read the sum, add, write it back. Where two threads do them at the same time,
 
@@ -79,7 +79,7 @@ def watch(function: Callable, *arguments: Any, backwards: bool = False) -> Watch
     """The cells that turns of prange loops shared in a call of `function`, a kernel's plain Python body.
 
     Arrays among the arguments are copied; those that the function makes are watched, too. An inner prange counts as a
-    plain loop, as it does to Numba, and `sums += row` with whole arrays is left to Numba, which gives each thread a
+    plain loop, as in Numba, and `sums += row` with whole arrays is left to Numba, which gives each thread a
     copy. `backwards` begins with the last turn: where turns are independent, no bit of the result may depend on that.
     """
     log = _Log(backwards)
@@ -129,7 +129,7 @@ class _Log:
 
 
 class _Cells:
-    """For each cell of one array: the first and the last turn of the running loop that touched it, and if one wrote."""
+    """For each cell of one array: the first and the last turn of the running loop that touched it, and if any wrote."""
 
     def __init__(self, shape: tuple[int, ...]):
         self._shape = shape
@@ -214,7 +214,7 @@ class _Array(NDArrayOperatorsMixin):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As NumPy's; to ask for it reads no cell."""
+        """As NumPy's; this does not read a cell."""
         return self._values.shape
 
     @property
@@ -262,7 +262,7 @@ class _Module:
 
 
 def _with_other_globals(function: Callable, log: _Log) -> Callable:
-    """`function` with the log's prange, and with NumPy's new arrays watched, under whatever names it knows them."""
+    """`function` with the log's prange, and with NumPy's new arrays watched, under all names in its module."""
 
     def watched(make: Callable) -> Callable:
         return lambda *arguments, **options: log.array(make(*arguments, **options))

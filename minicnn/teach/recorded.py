@@ -23,7 +23,7 @@ _CELL = re.compile(r"^(?=# %%)", re.MULTILINE)
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """The record in a JSON file. Raises FileNotFoundError, saying how to make one, if `path` does not exist."""
+    """The record in a JSON file. Raises FileNotFoundError, saying how to make the record, if `path` does not exist."""
     if not path.exists():
         raise FileNotFoundError(f"the recorded run {path} does not exist; `minicnn lesson record {path.stem}` makes it")
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
