@@ -7,7 +7,7 @@
 #
 # **Your time.** 60 minutes, both exercises included.
 #
-# **Machine time.** `6` s on two cores.
+# **Machine time.** `7` s on two cores.
 #
 # **Numbers in this text** are from one recorded run of `minicnn lesson run 3`;
 # `lessons/recorded/03_step_through_autograd.json` names its machine and versions. Yours are printed beside the bands in
