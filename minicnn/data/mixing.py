@@ -22,7 +22,7 @@ def mixup(
     """(images (N, C, H, W), soft labels (N, num_classes)): each picture a blend with another one of the batch.
 
     The share of the first is drawn once a batch from Beta(alpha, alpha). Raises ValueError if alpha is not above 0,
-    there are no pictures, the lengths differ or a label is outside the classes; TypeError unless labels are integers.
+    the batch is empty, the lengths differ or a label is outside the classes; TypeError unless labels are integers.
     Zhang et al. 2017, "mixup: Beyond empirical risk minimization".
     """
     images, labels, generator = _checked(images, labels, num_classes, alpha, generator)
