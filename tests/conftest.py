@@ -5,6 +5,7 @@ or badly; folders that stand in for a user's; and backbones so narrow that a tes
 """
 
 import http.server
+import signal
 import threading
 
 import numba
@@ -15,6 +16,12 @@ from minicnn import random
 
 settings.register_profile("minicnn", deadline=None)  # the first example of a kernel compiles it
 settings.load_profile("minicnn")
+
+
+def pytest_configure():
+    """Ctrl-C is heard even if the shell that put this run into the background had it ignored, as scripts' shells do."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
