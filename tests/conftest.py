@@ -30,10 +30,11 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What takes minutes is slow, too, so that `pytest -m "not slow"` is the short loop."""
+    """What takes minutes is slow, too, so that `pytest -m "not slow"` is the short loop, and may take its time."""
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker("slow")
+            item.add_marker(pytest.mark.timeout(0))
 
 
 @pytest.fixture(autouse=True)
