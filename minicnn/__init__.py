@@ -5,11 +5,12 @@ from minicnn.anomaly import detect_anomaly
 from minicnn.creation import from_numpy, ones, randn, zeros
 from minicnn.figures.graph import draw_graph
 from minicnn.functional import argmax, concat, einsum, matmul, maximum, minimum, stack, where
+from minicnn.grad_mode import enable_grad, is_grad_enabled, no_grad
 from minicnn.gradcheck import gradcheck
 from minicnn.kernels.compiling.compile import set_num_threads
 from minicnn.kernels.convolution.algorithm import use_algorithm
 from minicnn.random import manual_seed
-from minicnn.tensor import Tensor, enable_grad, is_grad_enabled, no_grad
+from minicnn.tensor import Tensor
 from minicnn.trace import trace_window
 from minicnn.weights import load, save
 

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 
 from minicnn.anomaly import detect_anomaly
 from minicnn.engine import Node, run_backward
+from minicnn.grad_mode import enable_grad, is_grad_enabled, no_grad
 from minicnn.gradcheck import gradcheck
-from minicnn.tensor import Tensor, enable_grad, is_grad_enabled, no_grad, refuse_create_graph
+from minicnn.tensor import Tensor, refuse_create_graph
 
 __all__ = ["detect_anomaly", "enable_grad", "grad", "gradcheck", "is_grad_enabled", "no_grad"]
 

@@ -37,7 +37,9 @@ class Node:
     backward needs that array.
     """
 
-    __slots__ = ("backward", "channels_last", "dtype", "freed", "hooks", "inputs", "name", "owner", "path", "shape")
+    __slots__ = (
+        "backward", "channels_last", "dtype", "freed", "hooks", "inputs", "kept", "name", "owner", "path", "shape",
+    )  # fmt: skip
 
     def __init__(
         self, name: str, value: np.ndarray, inputs: tuple[Node | None, ...] = (), backward: Backward | None = None
@@ -51,6 +53,8 @@ class Node:
         self.owner: weakref.ref[Any] | None = None
         self.hooks: list[Hook] = []
         self.freed = False
+        # For each input whose values `backward` needs: its count of changes, that count at present, and its shape.
+        self.kept: list[tuple[list[int], int, tuple[int, ...]] | None] = []
         self.path = anomaly.module_path()  # "features.3" where anomaly detection is on, else ""
 
     def describe(self, value: np.ndarray) -> None:
@@ -112,15 +116,11 @@ def run_backward(
 ) -> None:
     """Walk the graph back from `root`; `visit(node, gradient)` is told each node's whole gradient, after its hooks.
 
-    Raises RuntimeError if an earlier backward freed the graph.
+    Raises RuntimeError if an earlier backward freed the graph, or if values that a backward needs have changed.
     """
     order = topological_order(root)
     for node in order:
-        if node.freed:
-            raise RuntimeError(
-                f"backward came a second time over a graph that the first one freed (at operation {node.name!r}); "
-                "pass retain_graph=True to the first backward, or compute the result again"
-            )
+        _need_intact(node)
     gradients = {root: root.receive(gradient)}  # what has come together so far; this walk's own, for others may run
     try:
         for node in order:
@@ -132,7 +132,8 @@ def run_backward(
             visit(node, received)
             if node.backward is None:
                 continue
-            contributions = node.backward(received)
+            with np.errstate(all="ignore"):  # an infinity or a NaN is the right gradient of some values
+                contributions = node.backward(received)
             anomaly.check_backward(node, received, contributions)
             for child, contribution in zip(node.inputs, contributions, strict=True):
                 if child is not None and contribution is not None:
@@ -143,6 +144,22 @@ def run_backward(
         if not retain_graph:
             for node in order:
                 _free(node)
+
+
+def _need_intact(node: Node) -> None:
+    """Raise RuntimeError if `node` was freed, or if values that its backward needs are no longer those of forward."""
+    if node.freed:
+        raise RuntimeError(
+            f"backward came a second time over a graph that the first one freed (at operation {node.name!r}); "
+            "pass retain_graph=True to the first backward, or compute the result again"
+        )
+    for position, entry in enumerate(node.kept):
+        if entry is not None and entry[0][0] != entry[1]:
+            raise RuntimeError(
+                f"input {position} of {node.name!r}, of shape {entry[2]}, has changed since the forward pass (by an "
+                "optimiser's step, a load, or a new .data), so that its gradient would be wrong; call backward() "
+                "before the change, or compute the result again after it"
+            )
 
 
 def long_sum(array: np.ndarray, axis: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
@@ -185,7 +202,7 @@ def _replaced(node: Node, gradient: np.ndarray, hook: Hook) -> np.ndarray:
 def _free(node: Node) -> None:
     """Let go of the arrays that a node's backward holds, and of the nodes before it."""
     if not node.is_leaf:
-        node.backward, node.inputs, node.freed = _already_freed, (), True
+        node.backward, node.inputs, node.kept, node.freed = _already_freed, (), [], True
 
 
 def _already_freed(gradient: np.ndarray) -> Sequence[np.ndarray | None]:

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.tensor import Tensor, no_grad
+from minicnn.grad_mode import no_grad
+from minicnn.tensor import Tensor
 
 _ELEMENTS_TO_SEARCH = 2_000  # when a check fails, how many elements are tried one by one
 

@@ -54,6 +54,21 @@ class Operators:
     def __rpow__(self, base: Any) -> Tensor:
         return minicnn.functional.pow(base, self)
 
+    def __floordiv__(self, other: Any) -> Tensor:
+        return minicnn.functional.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return minicnn.functional.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return minicnn.functional.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return minicnn.functional.remainder(other, self)
+
+    def __pos__(self) -> Operators:
+        return self
+
     def __neg__(self) -> Tensor:
         return minicnn.functional.neg(self)
 
@@ -125,48 +140,59 @@ class Operators:
         """The matrix product, as with `@`."""
         return minicnn.functional.matmul(self, other)
 
-    def sum(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
+    def sum(self, dim: Axes = None, keepdim: bool = False, **named: Any) -> Tensor:
         """The sum over all axes or over those named."""
+        dim, keepdim, _ = _axes_named(dim, keepdim, named)
         return minicnn.functional.sum(self, dim, keepdim)
 
-    def mean(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
+    def mean(self, dim: Axes = None, keepdim: bool = False, **named: Any) -> Tensor:
         """The mean over all axes or over those named."""
+        dim, keepdim, _ = _axes_named(dim, keepdim, named)
         return minicnn.functional.mean(self, dim, keepdim)
 
-    def var(self, dim: Axes = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+    def var(self, dim: Axes = None, correction: int = 1, keepdim: bool = False, **named: Any) -> Tensor:
         """The variance: squared deviations summed, divided by their count less `correction`."""
+        dim, keepdim, correction = _axes_named(dim, keepdim, named, correction)
         return minicnn.functional.var(self, dim, correction, keepdim)
 
-    def std(self, dim: Axes = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+    def std(self, dim: Axes = None, correction: int = 1, keepdim: bool = False, **named: Any) -> Tensor:
         """The standard deviation: the square root of `var`."""
+        dim, keepdim, correction = _axes_named(dim, keepdim, named, correction)
         return minicnn.functional.std(self, dim, correction, keepdim)
 
-    def prod(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    def prod(self, dim: int | None = None, keepdim: bool = False, **named: Any) -> Tensor:
         """The product over all axes or over one."""
+        dim, keepdim, _ = _axes_named(dim, keepdim, named)
         return minicnn.functional.prod(self, dim, keepdim)
 
-    def amax(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
+    def amax(self, dim: Axes = None, keepdim: bool = False, **named: Any) -> Tensor:
         """The largest element over all axes or over those named."""
+        dim, keepdim, _ = _axes_named(dim, keepdim, named)
         return minicnn.functional.amax(self, dim, keepdim)
 
-    def amin(self, dim: Axes = None, keepdim: bool = False) -> Tensor:
+    def amin(self, dim: Axes = None, keepdim: bool = False, **named: Any) -> Tensor:
         """The smallest element over all axes or over those named."""
+        dim, keepdim, _ = _axes_named(dim, keepdim, named)
         return minicnn.functional.amin(self, dim, keepdim)
 
-    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
+    def max(self, dim: int | None = None, keepdim: bool = False, **named: Any) -> Any:
         """The largest element; with `dim`, a pair (values, indices)."""
+        dim, keepdim, _ = _axes_named(dim, keepdim, named)
         return minicnn.functional.max(self, dim, keepdim)
 
-    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
+    def min(self, dim: int | None = None, keepdim: bool = False, **named: Any) -> Any:
         """The smallest element; with `dim`, a pair (values, indices)."""
+        dim, keepdim, _ = _axes_named(dim, keepdim, named)
         return minicnn.functional.min(self, dim, keepdim)
 
-    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    def argmax(self, dim: int | None = None, keepdim: bool = False, **named: Any) -> Tensor:
         """The index of the largest element (the first, on a tie)."""
+        dim, keepdim, _ = _axes_named(dim, keepdim, named)
         return minicnn.functional.argmax(self, dim, keepdim)
 
-    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    def argmin(self, dim: int | None = None, keepdim: bool = False, **named: Any) -> Tensor:
         """The index of the smallest element (the first, on a tie)."""
+        dim, keepdim, _ = _axes_named(dim, keepdim, named)
         return minicnn.functional.argmin(self, dim, keepdim)
 
     def logsumexp(self, dim: Axes, keepdim: bool = False) -> Tensor:
@@ -176,6 +202,14 @@ class Operators:
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape; one size may be -1."""
         return minicnn.functional.reshape(self, _flat(shape))
+
+    def view(self, *shape: Any) -> Tensor:
+        """The same as reshape: without a copy where the memory order allows."""
+        return minicnn.functional.reshape(self, _flat(shape))
+
+    def clone(self) -> Tensor:
+        """A copy, through which the gradient flows."""
+        return minicnn.functional.clone(self)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """The axes from `start_dim` to `end_dim` joined into one."""
@@ -216,6 +250,23 @@ class Operators:
     def long(self) -> Tensor:
         """The values as int64, fractions cut off; no gradient flows."""
         return minicnn.functional.astype(self, np.int64)
+
+
+def _axes_named(dim: Any, keepdim: bool, named: dict[str, Any], correction: int = 1) -> tuple[Any, bool, int]:
+    """(dim, keepdim, correction), where `named` may give them by NumPy's names: axis, keepdims, ddof.
+
+    NumPy's functions, such as np.mean(tensor), also pass dtype and out, which must be None.
+    """
+    values = {"axis": dim, "keepdims": keepdim, "ddof": correction, "dtype": None, "out": None}
+    unknown = named.keys() - values.keys()
+    if unknown:
+        raise TypeError(f"`{min(unknown)}` is not an argument of this reduction; it takes dim (or axis) and keepdim")
+    if dim is not None and named.get("axis") is not None:
+        raise TypeError("`dim` and `axis` mean the same; give one of them")
+    values |= named
+    if values["dtype"] is not None or values["out"] is not None:
+        raise TypeError("`dtype` and `out` are not offered; convert the result with .astype(dtype)")
+    return values["axis"], values["keepdims"], values["ddof"]
 
 
 def _flat(arguments: tuple) -> tuple[int, ...]:

@@ -9,7 +9,6 @@ Operators and methods such as `+` and `.sum()` are one-line calls into functiona
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -18,43 +17,11 @@ from typing import Any
 import numpy as np
 
 from minicnn import anomaly
+from minicnn.arrays import to_array
 from minicnn.engine import Backward, Node, run_backward
+from minicnn.grad_mode import mode
 from minicnn.kernels import layout
 from minicnn.operators import Operators
-
-
-class _Mode(threading.local):
-    """Whether operations are recorded; one for each thread, so that a no_grad() in one stops no other's training."""
-
-    grad_enabled = True
-
-
-_mode = _Mode()
-
-
-def is_grad_enabled() -> bool:
-    """True while operations record how to go back, False inside `no_grad()`."""
-    return _mode.grad_enabled
-
-
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """While this is open, operations record nothing: results require no gradients, and intermediates die at once."""
-    before, _mode.grad_enabled = _mode.grad_enabled, False
-    try:
-        yield
-    finally:
-        _mode.grad_enabled = before
-
-
-@contextlib.contextmanager
-def enable_grad() -> Iterator[None]:
-    """While this is open, operations are recorded, even inside `no_grad()`."""
-    before, _mode.grad_enabled = _mode.grad_enabled, True
-    try:
-        yield
-    finally:
-        _mode.grad_enabled = before
 
 
 def refuse_create_graph(create_graph: bool) -> None:
@@ -89,17 +56,51 @@ class Tensor(Operators):
     them, become float32, and Python integers int64. Only floating-point Tensors can require gradients (TypeError).
     """
 
-    __slots__ = ("__weakref__", "_node", "_requires_grad", "data", "grad")
+    __slots__ = ("__weakref__", "_array", "_grad", "_node", "_requires_grad", "_version")
 
     def __init__(self, array: Any, requires_grad: bool = False):
-        self.data: np.ndarray = _to_array(array)
-        self.grad: Tensor | None = None
+        self._array: np.ndarray = array._array if isinstance(array, Tensor) else to_array(array)
+        self._grad: Tensor | None = None
         self._node: Node | None = None
         self._requires_grad = False
+        self._version = [0]  # how often the values changed, in a list that views of the values share
         if requires_grad:
             self.requires_grad_()
 
     # What it is
+
+    @property
+    def data(self) -> np.ndarray:
+        """The array. Another one may take its place, as in `p.data -= step`; a Tensor gives its array."""
+        return self._array
+
+    @data.setter
+    def data(self, array: Any) -> None:
+        self._array = array._array if isinstance(array, Tensor) else to_array(array)
+        self._version[0] += 1
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward() has added up, or None. Raises TypeError if set to anything else."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if gradient is not None and not isinstance(gradient, Tensor):
+            raise TypeError(
+                f"`grad` must be a Tensor or None, but is {type(gradient).__name__}; write tensor.grad = Tensor(array)"
+            )
+        self._grad = gradient
+
+    def copy_(self, values: Any) -> Tensor:
+        """This Tensor, with `values` (broadcast to its shape) written into its array; no gradient flows through it."""
+        self._array[...] = _plain(values)
+        self.increment_version()
+        return self
+
+    def increment_version(self) -> None:
+        """Note that the values have changed in place: a backward that still needs the former ones must refuse."""
+        self._version[0] += 1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -194,6 +195,16 @@ class Tensor(Operators):
     def __int__(self) -> int:
         return int(self.item())
 
+    def __index__(self) -> int:
+        if self._array.size != 1 or self.dtype.kind not in "iu":
+            raise TypeError(
+                f"an index must be one whole number, but this Tensor has shape {self.shape} and dtype {self.dtype}"
+            )
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
     def __repr__(self) -> str:
         values = np.array2string(self.data, precision=4, separator=", ", threshold=100, edgeitems=3, prefix="Tensor(")
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
@@ -244,7 +255,9 @@ class Tensor(Operators):
 
     def detach(self) -> Tensor:
         """A Tensor over the same array that no gradient flows through."""
-        return Tensor(self.data)
+        result = Tensor(self._array)
+        result._version = self._version
+        return result
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this Tensor although it is not a leaf. Raises RuntimeError if it requires no gradient."""
@@ -308,12 +321,12 @@ class Tensor(Operators):
     # Comparisons: element by element, and no gradient flows
 
     def __eq__(self, other: Any) -> Any:
-        if other is None:  # `tensor == None` is False, as in PyTorch: nothing to compare with, element by element
+        if other is None or isinstance(other, str):  # as in PyTorch: nothing to compare with, element by element
             return NotImplemented
         return Tensor(self.data == _plain(other))
 
     def __ne__(self, other: Any) -> Any:
-        if other is None:
+        if other is None or isinstance(other, str):
             return NotImplemented
         return Tensor(self.data != _plain(other))
 
@@ -340,22 +353,40 @@ class Tensor(Operators):
     def __or__(self, other: Any) -> Tensor:
         return Tensor(self.data | _plain(other))
 
+    def __xor__(self, other: Any) -> Tensor:
+        return Tensor(self.data ^ _plain(other))
 
-def make_result(data: np.ndarray, inputs: Sequence[Tensor | None], backward: Backward, name: str) -> Tensor:
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+
+def make_result(
+    data: np.ndarray,
+    inputs: Sequence[Tensor | None],
+    backward: Backward,
+    name: str,
+    keeps_inputs: bool = True,
+) -> Tensor:
     """The Tensor that an operation returns, with the way back to its inputs if any of them requires a gradient.
 
     An input that was not given, such as a missing bias, is None. `backward(gradient)` gets an array of `data`'s shape
     and returns one array or None for each of `inputs`: `gradient` itself, a view of `gradient`, or a fresh array, in
     any shape that broadcasting the input could have given. It must not change `gradient`, nor return an array that it
-    keeps.
+    keeps. With `keeps_inputs` the way back is refused once the values of an input have changed; `backward` of an
+    operation such as a sum does not look at them.
     """
     result = Tensor.__new__(Tensor)
-    result.data = data = np.asarray(data)
-    result.grad = result._node = None
+    result._array = data = np.asarray(data)
+    result._grad = result._node = None
     result._requires_grad = False
+    result._version = [0]
+    if not keeps_inputs and len(inputs) == 1 and inputs[0] is not None and np.may_share_memory(data, inputs[0]._array):
+        result._version = inputs[0]._version  # a view: what changes the input changes the result
     anomaly.check_forward(name, data, inputs)
-    if _mode.grad_enabled and data.dtype.kind == "f" and any(t is not None and t._requires_grad for t in inputs):
-        result._node = Node(name, data, tuple(None if t is None else _node_of(t) for t in inputs), backward)
+    if mode.grad_enabled and data.dtype.kind == "f" and any(t is not None and t._requires_grad for t in inputs):
+        node = Node(name, data, tuple(None if t is None else _node_of(t) for t in inputs), backward)
+        if keeps_inputs:
+            node.kept = [None if t is None else (t._version, t._version[0], t._array.shape) for t in inputs]
+        result._node = node
         result._requires_grad = True
     return result
 
@@ -380,23 +411,6 @@ def optional_tensor(value: Any) -> Tensor | None:
 def _plain(value: Any) -> Any:
     """The array of anything a Tensor can hold; a Python number as it is, for NumPy gives it the other side's dtype."""
     return value if isinstance(value, (bool, int, float)) else as_tensor(value).data
-
-
-def _to_array(value: Any) -> np.ndarray:
-    if isinstance(value, Tensor):
-        return value.data
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # NumPy's message speaks of inhomogeneous shapes
-        raise ValueError(
-            f"a Tensor needs rows of equal lengths, but this {type(value).__name__} has parts of different shapes; "
-            "bring pictures to one size first"
-        ) from error
-    if array.dtype == np.float64 and not isinstance(value, (np.ndarray, np.generic)):
-        array = array.astype(np.float32)  # Python's floats say nothing of precision; the default is float32
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"a Tensor holds numbers or booleans, but got {type(value).__name__} of dtype {array.dtype}")
-    return array
 
 
 def _unpickled(kind: type[Tensor], array: np.ndarray, channels_last: bool, requires_grad: bool) -> Tensor:

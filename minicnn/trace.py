@@ -20,9 +20,10 @@ from numpy.typing import ArrayLike
 
 from minicnn.functional.arguments import are_ints, need_count
 from minicnn.functional.checks import need_float
+from minicnn.grad_mode import enable_grad
 from minicnn.kernels.shapes import convolution_output_size
 from minicnn.nn.convolution import Conv2d
-from minicnn.tensor import Tensor, as_tensor, enable_grad
+from minicnn.tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

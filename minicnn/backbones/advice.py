@@ -11,8 +11,9 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
+from minicnn.grad_mode import is_grad_enabled
 from minicnn.nn.normalization import BatchNorm2d
-from minicnn.tensor import Tensor, is_grad_enabled
+from minicnn.tensor import Tensor
 
 if TYPE_CHECKING:
     from minicnn.backbones.backbone import Backbone

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from minicnn.engine import Node, topological_order
+from minicnn.grad_mode import enable_grad
 from minicnn.nn import Module, evaluation_mode
-from minicnn.tensor import Tensor, enable_grad
+from minicnn.tensor import Tensor
 
 IMAGES = "images"  # the name of the input
 

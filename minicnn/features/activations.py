@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.grad_mode import no_grad
 from minicnn.nn import Module, evaluation_mode
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import Tensor
 
 Reduce = Callable[[np.ndarray, slice], np.ndarray]
 

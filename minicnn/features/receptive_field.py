@@ -22,13 +22,14 @@ import numpy as np
 
 from minicnn import autograd
 from minicnn.functional.arguments import are_ints
+from minicnn.grad_mode import enable_grad
 from minicnn.kernels import layout
 from minicnn.kernels.convolution.algorithm import use_algorithm
 from minicnn.nn import Module, evaluation_mode
 from minicnn.nn.receptive_field import ReceptiveField
 from minicnn.nn.tracing import FieldTracer
 from minicnn.random import next_stream
-from minicnn.tensor import Tensor, enable_grad
+from minicnn.tensor import Tensor
 
 # A pixel counts as seen if its share of the largest gradient is above this: 1 - 95.45 %, as in the paper (section 3.1).
 THRESHOLD = 1 - 0.9545

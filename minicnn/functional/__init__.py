@@ -19,12 +19,14 @@ from minicnn.functional.arithmetic import add as add
 from minicnn.functional.arithmetic import clamp as clamp
 from minicnn.functional.arithmetic import div as div
 from minicnn.functional.arithmetic import exp as exp
+from minicnn.functional.arithmetic import floor_divide as floor_divide
 from minicnn.functional.arithmetic import log as log
 from minicnn.functional.arithmetic import maximum as maximum
 from minicnn.functional.arithmetic import minimum as minimum
 from minicnn.functional.arithmetic import mul as mul
 from minicnn.functional.arithmetic import neg as neg
 from minicnn.functional.arithmetic import pow as pow
+from minicnn.functional.arithmetic import remainder as remainder
 from minicnn.functional.arithmetic import sqrt as sqrt
 from minicnn.functional.arithmetic import sub as sub
 from minicnn.functional.arithmetic import where as where
@@ -77,6 +79,7 @@ from minicnn.functional.resize import interpolate as interpolate
 from minicnn.functional.resize import pixel_shuffle as pixel_shuffle
 from minicnn.functional.resize import pixel_unshuffle as pixel_unshuffle
 from minicnn.functional.shaping import astype as astype
+from minicnn.functional.shaping import clone as clone
 from minicnn.functional.shaping import concat as concat
 from minicnn.functional.shaping import expand as expand
 from minicnn.functional.shaping import flatten as flatten

@@ -47,6 +47,7 @@ def add_relu(input: Any, other: Any) -> Tensor:
     return make_result(y, (x, other), backward, "add_relu")
 
 
+@np.errstate(all="ignore")
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """The input cut to [min_val, max_val]; the slope is 1 strictly inside and 0 elsewhere.
 
@@ -83,6 +84,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
     return make_result(elementwise.scale_below_zero(a, a, negative_slope), (x,), backward, "leaky_relu")
 
 
+@np.errstate(all="ignore")
 def elu(input: Any, alpha: float = 1.0) -> Tensor:
     """The input where it is positive, else alpha * (exp(input) - 1); the slope at 0 is alpha.
 
@@ -97,6 +99,7 @@ def elu(input: Any, alpha: float = 1.0) -> Tensor:
     return make_result(np.where(a > 0, a, alpha * np.expm1(np.minimum(a, 0))), (x,), backward, "elu")
 
 
+@np.errstate(all="ignore")
 def gelu(input: Any, approximate: str = "none") -> Tensor:
     """input * P(Z <= input), Z being standard normal; with approximate="tanh", the approximation by tanh.
 
@@ -120,11 +123,10 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
             density = np.exp(-0.5 * a * a) * (1 / math.sqrt(2 * math.pi))
         return (gradient * (probability + a * density),)
 
-    with np.errstate(invalid="ignore"):  # -inf * 0 is NaN, in PyTorch too
-        result = a * probability
-    return make_result(result, (x,), backward, "gelu")
+    return make_result(a * probability, (x,), backward, "gelu")
 
 
+@np.errstate(all="ignore")
 def silu(input: Any) -> Tensor:
     """input * sigmoid(input), also called swish."""
     x = _float_tensor("silu", input)
@@ -134,11 +136,10 @@ def silu(input: Any) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps the input and its sigmoid
         return (gradient * gate * (1 + a * (1 - gate)),)
 
-    with np.errstate(invalid="ignore"):  # -inf * 0 is NaN, in PyTorch too
-        result = a * gate
-    return make_result(result, (x,), backward, "silu")
+    return make_result(a * gate, (x,), backward, "silu")
 
 
+@np.errstate(all="ignore")
 def hardswish(input: Any) -> Tensor:
     """input * relu6(input + 3) / 6; the slope is 0 at -3 and 1 at 3. Source: Howard et al. 2019, section 5.2."""
     x = _float_tensor("hardswish", input)
@@ -148,9 +149,7 @@ def hardswish(input: Any) -> Tensor:
         slope = np.where(a <= -3, 0, np.where(a >= 3, 1, a / 3 + 0.5))
         return (gradient * slope.astype(a.dtype),)
 
-    with np.errstate(invalid="ignore"):  # -inf * 0 is NaN, in PyTorch too
-        result = a * np.clip(a + 3, 0, 6) / 6
-    return make_result(result, (x,), backward, "hardswish")
+    return make_result(a * np.clip(a + 3, 0, 6) / 6, (x,), backward, "hardswish")
 
 
 def sigmoid(input: Any) -> Tensor:
@@ -175,6 +174,7 @@ def tanh(input: Any) -> Tensor:
     return make_result(y, (x,), backward, "tanh")
 
 
+@np.errstate(all="ignore")
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input > threshold (no digit differs)."""
     x = _float_tensor("softplus", input)
@@ -184,8 +184,7 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps beta * input and where the line was used
         return (np.where(straight, gradient, gradient * logistic(scaled)),)
 
-    with np.errstate(over="ignore"):
-        result = np.where(straight, x.data, np.log1p(np.exp(scaled)) / beta)
+    result = np.where(straight, x.data, np.log1p(np.exp(scaled)) / beta)
     return make_result(result, (x,), backward, "softplus")
 
 
@@ -195,7 +194,7 @@ def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
     Without `dim` it is chosen as PyTorch does (0 for 0, 1 or 3 axes, else 1), with a warning.
     """
     x, axis = _row_of("softmax", input, dim, dtype)
-    with np.errstate(invalid="ignore"):  # a row of -inf has no softmax: NaN, as in PyTorch
+    with np.errstate(over="ignore", invalid="ignore"):  # a row of -inf has no softmax: NaN, as in PyTorch
         y = np.exp(x.data - x.data.max(axis=axis, keepdims=True, initial=-np.inf))
         y /= y.sum(axis=axis, keepdims=True)
 
@@ -212,7 +211,7 @@ def log_softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Tensor
     if in_rows:
         y = kernels.log_softmax(x.data, axis[0])
     else:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             shifted = x.data - x.data.max(axis=axis, keepdims=True, initial=-np.inf)
             y = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 

@@ -69,7 +69,7 @@ def add(input: Any, other: Any) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing
         return gradient, gradient
 
-    return make_result(elementwise.add(a, b), tensors, backward, "add")
+    return make_result(elementwise.add(a, b), tensors, backward, "add", keeps_inputs=False)
 
 
 def sub(input: Any, other: Any) -> Tensor:
@@ -81,7 +81,7 @@ def sub(input: Any, other: Any) -> Tensor:
 
     with np.errstate(over="ignore", invalid="ignore"):
         result = a - b
-    return make_result(result, tensors, backward, "sub")
+    return make_result(result, tensors, backward, "sub", keeps_inputs=False)
 
 
 def mul(input: Any, other: Any) -> Tensor:
@@ -135,6 +135,38 @@ def pow(input: Any, exponent: Any) -> Tensor:
     return make_result(power, (x, y), backward, "pow")
 
 
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """The largest whole number not above input / other; no gradient flows, for the slope is 0 wherever there is one.
+
+    Raises ZeroDivisionError for integers divided by 0.
+    """
+    _, (a, b) = operands_of("floor_divide", input, other)
+    _need_divisor("floor_divide", b)
+    with np.errstate(all="ignore"):
+        return Tensor(np.floor_divide(a, b))
+
+
+def remainder(input: Any, other: Any) -> Tensor:
+    """input - other * floor(input / other), which has the sign of `other`.
+
+    Raises ZeroDivisionError for integers divided by 0.
+    """
+    tensors, (a, b) = operands_of("remainder", input, other)
+    _need_divisor("remainder", b)
+    with np.errstate(all="ignore"):
+        result = np.remainder(a, b)
+
+    def backward(gradient: np.ndarray):  # keeps both operands
+        return gradient, -gradient * np.floor_divide(a, b)
+
+    return make_result(result, tensors, backward, "remainder")
+
+
+def _need_divisor(name: str, divisor: np.ndarray) -> None:
+    if divisor.dtype.kind in "biu" and not np.all(divisor):
+        raise ZeroDivisionError(f"{name}: `other` holds a 0, and integers have no infinity; convert with .float()")
+
+
 def neg(input: Any) -> Tensor:
     """-input."""
     x = as_tensor(input)
@@ -142,7 +174,7 @@ def neg(input: Any) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing
         return (-gradient,)
 
-    return make_result(-x.data, (x,), backward, "neg")
+    return make_result(-x.data, (x,), backward, "neg", keeps_inputs=False)
 
 
 def abs(input: Any) -> Tensor:

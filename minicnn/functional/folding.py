@@ -38,7 +38,9 @@ def unfold(
     def backward(gradient: np.ndarray):  # keeps nothing
         return (_add_patches(gradient, size, counts, kernel, gaps, edges, steps),)
 
-    return make_result(_patches(x.data, counts, kernel, gaps, edges, steps), (x,), backward, "unfold")
+    return make_result(
+        _patches(x.data, counts, kernel, gaps, edges, steps), (x,), backward, "unfold", keeps_inputs=False
+    )
 
 
 def fold(
@@ -80,7 +82,9 @@ def fold(
     def backward(gradient: np.ndarray):  # keeps nothing
         return (_patches(gradient, counts, kernel, gaps, edges, steps),)
 
-    return make_result(_add_patches(x.data, size, counts, kernel, gaps, edges, steps), (x,), backward, "fold")
+    return make_result(
+        _add_patches(x.data, size, counts, kernel, gaps, edges, steps), (x,), backward, "fold", keeps_inputs=False
+    )
 
 
 def _windows(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.engine import long_sum
 from minicnn.functional.arithmetic import result_dtype
 from minicnn.tensor import Tensor, as_tensor, make_result
 
@@ -41,9 +42,9 @@ def matmul(input: Any, other: Any) -> Tensor:
         to_a = None if kept_columns is None else full @ np.swapaxes(kept_columns, -1, -2)
         to_b = None if kept_rows is None else np.swapaxes(kept_rows, -1, -2) @ full
         if to_a is not None and len(a_shape) == 1:
-            to_a = to_a.reshape(-1, a_shape[0]).sum(0)
+            to_a = long_sum(to_a.reshape(-1, a_shape[0]), (0,))
         if to_b is not None and len(b_shape) == 1:
-            to_b = to_b.reshape(-1, b_shape[0]).sum(0)
+            to_b = long_sum(to_b.reshape(-1, b_shape[0]), (0,))
         return to_a, to_b
 
     return make_result(a @ b, tensors, backward, "matmul")
@@ -60,7 +61,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     arrays = [np.asarray(tensor.data, dtype=dtype) for tensor in tensors]
     inputs, output = _parse(equation, arrays)
     try:
-        result = np.einsum(f"{','.join(inputs)}->{output}", *arrays)
+        result = _summed(inputs, output, arrays)
     except ValueError as error:
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(f"einsum {equation!r} does not fit operands of shape {shapes}: {error}") from None
@@ -84,6 +85,14 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         return gradients
 
     return make_result(result, tensors, backward, "einsum")
+
+
+def _summed(inputs: list[str], output: str, arrays: list[np.ndarray]) -> np.ndarray:
+    """np.einsum, with sums of float32 taken in float64, block by block: a float32 total would stop growing."""
+    wide = np.float64 if arrays[0].dtype.kind == "f" else None
+    return np.einsum(f"{','.join(inputs)}->{output}", *arrays, dtype=wide, casting="same_kind").astype(
+        arrays[0].dtype, copy=False
+    )
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -126,11 +135,11 @@ def _gradient_of(
     # Letters that only this operand has were summed over: their gradient is the same along them.
     present = "".join(letter for letter in unique if letter in available)
     # An axis of size 1 that was broadcast against a longer one is summed here.
-    partial = np.einsum(f"{','.join(other_letters)}->{present}", *others)
+    partial = _summed(other_letters, present, others)
     sizes = dict(zip(letters, shape, strict=True))
     for axis, letter in enumerate(present):
         if sizes[letter] == 1 and partial.shape[axis] != 1:
-            partial = partial.sum(axis=axis, keepdims=True)
+            partial = long_sum(partial, (axis,), keepdims=True)
     for axis, letter in enumerate(unique):
         if letter not in available:
             partial = np.expand_dims(partial, axis)

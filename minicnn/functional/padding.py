@@ -79,7 +79,7 @@ def _pad_with_constant(x: Tensor, amounts: list[tuple[int, int]], value: float) 
         result[source] = gradient[target]
         return (result,)
 
-    return make_result(padded, (x,), backward, "pad")
+    return make_result(padded, (x,), backward, "pad", keeps_inputs=False)
 
 
 def _pad_with_itself(x: Tensor, amounts: list[tuple[int, int]], mode: str, pad: tuple[int, ...]) -> Tensor:

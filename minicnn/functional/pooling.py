@@ -124,7 +124,7 @@ def avg_pool2d(
             ),
         )
 
-    return make_result(layout.from_kernel(y), (x,), backward, "avg_pool2d")
+    return make_result(layout.from_kernel(y), (x,), backward, "avg_pool2d", keeps_inputs=False)
 
 
 def adaptive_avg_pool2d(input: Any, output_size: OutputSize) -> Tensor:
@@ -144,7 +144,7 @@ def adaptive_avg_pool2d(input: Any, output_size: OutputSize) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing
         return (layout.from_kernel(kernels.adaptive_avg_pool2d_backward(layout.to_kernel(gradient), size)),)
 
-    return make_result(layout.from_kernel(y), (x,), backward, "adaptive_avg_pool2d")
+    return make_result(layout.from_kernel(y), (x,), backward, "adaptive_avg_pool2d", keeps_inputs=False)
 
 
 def adaptive_max_pool2d(

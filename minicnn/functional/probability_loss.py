@@ -13,6 +13,7 @@ from minicnn.functional.loss_reduction import REDUCTIONS, reduce_loss, spread
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 
+@np.errstate(all="ignore")
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Tensor:
     """-(target * log(input) + (1 - target) * log(1 - input)) for probabilities; logarithms are cut at -100.
 
@@ -42,6 +43,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     return make_result(reduce_loss(values, reduction, divisor), (x, y), backward, name)
 
 
+@np.errstate(all="ignore")
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
 ) -> Tensor:
@@ -65,6 +67,7 @@ def binary_cross_entropy_with_logits(
     return make_result(reduce_loss(values, reduction, divisor), (x, y), backward, name)
 
 
+@np.errstate(all="ignore")
 def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """target * (log(target) - input), where `input` holds log probabilities, and so does `target` with log_target=True.
 

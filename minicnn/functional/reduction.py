@@ -58,7 +58,7 @@ def sum(input: Any, dim: Axes = None, keepdim: bool = False) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing: every element counted once
         return (np.broadcast_to(gradient.reshape(kept), shape),)
 
-    return make_result(total, (x,), backward, "sum")
+    return make_result(total, (x,), backward, "sum", keeps_inputs=False)
 
 
 def mean(input: Any, dim: Axes = None, keepdim: bool = False) -> Tensor:
@@ -75,9 +75,10 @@ def mean(input: Any, dim: Axes = None, keepdim: bool = False) -> Tensor:
         share = gradient.reshape(kept) / builtins.max(count, 1)
         return (np.broadcast_to(share, shape),)
 
-    return make_result(result, (x,), backward, "mean")
+    return make_result(result, (x,), backward, "mean", keeps_inputs=False)
 
 
+@np.errstate(all="ignore")
 def var(input: Any, dim: Axes = None, correction: float | None = 1, keepdim: bool = False) -> Tensor:
     """The variance over `dim`: squared deviations from the mean, summed, over (count - correction).
 
@@ -101,10 +102,33 @@ def var(input: Any, dim: Axes = None, correction: float | None = 1, keepdim: boo
 
 
 def std(input: Any, dim: Axes = None, correction: float | None = 1, keepdim: bool = False) -> Tensor:
-    """The standard deviation over `dim`, the square root of `var`. Raises TypeError for integers."""
-    return var(input, dim, correction, keepdim).sqrt()
+    """The standard deviation over `dim`, the square root of `var`, with slope 0 at a constant.
+
+    Raises TypeError for integers.
+    """
+    x = as_tensor(input)
+    _need_float("std", x.data)
+    axes, shape = axes_of(dim, x.ndim), x.shape
+    kept, count = _kept_shape(shape, axes), _count(shape, axes)
+    divisor = np.asarray(builtins.max(count - (1 if correction is None else correction), 0), np.float64)
+    # In float64, where the square of no float32 overflows or vanishes, and of float64 in units of the largest.
+    wide = x.data.astype(np.float64)
+    unit = np.abs(wide).max(axis=axes, keepdims=True, initial=0)
+    unit = np.where(np.isfinite(unit) & (unit > 0), unit, 1)
+    with np.errstate(all="ignore"):
+        scaled = wide / unit
+        deviation = scaled - scaled.sum(axis=axes, keepdims=True) / count
+        spread = np.sqrt(np.square(deviation).sum(axis=axes, keepdims=True) / divisor)
+        result = (spread * unit).astype(x.dtype)
+
+    def backward(gradient: np.ndarray):  # keeps the deviations and their spread
+        slope = np.where(spread == 0, 0, deviation / (spread * divisor))
+        return ((slope * gradient.reshape(kept)).astype(gradient.dtype),)
+
+    return make_result(result if keepdim else result.reshape(kept).squeeze(axes), (x,), backward, "std")
 
 
+@np.errstate(all="ignore")
 def prod(input: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The product over all axes, or over one."""
     x = as_tensor(input)
@@ -196,6 +220,7 @@ def _arg(input: Any, dim: int | None, keepdim: bool, choose: Any, name: str) -> 
     return Tensor(np.asarray(choose(a, axis=axis, keepdims=keepdim), dtype=np.int64))
 
 
+@np.errstate(all="ignore")
 def logsumexp(input: Any, dim: Axes, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim`, computed after subtracting the largest element, so that nothing overflows."""
     x = as_tensor(input)

@@ -92,11 +92,13 @@ def _of_difference(
             f"{np.broadcast_shapes(x.shape, y.shape)}; this is seldom what was meant, so reshape one of them",
             stacklevel=3,
         )
-    difference = a - b
+    with np.errstate(all="ignore"):
+        difference = a - b
     weights = None if weight is None else as_tensor(weight).data.astype(a.dtype, copy=False)
     if weights is not None and weights.shape != x.shape:
         raise ValueError(f"{name}: weight must have the input's shape {x.shape}, but its shape is {weights.shape}")
-    values = value(difference) if weights is None else value(difference) * weights
+    with np.errstate(all="ignore"):  # the square of a large number is infinite
+        values = value(difference) if weights is None else value(difference) * weights
     divisor = float(values.size if weights is None or not over_weights else weights.sum(dtype=np.float64))
 
     def backward(gradient: np.ndarray):  # keeps the difference and the weights

@@ -78,7 +78,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing
         return (_to_channels(gradient, r),)
 
-    return make_result(_to_pixels(x.data, r), (x,), backward, "pixel_shuffle")
+    return make_result(_to_pixels(x.data, r), (x,), backward, "pixel_shuffle", keeps_inputs=False)
 
 
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
@@ -96,7 +96,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing
         return (_to_pixels(gradient, r),)
 
-    return make_result(_to_channels(x.data, r), (x,), backward, "pixel_unshuffle")
+    return make_result(_to_channels(x.data, r), (x,), backward, "pixel_unshuffle", keeps_inputs=False)
 
 
 def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: bool) -> None:
@@ -152,6 +152,8 @@ def _target(
 def _nearest_places(before: int, after: int, scale: float | None, shift: float) -> np.ndarray:
     """For each place of the result, the place of the input that it copies."""
     # In float32 whatever the input's dtype, as in PyTorch: where a centre falls on an edge, rounding decides.
+    if after == 2 * before and not shift:  # PyTorch copies each pixel twice, whatever the factor was
+        scale = None
     step = np.float32(before) / np.float32(after) if scale is None else np.float32(1 / scale)
     places = np.floor((np.arange(after, dtype=np.float32) + np.float32(shift)) * step)
     return np.minimum(places.astype(np.int64), before - 1)

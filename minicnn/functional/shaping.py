@@ -14,6 +14,16 @@ from minicnn.operators import Axes
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 
+def clone(input: Any) -> Tensor:
+    """A copy, through which the gradient flows."""
+    x = as_tensor(input)
+
+    def backward(gradient: np.ndarray):  # keeps nothing
+        return (gradient,)
+
+    return make_result(layout.copy(x.data), (x,), backward, "clone", keeps_inputs=False)
+
+
 def reshape(input: Any, shape: Sequence[int]) -> Tensor:
     """The elements in C order of (N, C, H, W) in another shape; one size may be -1.
 
@@ -31,7 +41,7 @@ def reshape(input: Any, shape: Sequence[int]) -> Tensor:
         image[...] = gradient.reshape(before)
         return (image,)
 
-    return make_result(x.data.reshape(after), (x,), backward, "reshape")
+    return make_result(x.data.reshape(after), (x,), backward, "reshape", keeps_inputs=False)
 
 
 def _complete(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
@@ -73,7 +83,7 @@ def permute(input: Any, dims: Sequence[int]) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing
         return (gradient.transpose(back),)
 
-    return make_result(x.data.transpose(order), (x,), backward, "permute")
+    return make_result(x.data.transpose(order), (x,), backward, "permute", keeps_inputs=False)
 
 
 def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
@@ -108,7 +118,7 @@ def _reshaped_view(x: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing
         return (gradient.reshape(before),)
 
-    return make_result(x.data.reshape(shape), (x,), backward, name)
+    return make_result(x.data.reshape(shape), (x,), backward, name, keeps_inputs=False)
 
 
 def expand(input: Any, sizes: Sequence[int]) -> Tensor:
@@ -129,7 +139,7 @@ def expand(input: Any, sizes: Sequence[int]) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing; the engine sums over what was repeated
         return (gradient,)
 
-    return make_result(np.broadcast_to(x.data, new), (x,), backward, "expand")
+    return make_result(np.broadcast_to(x.data, new), (x,), backward, "expand", keeps_inputs=False)
 
 
 def concat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
@@ -157,7 +167,7 @@ def concat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
         pieces = np.split(gradient, ends, axis)
         return [_written_out(piece) for piece in pieces] if like_images else pieces
 
-    return make_result(result, inputs, backward, "concat")
+    return make_result(result, inputs, backward, "concat", keeps_inputs=False)
 
 
 def _written_out(piece: np.ndarray) -> np.ndarray:
@@ -205,4 +215,4 @@ def astype(input: Any, dtype: Any) -> Tensor:
     def backward(gradient: np.ndarray):  # keeps nothing; the engine casts back
         return (gradient,)
 
-    return make_result(x.data.astype(dtype), (x,), backward, "astype")
+    return make_result(x.data.astype(dtype), (x,), backward, "astype", keeps_inputs=False)

@@ -13,6 +13,7 @@ from minicnn.operators import Axes
 from minicnn.tensor import Tensor, as_tensor, make_result
 
 
+@np.errstate(all="ignore")
 def normalize(input: Any, p: float = 2.0, dim: Axes = 1, eps: float = 1e-12) -> Tensor:
     """input / max(norm, eps), where norm = sum(|input| ** p) ** (1 / p) over `dim`; p may be infinite.
 
@@ -57,6 +58,7 @@ def _norm_slope(a: np.ndarray, norm: np.ndarray, p: float, axes: tuple[int, ...]
     return np.where((norm == 0) | (a == 0), 0, slope)
 
 
+@np.errstate(all="ignore")
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between x1 and x2 along `dim`: their product over both lengths, each at least eps.
 

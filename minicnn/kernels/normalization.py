@@ -34,8 +34,9 @@ def channel_mean_and_variance(x) -> tuple[np.ndarray, np.ndarray]:
     """The mean (C,) and the biased variance (C,) over the rows of x (M, C)."""
     rows, channels = x.shape
     folded = _fold(x)
-    # Squares are taken of the distance to the first row: a large mean would leave no digits for the variance.
-    shift = folded[0, :channels]
+    # Squares are taken of the distance to an ordinary value of each channel: a large mean would leave no digits for the
+    # variance, and so would the first pixel if it lies far from all others.
+    shift = _ordinary(folded[:, :channels])
     parts = np.zeros((2, PARTS, folded.shape[1]))
     moment_parts_compiled(kernel_array(folded), _tiled(shift, folded), parts)
     with np.errstate(invalid="ignore"):  # an infinity in x gives a NaN; the layers above say where it came from
@@ -80,6 +81,12 @@ def batch_norm_backward(
     terms = (_tiled(term.astype(x.dtype), folded_x) for term in (slope, offset))
     combine_rows_compiled(folded_gradient, folded_x, *cut, *terms, training, gx.reshape(folded_x.shape))
     return gx, gweight.astype(x.dtype), gradient_sum.astype(x.dtype)
+
+
+def _ordinary(rows):
+    """The median (C,) of a few rows that lie spread over (M, C)."""
+    few = np.sort(rows[:: max(1, len(rows) // 9)][:9], axis=0)
+    return few[len(few) // 2]
 
 
 def _fold(x):

@@ -58,6 +58,12 @@ class _Numbered(Module):
         self.add_module(str(len(self)), module)
         return self
 
+    def pop(self, index: int) -> Any:
+        """The module at `index`, after taking it out; the other modules get the names of their positions."""
+        module = self[index]
+        del self[index]
+        return module
+
     def insert(self, index: int, module: Module) -> Any:
         """This container with `module` before position `index`; all modules get the names of their positions."""
         modules = list(self)
@@ -90,6 +96,12 @@ class Sequential(_Numbered):
 
     def _selected(self, index: slice) -> tuple[Any, ...]:
         return (OrderedDict(list(self._modules.items())[index]),)
+
+    def __add__(self, other: Sequential) -> Sequential:
+        """A Sequential of the modules of both, named by their positions."""
+        if not isinstance(other, Sequential):
+            return NotImplemented
+        return Sequential(*self, *other)
 
     def forward(self, input: Any) -> Any:
         for module in self:

@@ -59,7 +59,7 @@ def constant_(tensor: T, val: float) -> T:
     """Every element `val`."""
     if defer(tensor, lambda: constant_(tensor, val)):
         return tensor
-    tensor.data[...] = val
+    tensor.copy_(val)
     return tensor
 
 
@@ -80,7 +80,7 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: np.random.Gen
     drawn = next_stream("init", generator).random(tensor.shape, dtype=_drawing_dtype(tensor))
     drawn *= b - a
     drawn += a
-    tensor.data[...] = drawn
+    tensor.copy_(drawn)
     return tensor
 
 
@@ -91,7 +91,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: np.random
     drawn = next_stream("init", generator).standard_normal(tensor.shape, dtype=_drawing_dtype(tensor))
     drawn *= std
     drawn += mean
-    tensor.data[...] = drawn
+    tensor.copy_(drawn)
     return tensor
 
 
@@ -115,7 +115,7 @@ def trunc_normal_(
     values = mean + std * stream.standard_normal(tensor.data.size)
     while len(outside := np.flatnonzero((values < a) | (values > b))):
         values[outside] = mean + std * stream.standard_normal(len(outside))
-    tensor.data[...] = values.reshape(tensor.shape)
+    tensor.copy_(values.reshape(tensor.shape))
     return tensor
 
 
@@ -164,7 +164,7 @@ def orthogonal_(tensor: T, gain: float = 1.0, generator: np.random.Generator | N
     drawn = next_stream("init", generator).standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(drawn)
     q *= np.sign(np.diag(r))  # without this the distribution depends on how QR chooses its signs
-    tensor.data[...] = gain * (q if rows >= columns else q.T).reshape(tensor.shape)
+    tensor.copy_(gain * (q if rows >= columns else q.T).reshape(tensor.shape))
     return tensor
 
 
@@ -181,7 +181,7 @@ def dirac_(tensor: T, groups: int = 1) -> T:
         return tensor
     centre = tuple(size // 2 for size in tensor.shape[2:])
     per_group = tensor.shape[0] // groups
-    tensor.data[...] = 0
+    tensor.copy_(0)
     for group in range(groups):
         for channel in range(min(per_group, tensor.shape[1])):
             place = (group * per_group + channel, channel, *centre)

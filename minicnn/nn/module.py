@@ -23,7 +23,16 @@ from minicnn.nn.state import LoadReport, StoredState, load_into
 from minicnn.tensor import Tensor
 
 _FLAGS = ("frozen", "fused")  # properties of Module, which a child of the same name may hide
-_RESERVED = ("training", "_parameters", "_buffers", "_modules", "_forward_hooks", "_frozen", "_fused")
+_RESERVED = (
+    "training",
+    "_parameters",
+    "_buffers",
+    "_modules",
+    "_forward_hooks",
+    "_frozen",
+    "_fused",
+    "_unsaved_buffers",
+)
 
 M = TypeVar("M", bound="Module")
 ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
@@ -75,6 +84,7 @@ class Module:
         self._buffers: dict[str, Tensor | None] = {}
         self._modules: dict[str, Module | None] = {}
         self._forward_hooks: list[ForwardHook] = []
+        self._unsaved_buffers: set[str] = set()
         self.training = True
         self._frozen = False
         self._fused = False
@@ -198,9 +208,13 @@ class Module:
             raise TypeError(f"parameter {name!r} must be a Parameter or None, but is {type(parameter).__name__}")
         self._store("_parameters", _checked_name(name), parameter)
 
-    def register_buffer(self, name: str, buffer: Tensor | ArrayLike | None) -> None:
-        """Own an array that is saved with the module but not trained, such as a running mean; None keeps the name."""
+    def register_buffer(self, name: str, buffer: Tensor | ArrayLike | None, persistent: bool = True) -> None:
+        """Own an array that is saved with the module but not trained, such as a running mean; None keeps the name.
+
+        With persistent=False state_dict() leaves the array out: a table that the constructor computes again.
+        """
         self._store("_buffers", _checked_name(name), None if buffer is None else Tensor(buffer))
+        (self._unsaved_buffers.discard if persistent else self._unsaved_buffers.add)(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Own `module` as a child under `name`. Raises TypeError for anything that is neither a Module nor None."""
@@ -371,12 +385,12 @@ class Module:
     # State
 
     def state_tensors(self) -> dict[str, Tensor]:
-        """Every parameter and buffer by its dotted name, in torch's order; shared ones under each of their names."""
+        """Every parameter and saved buffer by its dotted name, in torch's order; a shared one under all its names."""
         tensors: dict[str, Tensor] = {}
 
         def collect(module: Module, path: str) -> None:
             for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-                if tensor is not None:
+                if tensor is not None and name not in module._unsaved_buffers:
                     tensors[_dotted(path, name)] = tensor
             for name, child in module.named_children():
                 collect(child, _dotted(path, name))

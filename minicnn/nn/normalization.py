@@ -132,6 +132,19 @@ class InstanceNorm2d(_ChannelNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats)
 
     def forward(self, input: Tensor) -> Tensor:
+        input = as_tensor(input)
+        if input.ndim == 3:  # one image
+            return self.forward(input.unsqueeze(0)).squeeze(0)
+        if input.ndim != 4:
+            raise ValueError(
+                "InstanceNorm2d needs an input (N, C, H, W), or (C, H, W) for one image, but its shape is "
+                f"{input.shape}"
+            )
+        if input.shape[1] != self.num_features:
+            raise ValueError(
+                f"InstanceNorm2d: the input {input.shape} has {input.shape[1]} channels, but num_features is "
+                f"{self.num_features}; they must be equal"
+            )
         return F.instance_norm(
             input,
             self.running_mean,

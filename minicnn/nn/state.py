@@ -113,7 +113,7 @@ def load_into(
         _read_into(wanted, state)
     else:
         for name, tensor in wanted.items():
-            tensor.data[...] = state[name]
+            tensor.copy_(state[name])
     deferred_init.cancel(wanted.values())
     return report
 
@@ -148,7 +148,7 @@ def _read_into(targets: Mapping[str, Tensor], state: StoredState) -> None:
         if deferred_init.is_deferred(tensor):
             tensor.data = arrays[name]
         else:
-            tensor.data[...] = arrays[name]
+            tensor.copy_(arrays[name])
 
 
 def _array_of(name: str, value: Any) -> np.ndarray:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.grad_mode import enable_grad
 from minicnn.nn.convolution import Conv2d, ConvTranspose2d
 from minicnn.nn.linear import Linear
 from minicnn.nn.mode import evaluation_mode
 from minicnn.nn.module import Module
 from minicnn.nn.tracing import FieldTracer
-from minicnn.tensor import Tensor, enable_grad
+from minicnn.tensor import Tensor
 
 
 @dataclass(frozen=True)

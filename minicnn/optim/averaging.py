@@ -43,7 +43,7 @@ class ExponentialMovingAverage:
         for average, present in self._pairs(model):
             copied = average.dtype.kind != "f" or (not self.use_buffers and id(average) in buffers)
             if copied or self.n_averaged == 0:
-                average.data[...] = present.data
+                average.copy_(present)
             else:
                 average.data += (1 - self.decay) * (present.data - average.data)
         self.n_averaged += 1

@@ -118,6 +118,7 @@ class Optimizer:
                     updates.append((parameter, parameter.grad, state, group))
         for parameter, gradient, state, group in updates:
             self.update(parameter.data, gradient.data, state, group)
+            parameter.increment_version()
 
     def update(self, parameter: np.ndarray, gradient: np.ndarray, state: State, group: Group) -> None:
         """Change `parameter` and `state` in place by the rule of this optimiser; leave `gradient` unchanged."""

@@ -9,9 +9,10 @@ import itertools
 from collections.abc import Iterable
 
 from minicnn.data.loader import Batch, ImageBatches
+from minicnn.grad_mode import no_grad
 from minicnn.nn import Module, evaluation_mode
 from minicnn.nn.normalization import BatchNorm2d
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import Tensor
 
 
 def reestimate_batch_norm(model: Module, loader: ImageBatches | Iterable[Batch], batches: int | None = None) -> None:

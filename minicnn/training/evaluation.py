@@ -8,8 +8,9 @@ import numpy as np
 
 import minicnn.functional as F
 from minicnn.data.loader import Batch, ImageBatches
+from minicnn.grad_mode import no_grad
 from minicnn.nn import Module, evaluation_mode
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import Tensor
 from minicnn.training.averages import Averages
 from minicnn.training.metrics import accuracy
 from minicnn.training.run import checked_batch

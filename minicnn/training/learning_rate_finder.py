@@ -137,7 +137,7 @@ def _everything_restored(model: Module, loader: Any, optimizer: Optimizer) -> It
         yield
     finally:
         for tensor, array, gradient in zip(tensors, arrays, gradients, strict=True):
-            tensor.data[...] = array
+            tensor.copy_(array)
             tensor.grad = gradient
         for module, training in modes:
             module.training = training

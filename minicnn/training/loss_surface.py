@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 import minicnn.functional as F
+from minicnn.grad_mode import no_grad
 from minicnn.nn import Module
 from minicnn.random import next_stream
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import Tensor
 
 
 def random_direction(model: Module, generator: np.random.Generator | None = None) -> list[np.ndarray]:
@@ -67,9 +68,9 @@ def loss_surface(
             for row, a in enumerate(offsets):
                 for column, b in enumerate(offsets):
                     for parameter, weight, one, other in zip(parameters, before, first, second, strict=False):
-                        parameter.data[...] = weight + a * one + b * other
+                        parameter.copy_(weight + a * one + b * other)
                     surface[row, column] = loss(model(Tensor(images)), Tensor(targets)).item()
     finally:
         for tensor, array in zip(tensors, before, strict=True):
-            tensor.data[...] = array
+            tensor.copy_(array)
     return surface

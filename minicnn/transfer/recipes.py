@@ -18,9 +18,10 @@ import numpy as np
 from minicnn.data import DataLoader, TensorDataset
 from minicnn.data.transforms import RandomHorizontalFlip
 from minicnn.features.probe import LinearProbe, fit_linear_probe
+from minicnn.grad_mode import no_grad
 from minicnn.nn import Module, evaluation_mode
 from minicnn.optim import SGD, CosineAnnealingLR
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import Tensor
 from minicnn.training import evaluate, fit, reestimate_batch_norm
 from minicnn.transfer.target import TransferTask
 
@@ -56,8 +57,8 @@ def fine_tuned(
     model.reset_classifier(target.num_classes)
     head = model.get_classifier()
     # scores = ((x - mean) / scale) @ W + b  =  x @ (W / scale) + (b - (mean / scale) @ W)
-    head.weight.data[...] = (probe.weight / probe.scale[:, None]).T
-    head.bias.data[...] = probe.bias - (probe.mean / probe.scale) @ probe.weight
+    head.weight.copy_((probe.weight / probe.scale[:, None]).T)
+    head.bias.copy_(probe.bias - (probe.mean / probe.scale) @ probe.weight)
     return _train_and_score(model, target, epochs, learning_rate, seed)
 
 

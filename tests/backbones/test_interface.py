@@ -6,9 +6,10 @@ import pytest
 import minicnn
 from minicnn import backbones, nn
 from minicnn.backbones.residual import subsample_and_pad_channels
+from minicnn.grad_mode import no_grad
 from minicnn.gradcheck import gradcheck
 from minicnn.kernels import layout
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import Tensor
 
 SIZES = {"lenet5": (1, 28)}
 KINDS = ("lenet5", "vgg6_bn", "vgg11", "vgg16_bn", "googlenet", "resnet8", "resnet18", "resnet50")

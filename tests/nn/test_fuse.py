@@ -10,8 +10,9 @@ import pytest
 from minicnn import backbones, gradcheck, nn
 from minicnn import functional as F
 from minicnn.backbones.residual import BasicBlock
+from minicnn.grad_mode import no_grad
 from minicnn.nn import evaluation_mode
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import Tensor
 
 KINDS = ("lenet5", "vgg6", "vgg11_bn", "googlenet", "resnet8", "resnet18", "resnet50")
 

@@ -7,9 +7,10 @@ import pytest
 
 from minicnn import backbones, nn
 from minicnn import functional as F
+from minicnn.grad_mode import no_grad
 from minicnn.nn.receptive_field import ReceptiveField, largest
 from minicnn.nn.summary import multiply_adds
-from minicnn.tensor import Tensor, no_grad
+from minicnn.tensor import Tensor
 
 
 def fields_of(model, shape):

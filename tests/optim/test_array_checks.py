@@ -46,7 +46,7 @@ def test_a_parameter_whose_array_was_replaced_by_one_of_another_shape_is_refused
     assert (parameter.data == 1).all()
 
 
-@pytest.mark.parametrize("dtype", ["float16", "longdouble", ">f4", ">f8", "complex64", "int64"])
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "bool"])
 def test_a_parameter_that_no_rule_is_compiled_for_is_refused(dtype):
     parameter = Parameter(np.ones(3))
     optimizer = optim.SGD([parameter], lr=0.1)

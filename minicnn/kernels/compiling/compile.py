@@ -23,8 +23,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, wraps
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,6 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 # infinity ("nnan", "ninf", and with them plain fastmath=True) are never used: they delete NaN tests.
 REORDER = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
-KERNELS = Path(__file__).parents[1]  # the package of all kernels
 _KEPT_FOLDERS = 8
 _PARENT = "minicnn-compiled-kernels"  # a name that no clone and no other program gives to a folder
 _MARK = ".written-by-minicnn-kernel-cache"  # a file in each folder that may be deleted again
@@ -136,10 +136,41 @@ def _one_at_a_time(kernel: Callable) -> Callable:
 
     @wraps(kernel)
     def call(*arguments):
+        _after_fork.check()
         with _running:
             return kernel(*arguments)
 
     return call
+
+
+class _AfterFork:
+    """Knows whether this process was forked from one whose OpenMP threads it has not inherited.
+
+    GNU OpenMP ends such a process, without a word to Python, at the first parallel kernel.
+    """
+
+    def __init__(self) -> None:
+        self._used = self._forked = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._in_child)
+
+    def _in_child(self) -> None:
+        global _running
+        _running = threading.RLock()  # a thread that is not here may have held the other one
+        self._forked = self._used
+
+    def check(self) -> None:
+        """Note that a kernel runs. Raises RuntimeError in a child of a process in which one has run."""
+        if self._forked:
+            raise RuntimeError(
+                "this process was forked from one that had run minicnn's kernels, and their threads do not outlive a "
+                "fork; start processes with multiprocessing.get_context('spawn') (ProcessPoolExecutor: mp_context=), "
+                "or set NUMBA_THREADING_LAYER=workqueue before the start of Python"
+            )
+        self._used = config.THREADING_LAYER == "omp"
+
+
+_after_fork = _AfterFork()
 
 
 def set_num_threads(threads: int) -> None:
@@ -168,10 +199,20 @@ def kernel_array(array: np.ndarray) -> np.ndarray:
 def _source_hash() -> str:
     """A name for the present state of all kernels: changes with every edit, and with bounds checking."""
     digest = hashlib.sha256()
-    for file in sorted(KERNELS.rglob("*.py")):
-        digest.update(file.relative_to(KERNELS).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for name, source in sorted(_sources(files("minicnn.kernels"))):
+        digest.update(name.encode() + b"\0" + source + b"\0")
     # Numba forgets to ask whether a cached kernel was compiled with bounds checks.
     return digest.hexdigest()[:16] + ("-boundscheck" if config.BOUNDSCHECK else "")
+
+
+def _sources(folder: Any, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """(path, content) of each source file; the package may lie in a zip archive, or hold compiled modules only."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            if entry.name != "__pycache__":
+                yield from _sources(entry, f"{path}{entry.name}/")
+        elif entry.name.endswith((".py", ".pyc")):
+            yield path + entry.name, entry.read_bytes()
 
 
 def _user_cache_folder() -> Path:
@@ -200,8 +241,12 @@ class _Locator:
     """Tells Numba where a kernel is cached and what it depends on (Numba asks for these six names)."""
 
     def __init__(self, function: Callable, file: str):
-        self._py_file = file
-        self._line = function.__code__.co_firstlineno
+        self._code = function.__code__
+        loader = getattr(sys.modules.get(function.__module__), "__loader__", None)
+        try:  # by the loader, for the file may lie in a zip archive
+            self._source = loader.get_data(file)  # type: ignore[union-attr]
+        except (AttributeError, OSError):
+            self._source = self._code.co_code
 
     @classmethod
     def from_function(cls, function: Callable, file: str) -> "_Locator":
@@ -215,10 +260,10 @@ class _Locator:
 
     def get_source_stamp(self) -> str:
         # A kernel outside this package (PartWorld's) also depends on its own file.
-        return _source_hash() + hashlib.sha256(Path(self._py_file).read_bytes()).hexdigest()[:16]
+        return _source_hash() + hashlib.sha256(self._source).hexdigest()[:16]
 
     def get_disambiguator(self) -> str:
-        return str(self._line)
+        return str(self._code.co_firstlineno)
 
 
 class _Implementation(CompileResultCacheImpl):

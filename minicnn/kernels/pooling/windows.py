@@ -18,6 +18,8 @@ from minicnn.kernels.convolution.algorithm import current_algorithm
 from minicnn.kernels.pooling import maximum, reference
 from minicnn.kernels.registers.vector import narrow_columns
 
+MOST_PLACES = 1024  # of a window whose mean is summed in the array's own precision
+
 
 def max_pool2d(x, kernel_size, stride, padding, dilation, output_size) -> tuple[np.ndarray, np.ndarray]:
     """The maxima (N, OH, OW, C) of the windows of x (N, H, W, C), and their int32 indices h * W + w."""
@@ -49,8 +51,19 @@ def avg_pool2d(x, kernel_size, stride, padding, output_size, count_include_pad, 
     """
     if current_algorithm() == "reference":
         return reference.avg_pool2d(x, kernel_size, stride, padding, output_size, count_include_pad, divisor_override)
-    y = memory.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
     divisor = 0 if divisor_override is None else divisor_override
+    if kernel_size[0] * kernel_size[1] > MOST_PLACES:
+        rows, columns = (
+            [(i * stride[axis] - padding[axis], i * stride[axis] - padding[axis] + kernel_size[axis]) for i in range(n)]
+            for axis, n in enumerate(output_size)
+        )
+        size = x.shape[1:3]
+
+        def divisor_at(top, left):
+            return window_divisor(top, left, size, kernel_size, padding, count_include_pad, divisor)
+
+        return _means_of_large_windows(x, rows, columns, divisor_at)
+    y = memory.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
     mean_rows_compiled(kernel_array(x), y, kernel_size, stride, padding, count_include_pad, divisor)
     return y
 
@@ -71,6 +84,14 @@ def avg_pool2d_backward(
 
 def adaptive_avg_pool2d(x, output_size) -> np.ndarray:
     """The means (N, OH, OW, C) of OH x OW regions of x (N, H, W, C); row i covers floor(iH/OH) to ceil((i+1)H/OH)."""
+    height, width = x.shape[1:3]
+    if height * width > MOST_PLACES * output_size[0] * output_size[1]:
+        rows, columns = (
+            [(i * size // count, ((i + 1) * size + count - 1) // count) for i in range(count)]
+            for size, count in zip((height, width), output_size, strict=True)
+        )
+        areas = {(top, left): (bottom - top) * (right - left) for top, bottom in rows for left, right in columns}
+        return _means_of_large_windows(x, rows, columns, lambda top, left: areas[top, left])
     y = memory.empty((x.shape[0], *output_size, x.shape[3]), x.dtype)
     adaptive_mean_rows_compiled(kernel_array(x), y)
     return y
@@ -92,6 +113,19 @@ def adaptive_max_pool2d(x, output_size) -> tuple[np.ndarray, np.ndarray]:
     y, indices = memory.empty(shape, x.dtype), memory.empty(shape, np.int32)
     adaptive_max_rows_compiled(kernel_array(x), y, indices)
     return y, indices
+
+
+def _means_of_large_windows(x, rows, columns, divisor_at) -> np.ndarray:
+    """The means (N, OH, OW, C) of the windows of x whose (first, last + 1) rows and columns these are.
+
+    Summed in float64: a float32 total, place after place, stops growing.
+    """
+    y = memory.empty((x.shape[0], len(rows), len(columns), x.shape[3]), x.dtype)
+    for i, (top, bottom) in enumerate(rows):
+        for j, (left, right) in enumerate(columns):
+            window = x[:, max(top, 0) : bottom, max(left, 0) : right]  # (N, H, W, C) -> (N, h, w, C)
+            y[:, i, j] = window.sum(axis=(1, 2), dtype=np.float64) / divisor_at(top, left)
+    return y
 
 
 def max_unpool2d(x, indices, output_size) -> np.ndarray:

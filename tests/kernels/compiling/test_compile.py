@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn.kernels.compiling import compile as compile_module
 from minicnn.kernels.compiling.compile import compile, kernel_array
 
@@ -329,3 +331,19 @@ def test_a_kernel_gets_arrays_as_they_are_unless_they_would_compile_it_anew():
         result = kernel_array(array)
         assert result.flags.carray
         np.testing.assert_array_equal(result, array)
+
+
+@pytest.mark.slow
+def test_the_package_can_be_imported_from_an_archive(tmp_path):
+    package = Path(minicnn.__file__).parent
+    with zipfile.ZipFile(tmp_path / "minicnn.zip", "w") as archive:
+        for file in package.rglob("*.py"):
+            archive.write(file, Path("minicnn", file.relative_to(package)))
+    line = "import minicnn; print(minicnn.__file__); print(minicnn.functional.relu([-1.0, 2.0]).tolist())"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "minicnn.zip")}
+    done = subprocess.run(
+        [sys.executable, "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    where, values = done.stdout.split("\n", 1)
+    assert "minicnn.zip" in where
+    assert values.strip() == "[0.0, 2.0]"
