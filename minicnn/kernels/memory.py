@@ -10,16 +10,22 @@ array has died is kept here, and the next array that fits gets it.
 
 Nobody has to give anything back: NumPy's views keep the array alive that owns the block, and a weak reference to it
 tells the pool when it dies. What lies in the pool unused is bounded; `release()` gives all of it to the system.
+
+Ctrl-C may interrupt this file between any two steps, another thread may run there, and a signal handler or a `__del__`
+may ask for an array in the middle of a request. So there is no lock, which one of them could leave taken, and no two
+lists that must agree. Each step that changes the pool is one call of a list or a deque, which happens whole or not at
+all; a block that an interruption catches between two steps goes back to the system.
 """
 
-import atexit
 import bisect
+import contextlib
+import itertools
 import math
 import mmap
 import os
-import threading
 import weakref
 from collections import deque
+from operator import itemgetter
 
 import numpy as np
 
@@ -37,13 +43,24 @@ class _Block(np.ndarray):
     """
 
     first: int  # the byte at which arrays over this block begin: the first one of a cache line
+    watch: "_Watch | None"  # of the array that has the block at present
+
+
+class _Watch(weakref.ref):
+    """A weak reference to an array, which knows the block of that array. The two keep each other alive."""
+
+    block: _Block | None = None
 
 
 def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
     """An uninitialised C-ordered array; a large one lies in a block that an earlier array may have used."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    return np.empty(shape, dtype) if size < SMALLEST else _pool.lend(size, shape, dtype)
+    if size >= SMALLEST:
+        return _pool.lend(size, shape, dtype)
+    if _pool.returned:
+        _pool.take_back()
+    return np.empty(shape, dtype)
 
 
 def aligned(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
@@ -89,71 +106,72 @@ def release() -> int:
 class _Pool:
     def __init__(self, most_unused: int):
         self.most_unused = most_unused  # bytes
-        self.unused = 0  # bytes in `blocks`
-        self.sizes: list[int] = []  # of `blocks`, ascending
-        self.blocks: list[tuple[int, _Block]] = []  # with the number of their return: the lowest has waited longest
-        self.returns = 0
-        self.lent: dict[int, tuple[weakref.ref, _Block]] = {}
-        # An array may die at any moment, even while this thread holds the lock: its block then only joins a queue.
-        self.returned: deque[_Block] = deque()
-        self.lock = threading.Lock()
-        self.closed = False
+        # (bytes, number of the return, block), ascending; the lowest number has waited longest.
+        self.blocks: list[tuple[int, int, _Block]] = []
+        self.numbers = itertools.count()
+        # The watches of arrays that have died. An array may die at any moment, so that no Python code may run then: a
+        # Ctrl-C would be lost in it. The reference calls `append` itself, and the next request sorts the blocks in.
+        self.returned: deque[_Watch] = deque()
 
-    def close(self) -> None:
-        """Take nothing back from now on: Python is about to end, and to take its modules apart."""
-        self.closed = True
+    @property
+    def sizes(self) -> list[int]:
+        """The bytes of each unused block, ascending."""
+        return [size for size, _, _ in self.blocks]
+
+    @property
+    def unused(self) -> int:
+        """The bytes of all unused blocks."""
+        return sum(map(itemgetter(0), self.blocks))
 
     def lend(self, size: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        with self.lock:
-            self.take_back()
-            place = bisect.bisect_left(self.sizes, size + CACHE_LINE)
-            if place < len(self.sizes) and self.sizes[place] <= LARGEST_WASTE * size:
-                self.unused -= self.sizes.pop(place)
-                _, block = self.blocks.pop(place)
-            else:
-                if size >= LARGE:
-                    self.drop(self.unused - size)
-                block = _Block(size + CACHE_LINE, np.uint8)
-                block.first = -block.ctypes.data % CACHE_LINE
+        self.take_back()
+        block = self.fitting(size)
+        if block is None:
+            if size >= LARGE:
+                self.drop(self.unused - size)
+            block = _Block(size + CACHE_LINE, np.uint8)
+            block.first = -block.ctypes.data % CACHE_LINE
         array = np.ndarray(shape, dtype, buffer=block, offset=block.first)  # type: ignore[arg-type]
-        watch = weakref.ref(array, self.give_back)
-        self.lent[id(watch)] = watch, block
+        watch = _Watch(array, self.returned.append)
+        watch.block = block
+        block.watch = watch
         return array
 
-    def give_back(self, watch: weakref.ref) -> None:
-        if self.closed:
-            return
-        self.returned.append(self.lent.pop(id(watch))[1])
-        if self.lock.acquire(blocking=False):  # else whoever holds it, perhaps this very thread, sorts the queue in
-            try:
-                self.take_back()
-            finally:
-                self.lock.release()
+    def fitting(self, size: int) -> _Block | None:
+        """The smallest unused block for an array of `size` bytes, taken out, or None if no block fits."""
+        least, most = size + CACHE_LINE, LARGEST_WASTE * size
+        place = bisect.bisect_left(self.blocks, (least,))
+        if place == len(self.blocks) or self.blocks[place][0] > most:
+            return None
+        with contextlib.suppress(IndexError):  # another thread may have taken blocks since
+            found = self.blocks.pop(place)
+            if least <= found[0] <= most:
+                return found[2]
+            bisect.insort(self.blocks, found)
+        return None
 
     def take_back(self) -> None:
-        """Sort the queue of returned blocks in; while too much lies unused, drop what has waited longest."""
-        while self.returned:
-            block = self.returned.popleft()
-            place = bisect.bisect_left(self.sizes, block.size)
-            self.sizes.insert(place, block.size)
-            self.blocks.insert(place, (self.returns, block))
-            self.returns += 1
-            self.unused += block.size
+        """Sort the blocks of dead arrays in; while too much lies unused, drop what has waited longest."""
+        if not self.returned:
+            return
+        with contextlib.suppress(IndexError):  # until the queue is empty, which another thread may be emptying too
+            while True:
+                block = self.returned.popleft().block
+                if block is not None:  # else an interruption came before the watch knew its block
+                    block.watch = None
+                    bisect.insort(self.blocks, (block.size, next(self.numbers), block))
         self.drop(self.most_unused)
 
     def drop(self, most: int) -> None:
         """Let go of what has waited longest, until at most `most` bytes lie unused."""
         while self.blocks and self.unused > most:
-            oldest = min(range(len(self.blocks)), key=lambda place: self.blocks[place][0])
-            del self.blocks[oldest]
-            self.unused -= self.sizes.pop(oldest)
+            with contextlib.suppress(ValueError):  # another thread may have taken that block, or all
+                self.blocks.remove(min(self.blocks, key=itemgetter(1)))
 
     def release(self) -> int:
-        with self.lock:
-            self.take_back()
-            released, self.unused = self.unused, 0
-            self.sizes.clear()
-            self.blocks.clear()
+        self.take_back()
+        released = self.unused
+        self.blocks.clear()
         return released
 
 
@@ -167,4 +185,3 @@ def _most_unused() -> int:
 
 
 _pool = _Pool(_most_unused())
-atexit.register(_pool.close)

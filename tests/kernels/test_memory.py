@@ -66,7 +66,7 @@ def test_arrays_begin_at_a_cache_line_and_small_ones_are_numpys_own(own_pool):
     for size in (20_000, 54_321, 1 << 20):
         assert address(memory.empty((size,), np.float32)) % 64 == 0
     assert memory.empty((10,)).base is None
-    assert own_pool.returns + len(own_pool.returned) == 3
+    assert len(own_pool.blocks) + len(own_pool.returned) == 3
 
 
 def test_a_block_that_is_much_too_large_stays_for_others():
@@ -166,3 +166,77 @@ def test_an_array_that_outlives_all_modules_ends_in_silence(tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0
     assert "Exception ignored" not in done.stderr
+
+
+def reached(at_step, action, call):
+    """True if `call` reached the step with this number inside memory.py, where `action` was done."""
+    steps = 0
+
+    def trace(frame, event, argument):
+        nonlocal steps
+        if frame.f_code.co_filename != memory.__file__:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode":
+            steps += 1
+            if steps == at_step:
+                action()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    return steps >= at_step
+
+
+def press_ctrl_c():
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_at_any_step_leaves_a_pool_that_works(own_pool, monkeypatch):
+    lost = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    own_pool.most_unused = 2 << 20  # so that blocks are dropped too
+
+    def work():
+        alive = [memory.empty((100_000 + 30_000 * i,), np.uint8) for i in range(4)]
+        alive.append(memory.empty((memory.LARGE,), np.uint8))
+        del alive[0]
+        alive.append(memory.empty((100_000,), np.uint8))
+        memory.release()
+
+    at_step = 1
+    while reached(at_step, press_ctrl_c, work):
+        arrays = [memory.empty((100_000 + 30_000 * i,), np.uint8) for i in range(4)]
+        for number, array in enumerate(arrays):
+            array[:] = number
+        assert all((array == number).all() for number, array in enumerate(arrays))
+        assert own_pool.sizes == sorted(own_pool.sizes)
+        assert len({id(block) for _, _, block in own_pool.blocks}) == len(own_pool.blocks)
+        del array
+        arrays.clear()
+        at_step += 7  # steps are many, and every kind of place is met
+    assert at_step > 100
+    assert lost == []
+
+
+def test_a_request_in_the_middle_of_a_request_is_served():
+    """As a signal handler makes it."""
+    handed_out, arrays = [], []
+
+    def request():
+        handed_out.append(memory.zeros(LARGE))
+
+    at_step = 1
+    while reached(at_step, request, lambda: arrays.append(memory.zeros(LARGE))):
+        for number, array in enumerate([*handed_out, *arrays]):
+            array[:] = number
+        assert all((array == number).all() for number, array in enumerate([*handed_out, *arrays]))
+        del array, handed_out[:], arrays[:]
+        at_step += 1
+    assert at_step > 50
